@@ -1,0 +1,557 @@
+//! Log entries, encoded once: the log, every follower's socket and the state machine read slices of
+//! the same buffer.
+//!
+//! ```text
+//!  0  u32  checksum: crc32c of bytes 4 .. 32 + variable part
+//!  4  u32  data length in bytes
+//!  8  u64  index
+//! 16  u64  term
+//! 24  u8   kind            25  u8  flags (bit 0: stamped)     26  u16  zero
+//! 28  u32  extensions length in bytes
+//! 32       [i64 appended-at, Unix ns, if stamped]  extensions  data  zeros up to a multiple of 8
+//! ```
+//!
+//! Little-endian. The checksum is made where the entry gets its index and is checked again wherever
+//! the entry enters from a socket or a file. Extensions and the time are what Go nodes carry.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use thiserror::Error;
+
+use super::{LogId, LogIndex, Term};
+
+/// Bytes before an entry's variable part.
+pub const ENTRY_HEADER_BYTES: usize = 32;
+const ALIGN: usize = 8;
+const FLAG_STAMPED: u8 = 1;
+
+/// What an entry is for. The numbers are hashicorp/raft's `LogType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum EntryKind {
+    /// A command of the state machine.
+    Command = 0,
+    /// Nothing: a new leader's first entry, so that it may commit (Raft §8).
+    Noop = 1,
+    /// Nothing, but answered when everything before it is applied.
+    Barrier = 4,
+    /// A [`Membership`](super::Membership).
+    Configuration = 5,
+}
+
+impl EntryKind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::Command),
+            1 => Some(Self::Noop),
+            4 => Some(Self::Barrier),
+            5 => Some(Self::Configuration),
+            _ => None,
+        }
+    }
+}
+
+/// One entry, borrowed from its encoding.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct EntryRef<'a> {
+    /// Its index.
+    pub index: LogIndex,
+    /// Its term.
+    pub term: Term,
+    /// What it is for.
+    pub kind: EntryKind,
+    /// When the leader appended it, Unix nanoseconds; `None` if it was not stamped.
+    pub appended_at_ns: Option<i64>,
+    /// Opaque bytes beside the data (Go's `Extensions`).
+    pub extensions: &'a [u8],
+    /// The command, or the membership.
+    pub data: &'a [u8],
+}
+
+impl EntryRef<'_> {
+    /// Its position.
+    pub fn id(&self) -> LogId {
+        LogId::new(self.term, self.index)
+    }
+}
+
+impl fmt::Debug for EntryRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} {} B", self.id(), self.kind, self.data.len())
+    }
+}
+
+/// Why bytes are not a run of entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("entry at byte {offset}: {what}")]
+pub struct EntryDamage {
+    /// Where in the buffer the offending entry starts.
+    pub offset: usize,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+/// Entries being collected before they have an index: the write side of an [`EntryBatch`].
+#[derive(Debug, Default)]
+pub struct EntryBuffer {
+    bytes: BytesMut,
+    count: u64,
+}
+
+impl EntryBuffer {
+    /// An empty buffer with room for `bytes`.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: BytesMut::with_capacity(bytes), count: 0 }
+    }
+
+    /// Adds an entry whose data `write` appends. Returns the data's length in bytes; if `write` fails
+    /// nothing is added.
+    ///
+    /// # Errors
+    /// Whatever `write` returns.
+    pub fn push_with<X>(
+        &mut self,
+        kind: EntryKind,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), X>,
+    ) -> Result<usize, X> {
+        let start = self.bytes.len();
+        self.bytes.put_bytes(0, ENTRY_HEADER_BYTES);
+        if let Err(error) = write(&mut self.bytes) {
+            self.bytes.truncate(start);
+            return Err(error);
+        }
+        let data = self.bytes.len() - start - ENTRY_HEADER_BYTES;
+        self.bytes.put_bytes(0, padding(data));
+        let header = &mut self.bytes[start..start + ENTRY_HEADER_BYTES];
+        header[4..8].copy_from_slice(&(data as u32).to_le_bytes());
+        header[24] = kind as u8;
+        self.count += 1;
+        Ok(data)
+    }
+
+    /// Adds an entry with `data`.
+    pub fn push(&mut self, kind: EntryKind, data: &[u8]) {
+        let Ok(_) = self.push_with(kind, |bytes| {
+            bytes.extend_from_slice(data);
+            Ok::<_, std::convert::Infallible>(())
+        });
+    }
+
+    /// Takes the last entry away again, which was `data` bytes long.
+    pub fn pop(&mut self, data: usize) {
+        let entry = ENTRY_HEADER_BYTES + data + padding(data);
+        self.bytes.truncate(self.bytes.len() - entry);
+        self.count -= 1;
+    }
+
+    /// How many entries it holds.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// How many bytes they take.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it holds no entry.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The data of each entry, in order: to give commands back that were refused.
+    pub fn data(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.bytes[..];
+        std::iter::from_fn(move || {
+            let length = u32_at(rest, 4)? as usize;
+            let data = rest.get(ENTRY_HEADER_BYTES..ENTRY_HEADER_BYTES + length)?;
+            rest = &rest[ENTRY_HEADER_BYTES + length + padding(length)..];
+            Some(data)
+        })
+    }
+
+    /// Gives the entries the indexes from `first` on and the term `term`, and freezes them.
+    pub fn seal(mut self, first: LogIndex, term: Term) -> EntryBatch {
+        let mut offset = 0;
+        let mut index = first;
+        while offset < self.bytes.len() {
+            let data = u32_at(&self.bytes, offset + 4).unwrap_or(0) as usize;
+            let end = offset + ENTRY_HEADER_BYTES + data;
+            let entry = &mut self.bytes[offset..end];
+            entry[8..16].copy_from_slice(&index.0.to_le_bytes());
+            entry[16..24].copy_from_slice(&term.0.to_le_bytes());
+            let checksum = crc32c::crc32c(&entry[4..]);
+            entry[..4].copy_from_slice(&checksum.to_le_bytes());
+            index = index.next();
+            offset = end + padding(data);
+        }
+        EntryBatch { bytes: self.bytes.freeze(), first, count: self.count, first_term: term, last_term: term }
+    }
+}
+
+/// A contiguous run of encoded entries in one buffer. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EntryBatch {
+    bytes: Bytes,
+    first: LogIndex,
+    count: u64,
+    first_term: Term,
+    last_term: Term,
+}
+
+impl EntryBatch {
+    /// Takes over bytes from a socket or a file after checking every entry: checksum, lengths, kinds,
+    /// indexes without a gap, terms that never fall.
+    ///
+    /// # Errors
+    /// Names the first entry that is not one. Empty input is refused too.
+    pub fn verify(bytes: Bytes) -> Result<Self, EntryDamage> {
+        let mut offset = 0;
+        let mut batch: Option<(LogIndex, Term, Term, u64)> = None;
+        while offset < bytes.len() {
+            let damaged = |what| EntryDamage { offset, what };
+            let length = entry_len(&bytes, offset).ok_or(damaged("shorter than it says"))?;
+            let body = ENTRY_HEADER_BYTES + variable_len(&bytes, offset).ok_or(damaged("no length"))?;
+            let checksum = u32_at(&bytes, offset).ok_or(damaged("no checksum"))?;
+            if crc32c::crc32c(&bytes[offset + 4..offset + body]) != checksum {
+                return Err(damaged("checksum"));
+            }
+            let entry = parse(&bytes, offset).ok_or(damaged("unknown kind or flags"))?;
+            batch = Some(match batch {
+                None => (entry.index, entry.term, entry.term, 1),
+                Some((first, first_term, last_term, count)) => {
+                    if entry.index != first.plus(count) {
+                        return Err(damaged("index out of order"));
+                    }
+                    if entry.term < last_term {
+                        return Err(damaged("term falls"));
+                    }
+                    (first, first_term, entry.term, count + 1)
+                }
+            });
+            offset += length;
+        }
+        let (first, first_term, last_term, count) =
+            batch.ok_or(EntryDamage { offset: 0, what: "no entry" })?;
+        if first == LogIndex::ZERO || first.0.checked_add(count).is_none() {
+            return Err(EntryDamage { offset: 0, what: "index out of range" });
+        }
+        Ok(Self { bytes, first, count, first_term, last_term })
+    }
+
+    /// The encoding.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// How many bytes it takes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Never: a batch has at least one entry, unless it was sealed from nothing.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many entries it holds.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Index of the first entry.
+    pub fn first(&self) -> LogIndex {
+        self.first
+    }
+
+    /// Index of the last entry.
+    pub fn last(&self) -> LogIndex {
+        LogIndex(self.first.0 + self.count.saturating_sub(1))
+    }
+
+    /// Term of the first entry.
+    pub fn first_term(&self) -> Term {
+        self.first_term
+    }
+
+    /// Term of the last entry.
+    pub fn last_term(&self) -> Term {
+        self.last_term
+    }
+
+    /// Position of the last entry.
+    pub fn last_id(&self) -> LogId {
+        LogId::new(self.last_term, self.last())
+    }
+
+    /// The entries in order.
+    pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        let mut offset = 0;
+        std::iter::from_fn(move || {
+            let entry = parse(&self.bytes, offset)?;
+            offset += entry_len(&self.bytes, offset)?;
+            Some(entry)
+        })
+    }
+
+    /// The entries of `[first, last]` that it holds, as a slice of the same buffer; `None` if it holds
+    /// none of them.
+    pub fn slice(&self, first: LogIndex, last: LogIndex) -> Option<Self> {
+        let first = first.max(self.first);
+        let last = last.min(self.last());
+        if first > last || self.count == 0 {
+            return None;
+        }
+        if first == self.first && last == self.last() {
+            return Some(self.clone());
+        }
+        let mut start = 0;
+        let mut end = 0;
+        let mut terms = (self.first_term, self.last_term);
+        let mut offset = 0;
+        for index in self.first.0..=last.0 {
+            let entry = parse(&self.bytes, offset)?;
+            if index == first.0 {
+                start = offset;
+                terms.0 = entry.term;
+            }
+            terms.1 = entry.term;
+            offset += entry_len(&self.bytes, offset)?;
+            end = offset;
+        }
+        Some(Self {
+            bytes: self.bytes.slice(start..end),
+            first,
+            count: last.since(first) + 1,
+            first_term: terms.0,
+            last_term: terms.1,
+        })
+    }
+
+    /// The longest front part of at most `bytes_max`, but at least one entry.
+    pub fn prefix(&self, bytes_max: usize) -> Self {
+        if self.len() <= bytes_max {
+            return self.clone();
+        }
+        let mut offset = entry_len(&self.bytes, 0).unwrap_or(self.len());
+        let mut last = self.first;
+        while let Some(length) = entry_len(&self.bytes, offset) {
+            if offset + length > bytes_max {
+                break;
+            }
+            offset += length;
+            last = last.next();
+        }
+        self.slice(self.first, last).unwrap_or_else(|| self.clone())
+    }
+}
+
+impl fmt::Debug for EntryBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}..={} t{} {} B]", self.first, self.last(), self.last_term, self.len())
+    }
+}
+
+/// Consecutive batches: what one AppendEntries carries, or one hand-off to the state machine.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Entries {
+    batches: Vec<EntryBatch>,
+}
+
+impl Entries {
+    /// No entries.
+    pub const fn none() -> Self {
+        Self { batches: Vec::new() }
+    }
+
+    /// Adds a batch behind the others.
+    ///
+    /// # Panics
+    /// If it does not continue them: a broken invariant.
+    pub fn push(&mut self, batch: EntryBatch) {
+        assert!(
+            self.last().is_none_or(|last| last.next() == batch.first()),
+            "batch {batch:?} does not continue {self:?}"
+        );
+        self.batches.push(batch);
+    }
+
+    /// The batches in order.
+    pub fn batches(&self) -> &[EntryBatch] {
+        &self.batches
+    }
+
+    /// Every entry in order.
+    pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        self.batches.iter().flat_map(EntryBatch::iter)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// How many entries.
+    pub fn count(&self) -> u64 {
+        self.batches.iter().map(EntryBatch::count).sum()
+    }
+
+    /// How many bytes.
+    pub fn bytes_len(&self) -> usize {
+        self.batches.iter().map(EntryBatch::len).sum()
+    }
+
+    /// Index of the first entry.
+    pub fn first(&self) -> Option<LogIndex> {
+        self.batches.first().map(EntryBatch::first)
+    }
+
+    /// Index of the last entry.
+    pub fn last(&self) -> Option<LogIndex> {
+        self.batches.last().map(EntryBatch::last)
+    }
+
+    /// Position of the last entry.
+    pub fn last_id(&self) -> Option<LogId> {
+        self.batches.last().map(EntryBatch::last_id)
+    }
+}
+
+impl From<EntryBatch> for Entries {
+    fn from(batch: EntryBatch) -> Self {
+        Self { batches: vec![batch] }
+    }
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.batches).finish()
+    }
+}
+
+const fn padding(length: usize) -> usize {
+    length.wrapping_neg() % ALIGN
+}
+
+fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(offset..offset.checked_add(4)?)?.try_into().ok()?))
+}
+
+fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(offset..offset.checked_add(8)?)?.try_into().ok()?))
+}
+
+/// Length of the part behind the header, without padding.
+fn variable_len(bytes: &[u8], offset: usize) -> Option<usize> {
+    let stamped = if bytes.get(offset + 25)? & FLAG_STAMPED != 0 { 8 } else { 0 };
+    Some(u32_at(bytes, offset + 4)? as usize + u32_at(bytes, offset + 28)? as usize + stamped)
+}
+
+/// Length of the whole entry with its padding, if it lies within `bytes`.
+fn entry_len(bytes: &[u8], offset: usize) -> Option<usize> {
+    let variable = variable_len(bytes, offset)?;
+    let length = ENTRY_HEADER_BYTES + variable + padding(variable);
+    (offset.checked_add(length)? <= bytes.len()).then_some(length)
+}
+
+fn parse(bytes: &[u8], offset: usize) -> Option<EntryRef<'_>> {
+    let flags = *bytes.get(offset + 25)?;
+    if flags & !FLAG_STAMPED != 0 {
+        return None;
+    }
+    let kind = EntryKind::from_byte(*bytes.get(offset + 24)?)?;
+    let mut at = offset + ENTRY_HEADER_BYTES;
+    let appended_at_ns = if flags & FLAG_STAMPED != 0 {
+        at += 8;
+        Some(u64_at(bytes, at - 8)? as i64)
+    } else {
+        None
+    };
+    let extensions_end = at.checked_add(u32_at(bytes, offset + 28)? as usize)?;
+    let data_end = extensions_end.checked_add(u32_at(bytes, offset + 4)? as usize)?;
+    Some(EntryRef {
+        index: LogIndex(u64_at(bytes, offset + 8)?),
+        term: Term(u64_at(bytes, offset + 16)?),
+        kind,
+        appended_at_ns,
+        extensions: bytes.get(at..extensions_end)?,
+        data: bytes.get(extensions_end..data_end)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(commands: &[&[u8]]) -> EntryBatch {
+        let mut buffer = EntryBuffer::default();
+        for command in commands {
+            buffer.push(EntryKind::Command, command);
+        }
+        buffer.seal(LogIndex(5), Term(3))
+    }
+
+    #[test]
+    fn what_was_sealed_is_read_back() {
+        let sealed = batch(&[b"", b"a", b"12345678", b"123456789"]);
+        let read = EntryBatch::verify(sealed.bytes().clone()).unwrap();
+        assert_eq!(read, sealed);
+        let data: Vec<_> = read.iter().map(|e| (e.index.0, e.term.0, e.data.to_vec())).collect();
+        assert_eq!(data[3], (8, 3, b"123456789".to_vec()));
+        assert_eq!((read.first(), read.last(), read.count()), (LogIndex(5), LogIndex(8), 4));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed_or_lies_in_padding() {
+        let sealed = batch(&[b"abc", b"defgh"]);
+        for bit in 0..sealed.len() * 8 {
+            let mut bytes = sealed.bytes().to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(read) = EntryBatch::verify(bytes.into()) {
+                assert!(read.iter().eq(sealed.iter()), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_cut_panics_or_passes() {
+        let sealed = batch(&[b"abc", b"defgh"]);
+        let whole = sealed.prefix(1).len();
+        for end in 0..sealed.len() {
+            let read = EntryBatch::verify(sealed.bytes().slice(..end));
+            assert_eq!(read.is_ok(), end == whole, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn slices_and_prefixes_hold_just_what_was_asked() {
+        let all = batch(&[b"a", b"b", b"c", b"d"]);
+        let middle = all.slice(LogIndex(6), LogIndex(7)).unwrap();
+        assert_eq!(middle.iter().map(|e| e.data).collect::<Vec<_>>(), [b"b", b"c"]);
+        assert_eq!(EntryBatch::verify(middle.bytes().clone()).unwrap(), middle);
+        assert_eq!(all.slice(LogIndex(9), LogIndex(20)), None);
+        assert_eq!(all.prefix(0).count(), 1);
+        assert_eq!(all.prefix(all.len() - 1).count(), 3);
+    }
+
+    #[test]
+    fn a_refused_write_leaves_no_trace() {
+        let mut buffer = EntryBuffer::default();
+        buffer.push(EntryKind::Command, b"kept");
+        assert!(
+            buffer
+                .push_with(EntryKind::Command, |b| {
+                    b.extend_from_slice(b"half");
+                    Err(())
+                })
+                .is_err()
+        );
+        let length = buffer.push_with(EntryKind::Command, |b| {
+            b.extend_from_slice(b"gone");
+            Ok::<_, ()>(())
+        });
+        buffer.pop(length.unwrap());
+        assert_eq!(buffer.data().collect::<Vec<_>>(), [b"kept"]);
+    }
+}

@@ -1,0 +1,13 @@
+//! The words every other room speaks: identifiers, entries, membership and the requests between nodes.
+//!
+//! Plain data. This room imports nothing of Raftix and does nothing but encode and check itself.
+
+mod entry;
+mod ids;
+mod membership;
+mod rpc;
+
+pub use entry::{ENTRY_HEADER_BYTES, Entries, EntryBatch, EntryBuffer, EntryDamage, EntryKind, EntryRef};
+pub use ids::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Term};
+pub use membership::{Membership, MembershipError, Server, Suffrage};
+pub use rpc::*;

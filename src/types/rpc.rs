@@ -1,0 +1,283 @@
+//! What nodes say to each other (Raft Figure 2, thesis §9.6), whatever carries it.
+//!
+//! Every request that votes or acknowledges names the sender's [`Incarnation`], so that what a lost
+//! data directory promised is never counted for the one that took its place.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{ClusterId, Entries, Incarnation, LogId, LogIndex, Membership, NodeId, Term};
+
+/// A request from one node to another.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Replicate entries, or probe for where the logs agree. Bulk lane.
+    AppendEntries(AppendEntries),
+    /// Say that the leader lives, and ask whether the follower still follows. Control lane.
+    Heartbeat(Heartbeat),
+    /// Ask whether a vote would be granted. Control lane.
+    PreVote(RequestVote),
+    /// Ask for a vote. Control lane.
+    RequestVote(RequestVote),
+    /// Tell a follower to stand for election at once. Control lane.
+    TimeoutNow(TimeoutNow),
+    /// Ask a peer what it is, before there is a cluster. Control lane.
+    Greet(Greet),
+    /// Hand commands to the leader. Forward lane.
+    ForwardApply(ForwardApply),
+    /// Ask the leader for an index up to which a local read must wait. Forward lane.
+    ForwardReadIndex(ForwardReadIndex),
+}
+
+/// The answer to a [`Request`] of the same name.
+#[derive(Clone, Debug)]
+pub enum Response {
+    /// To [`Request::AppendEntries`].
+    AppendEntries(AppendEntriesResponse),
+    /// To [`Request::Heartbeat`].
+    Heartbeat(HeartbeatResponse),
+    /// To [`Request::PreVote`].
+    PreVote(RequestVoteResponse),
+    /// To [`Request::RequestVote`].
+    RequestVote(RequestVoteResponse),
+    /// To [`Request::TimeoutNow`].
+    TimeoutNow(TimeoutNowResponse),
+    /// To [`Request::Greet`].
+    Greet(GreetResponse),
+    /// To [`Request::ForwardApply`].
+    ForwardApply(ForwardApplyResponse),
+    /// To [`Request::ForwardReadIndex`].
+    ForwardReadIndex(ForwardReadIndexResponse),
+}
+
+/// Which connection to a peer a request takes, so that votes and heartbeats never queue behind entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Votes, heartbeats, greetings: small and urgent.
+    Control,
+    /// Entries.
+    Bulk,
+    /// Forwarded client requests.
+    Forward,
+}
+
+impl Request {
+    /// The lane this request belongs on.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::AppendEntries(_) => Lane::Bulk,
+            Self::Heartbeat(_)
+            | Self::PreVote(_)
+            | Self::RequestVote(_)
+            | Self::TimeoutNow(_)
+            | Self::Greet(_) => Lane::Control,
+            Self::ForwardApply(_) | Self::ForwardReadIndex(_) => Lane::Forward,
+        }
+    }
+}
+
+/// Leader → follower: entries to append behind `prev` (Raft §5.3).
+#[derive(Clone, Debug)]
+pub struct AppendEntries {
+    /// The leader's term.
+    pub term: Term,
+    /// The leader.
+    pub leader: NodeId,
+    /// The entry just before `entries`; the follower refuses unless its log holds it.
+    pub prev: LogId,
+    /// The leader's commit index. The follower commits no further than this request covers.
+    pub commit: LogIndex,
+    /// What to append; empty to probe or to pass on the commit index.
+    pub entries: Entries,
+}
+
+/// Follower → leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendEntriesResponse {
+    /// The follower's term; a higher one deposes the leader.
+    pub term: Term,
+    /// The follower's incarnation; another than the membership names counts for nothing.
+    pub incarnation: Incarnation,
+    /// What became of the request.
+    pub outcome: AppendOutcome,
+}
+
+/// What a follower did with an [`AppendEntries`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AppendOutcome {
+    /// Everything up to `matched` is equal to the leader's log and durable.
+    Matched {
+        /// The smaller of the durable index and the last index this leader proved equal.
+        matched: LogIndex,
+    },
+    /// The log does not hold `prev`; the hint lets the leader skip whole terms (Raft §5.3, end).
+    Conflict {
+        /// The `prev.index` that was refused, so that late answers are told from fresh ones.
+        refused: LogIndex,
+        /// Where the follower's log may agree: look no later than here.
+        hint: LogId,
+    },
+    /// Of an older term, or the node takes no entries now.
+    Refused,
+}
+
+/// Leader → follower, on a connection of its own: never waits for log, disk or entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The leader's term.
+    pub term: Term,
+    /// The leader.
+    pub leader: NodeId,
+    /// Which round of heartbeats this belongs to; the answer repeats it (thesis §6.4).
+    pub round: u64,
+}
+
+/// Follower → leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatResponse {
+    /// The follower's term.
+    pub term: Term,
+    /// The follower's incarnation.
+    pub incarnation: Incarnation,
+    /// The round that was answered.
+    pub round: u64,
+    /// Whether the follower follows this leader in this term.
+    pub follows: bool,
+}
+
+/// Candidate → voter (Raft §5.2; pre-vote: thesis §9.6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestVote {
+    /// The term stood for. In a pre-vote nobody has entered it yet.
+    pub term: Term,
+    /// The candidate.
+    pub candidate: NodeId,
+    /// The candidate's incarnation.
+    pub incarnation: Incarnation,
+    /// The end of the candidate's log, flushed or not.
+    pub last: LogId,
+    /// The leader itself asked for this election: stickiness does not apply.
+    pub leadership_transfer: bool,
+    /// The candidate is withheld and needs every voter, each comparing its real tail.
+    pub unanimous: bool,
+}
+
+/// Voter → candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestVoteResponse {
+    /// The voter's term. In a granted pre-vote, the term asked about.
+    pub term: Term,
+    /// The voter's incarnation.
+    pub incarnation: Incarnation,
+    /// Whether the vote is given; a real one is durable by now.
+    pub granted: bool,
+}
+
+/// Leader → follower: stand for election now (thesis §3.10).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeoutNow {
+    /// The leader's term.
+    pub term: Term,
+    /// The leader.
+    pub leader: NodeId,
+}
+
+/// Follower → leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeoutNowResponse {
+    /// The follower's term.
+    pub term: Term,
+    /// Whether it stands.
+    pub accepted: bool,
+}
+
+/// Blank node → listed peer: who are you, and do we want the same cluster?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Greet {
+    /// The asking node.
+    pub from: NodeId,
+    /// Its incarnation.
+    pub incarnation: Incarnation,
+    /// Hash of the list of peers it was started with: ids and addresses.
+    pub peers_hash: u64,
+}
+
+/// What a node is, told to one that greets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GreetResponse {
+    /// The answering node.
+    pub from: NodeId,
+    /// Its incarnation.
+    pub incarnation: Incarnation,
+    /// Hash of the list of peers it was started with; zero if it was given none.
+    pub peers_hash: u64,
+    /// `None` while it is blank.
+    pub state: Option<ClusterState>,
+}
+
+/// What a node that belongs to a cluster can tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterState {
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// The membership of entry 1, if the node still knows it.
+    pub first: Option<Membership>,
+}
+
+/// Any node → leader: append these commands. One hop: the leader never passes them on.
+#[derive(Clone, Debug)]
+pub struct ForwardApply {
+    /// The commands in order, each as the state machine's encoding.
+    pub commands: Vec<Bytes>,
+    /// How long the caller still waits, in milliseconds from receipt.
+    pub timeout_ms: u64,
+}
+
+/// Leader → forwarding node, one result per command, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardApplyResponse {
+    /// One for each command.
+    pub results: Vec<ForwardedResult>,
+}
+
+/// What became of one forwarded command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ForwardedResult {
+    /// Applied at `at`; the state machine's reply, encoded.
+    Applied {
+        /// Where it stands in the log.
+        at: LogId,
+        /// The reply.
+        reply: Bytes,
+    },
+    /// Not leader; definitely not applied.
+    NotLeader {
+        /// Who is, if known.
+        leader: Option<NodeId>,
+    },
+    /// No room; definitely not applied.
+    Overloaded,
+    /// Larger than the limit, in bytes; definitely not applied.
+    TooLarge {
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// Stopping; definitely not applied.
+    ShuttingDown,
+    /// It was not decided in time and may still be applied.
+    OutcomeUnknown,
+}
+
+/// Any node → leader: up to where must a read that starts now wait (thesis §6.4)?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardReadIndex {
+    /// How long the caller still waits, in milliseconds from receipt.
+    pub timeout_ms: u64,
+}
+
+/// Leader → asking node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardReadIndexResponse {
+    /// The index, confirmed by a quorum after the request came; or who leads instead.
+    pub result: Result<LogIndex, Option<NodeId>>,
+}
