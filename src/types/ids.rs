@@ -191,3 +191,10 @@ random_id! {
     /// acknowledgements it gave before are never counted for what it holds now.
     Incarnation
 }
+
+impl ClusterId {
+    /// The cluster whose first entry has this data: every node derives the same id.
+    pub fn of(first_entry_data: &[u8]) -> Self {
+        Self(xxhash_rust::xxh3::xxh3_128(first_entry_data))
+    }
+}

@@ -1,0 +1,1 @@
+//! What the probes saw, as data and text.

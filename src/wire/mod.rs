@@ -1,0 +1,1 @@
+//! Codecs: what requests and answers look like as bytes.
