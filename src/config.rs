@@ -1,0 +1,171 @@
+//! What can be set about a node, with hashicorp/raft's names where they have a counterpart, and the
+//! limits that keep everything bounded.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Timing and limits of a node. Start from [`Config::default`] and change what differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// How long a follower waits for its leader before it stands; drawn anew from `[T, 2T)` each time.
+    /// Heartbeats go out every tenth of it. Default 1 s, at least 5 ms.
+    pub heartbeat_timeout: Duration,
+    /// How long a candidate waits for votes before it tries again, drawn from `[T, 2T)`.
+    /// Default 1 s, at least `heartbeat_timeout`.
+    pub election_timeout: Duration,
+    /// A leader that has not heard from a quorum of voters for this long gives up leadership
+    /// (check-quorum). Default 500 ms, at most `heartbeat_timeout`.
+    pub leader_lease_timeout: Duration,
+    /// How long an idle leader waits for a next entry to carry the commit index before it sends the
+    /// index alone. Default 5 ms, at least 1 ms.
+    pub commit_timeout: Duration,
+    /// Ask for promises of votes before standing (thesis §9.6). Default on.
+    pub pre_vote: bool,
+    /// Hand requests that reach a follower to the leader. Default on; off answers `NotLeader`.
+    pub forwarding: bool,
+    /// When a request without a deadline of its own gives up. Default 5 s.
+    pub request_timeout: Duration,
+    /// The largest command, encoded, in bytes. Default 4 MiB.
+    pub entry_bytes_max: usize,
+    /// The most entries in one AppendEntries or one batch (hashicorp's `MaxAppendEntries`). Default 4096.
+    pub max_append_entries: usize,
+    /// The most bytes of entries in one AppendEntries or one batch, except for a single larger entry.
+    /// Default 1 MiB.
+    pub append_bytes_max: usize,
+    /// The most AppendEntries on their way to one follower. Default 64.
+    pub inflight_requests_max: usize,
+    /// The most bytes of entries on their way to one follower. Default 8 MiB.
+    pub inflight_bytes_max: usize,
+    /// The most client requests waiting for an answer; one more is `Overloaded`. Default 65,536.
+    pub pending_requests_max: usize,
+    /// The most bytes of commands waiting for an answer. Default 256 MiB.
+    pub pending_bytes_max: usize,
+    /// The most bytes of entries handed to the state machine and not applied yet; beyond it the
+    /// hand-off waits. Default 64 MiB.
+    pub apply_bytes_max: usize,
+    /// How many bytes of the newest entries stay in memory for followers that lag a little; older ones
+    /// are read from the store. Default 64 MiB.
+    pub log_cache_bytes: usize,
+    /// A durable node whose disk has not finished a flush for this long gives up leadership.
+    /// Default 5 s.
+    pub disk_stall_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            heartbeat_timeout: Duration::from_millis(1000),
+            election_timeout: Duration::from_millis(1000),
+            leader_lease_timeout: Duration::from_millis(500),
+            commit_timeout: Duration::from_millis(5),
+            pre_vote: true,
+            forwarding: true,
+            request_timeout: Duration::from_secs(5),
+            entry_bytes_max: 4 << 20,
+            max_append_entries: 4096,
+            append_bytes_max: 1 << 20,
+            inflight_requests_max: 64,
+            inflight_bytes_max: 8 << 20,
+            pending_requests_max: 65_536,
+            pending_bytes_max: 256 << 20,
+            apply_bytes_max: 64 << 20,
+            log_cache_bytes: 64 << 20,
+            disk_stall_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A setting that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{field}: {rule}")]
+pub struct ConfigError {
+    /// Which field.
+    pub field: &'static str,
+    /// The rule it breaks.
+    pub rule: String,
+}
+
+impl Config {
+    /// Timers ten times as fast as the defaults, for clusters within one machine or one rack.
+    pub fn fast() -> Self {
+        Self {
+            heartbeat_timeout: Duration::from_millis(150),
+            election_timeout: Duration::from_millis(150),
+            leader_lease_timeout: Duration::from_millis(100),
+            ..Self::default()
+        }
+    }
+
+    /// How often a leader sends heartbeats.
+    pub fn heartbeat_interval(&self) -> Duration {
+        self.heartbeat_timeout / 10
+    }
+
+    /// How often a node looks at the clock.
+    pub fn tick_interval(&self) -> Duration {
+        (self.heartbeat_timeout / 20).clamp(Duration::from_millis(1), Duration::from_millis(50))
+    }
+
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// Names the first field that breaks one.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let rule = |ok: bool, field, rule: &str| {
+            if ok { Ok(()) } else { Err(ConfigError { field, rule: rule.to_owned() }) }
+        };
+        let ms = Duration::from_millis;
+        rule(self.heartbeat_timeout >= ms(5), "heartbeat_timeout", "must be at least 5 ms")?;
+        rule(
+            self.election_timeout >= self.heartbeat_timeout,
+            "election_timeout",
+            "must be at least heartbeat_timeout",
+        )?;
+        rule(self.leader_lease_timeout >= ms(5), "leader_lease_timeout", "must be at least 5 ms")?;
+        rule(
+            self.leader_lease_timeout <= self.heartbeat_timeout,
+            "leader_lease_timeout",
+            "must be at most heartbeat_timeout",
+        )?;
+        rule(self.commit_timeout >= ms(1), "commit_timeout", "must be at least 1 ms")?;
+        rule(self.request_timeout >= ms(1), "request_timeout", "must be at least 1 ms")?;
+        rule(self.max_append_entries >= 1, "max_append_entries", "must be at least 1")?;
+        rule(self.inflight_requests_max >= 1, "inflight_requests_max", "must be at least 1")?;
+        rule(self.pending_requests_max >= 1, "pending_requests_max", "must be at least 1")?;
+        let mib64 = 64 << 20;
+        rule(
+            (1..=mib64).contains(&self.entry_bytes_max),
+            "entry_bytes_max",
+            "must be between 1 byte and 64 MiB",
+        )?;
+        rule(
+            (1..=mib64).contains(&self.append_bytes_max),
+            "append_bytes_max",
+            "must be between 1 byte and 64 MiB",
+        )?;
+        rule(
+            self.pending_bytes_max >= self.entry_bytes_max,
+            "pending_bytes_max",
+            "must be at least entry_bytes_max",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_settings_are_valid() {
+        Config::default().validate().unwrap();
+        Config::fast().validate().unwrap();
+    }
+
+    #[test]
+    fn a_lease_longer_than_the_heartbeat_timeout_is_refused() {
+        let config = Config { leader_lease_timeout: Duration::from_secs(2), ..Config::default() };
+        assert_eq!(config.validate().unwrap_err().field, "leader_lease_timeout");
+    }
+}

@@ -1,0 +1,210 @@
+//! How requests fail. Each variant says whether the command may still take effect.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::{
+    config::ConfigError,
+    storage::StorageError,
+    transport::TransportError,
+    types::{LogIndex, MembershipError, NodeId},
+};
+
+/// Who leads, as far as this node knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaderHint {
+    /// The leader.
+    pub id: NodeId,
+    /// Where it listens for other nodes.
+    pub address: String,
+}
+
+/// Why an [`Apply`](crate::messages::Apply) did not succeed.
+///
+/// Every variant but [`OutcomeUnknown`](Self::OutcomeUnknown) means *definitely not applied*, and gives
+/// the command back.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ApplyError<C> {
+    /// This node is not the leader, or none was found before the deadline. Not applied.
+    #[error("not the leader{}", hint(.leader))]
+    NotLeader {
+        /// Who is, if known.
+        leader: Option<LeaderHint>,
+        /// The command.
+        command: C,
+    },
+    /// Too many requests or bytes are waiting. Not applied; try again later.
+    #[error("overloaded: too many requests wait for an answer")]
+    Overloaded {
+        /// The command.
+        command: C,
+    },
+    /// The encoded command is larger than [`Config::entry_bytes_max`](crate::Config::entry_bytes_max).
+    /// Not applied.
+    #[error("the command takes {bytes} bytes, more than {bytes_max}")]
+    EntryTooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+        /// The command.
+        command: C,
+    },
+    /// The command does not encode. Not applied.
+    #[error("the command does not encode: {reason}")]
+    Encode {
+        /// What serde said.
+        reason: String,
+        /// The command.
+        command: C,
+    },
+    /// The node is stopping. Not applied.
+    #[error("the node is shutting down")]
+    ShuttingDown {
+        /// The command.
+        command: C,
+    },
+    /// The node has failed. Not applied.
+    #[error("the node has failed: {fatal}")]
+    Failed {
+        /// Why.
+        fatal: Fatal,
+        /// The command.
+        command: C,
+    },
+    /// It was not decided in time, or leadership was lost meanwhile: the command may have been applied,
+    /// may still be, or never will. Only an idempotent command is safe to repeat.
+    #[error("outcome unknown: {why}")]
+    OutcomeUnknown {
+        /// The index it was given, if it got one on this node.
+        index: Option<LogIndex>,
+        /// What happened.
+        why: UnknownReason,
+    },
+}
+
+/// Why the outcome of a command is unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UnknownReason {
+    /// The deadline passed after the command was logged or forwarded.
+    #[error("the deadline passed after the command was logged or forwarded")]
+    Deadline,
+    /// Leadership was lost after the command was logged.
+    #[error("leadership was lost after the command was logged")]
+    LeadershipLost,
+    /// The connection to the leader was lost after the command was forwarded.
+    #[error("the connection to the leader was lost after the command was forwarded")]
+    ConnectionLost,
+    /// The leader could not say.
+    #[error("the leader could not say")]
+    LeaderUncertain,
+    /// The node stopped or failed after the command was logged.
+    #[error("the node stopped after the command was logged")]
+    Stopped,
+}
+
+impl<C> ApplyError<C> {
+    /// Whether the command is known not to have been applied, now and for ever.
+    pub fn is_refused(&self) -> bool {
+        !matches!(self, Self::OutcomeUnknown { .. })
+    }
+
+    /// The command, if it was given back.
+    pub fn into_command(self) -> Option<C> {
+        match self {
+            Self::NotLeader { command, .. }
+            | Self::Overloaded { command }
+            | Self::EntryTooLarge { command, .. }
+            | Self::Encode { command, .. }
+            | Self::ShuttingDown { command }
+            | Self::Failed { command, .. } => Some(command),
+            Self::OutcomeUnknown { .. } => None,
+        }
+    }
+}
+
+/// Why a [`Read`](crate::messages::Read) was not answered. Reads change nothing and may be repeated.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// This node is not the leader and forwarding is off.
+    #[error("not the leader{}", hint(.leader))]
+    NotLeader {
+        /// Who is, if known.
+        leader: Option<LeaderHint>,
+    },
+    /// No leader confirmed the read, or the state machine did not answer it, before the deadline.
+    #[error("the read was not confirmed before its deadline")]
+    Timeout,
+    /// Too many requests are waiting.
+    #[error("overloaded: too many requests wait for an answer")]
+    Overloaded,
+    /// The node is stopping.
+    #[error("the node is shutting down")]
+    ShuttingDown,
+    /// The node has failed.
+    #[error("the node has failed: {0}")]
+    Failed(Fatal),
+}
+
+/// Why a node stopped for good. Every waiting caller gets it.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum Fatal {
+    /// The store failed; after a failed flush nothing of it can be trusted until a restart.
+    #[error("storage failed: {0}")]
+    Storage(Arc<StorageError>),
+    /// An actor or the state machine panicked.
+    #[error("{actor} panicked: {message}")]
+    Panicked {
+        /// Which.
+        actor: String,
+        /// What it said.
+        message: String,
+    },
+    /// Something happened that the protocol excludes.
+    #[error("broken invariant: {0}")]
+    Invariant(String),
+    /// A committed command does not decode: the state machine is of another version.
+    #[error("entry {index} does not decode: {reason}")]
+    Undecodable {
+        /// Which entry.
+        index: LogIndex,
+        /// What serde said.
+        reason: String,
+    },
+}
+
+/// Why a node did not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A setting cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The list of peers is not a membership.
+    #[error("peers: {0}")]
+    Peers(#[from] MembershipError),
+    /// The store did not open.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The address cannot be used.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// Something is missing that has no default.
+    #[error("{0}")]
+    Incomplete(&'static str),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+fn hint(leader: &Option<LeaderHint>) -> String {
+    match leader {
+        Some(leader) => format!("; {} at {} is", leader.id, leader.address),
+        None => "; none is known".to_owned(),
+    }
+}
