@@ -1,1 +1,42 @@
-//! The only room that knows actix's internals: ports with credits, capacity-1 signals, the inspecting context, probes.
+//! The only room that knows actix's internals: how the actors of a node are spawned, addressed and watched.
+//!
+//! Built in debug mode or with the feature `inspect`, each actor runs in an inspected context with a probe that
+//! [`Inspector::report`] reads without queueing behind the mailbox it describes. Built otherwise all of that is
+//! gone: a context is actix's own and a [`Port`] is an `Addr`.
+//!
+//! What shapes this room, each shown by a test in `facts.rs`: a mailbox's capacity does not bound it, so ours have
+//! none and admission is counted in [`Credits`]; a mailbox is drained before timers and spawned futures get their
+//! turn, so a message to oneself by [`after_mailbox`] runs once per burst, and a busy actor's timers starve; a
+//! request whose caller has gone is skipped; a panic is seen by nobody but the holder of [`Spawned::task`].
+//!
+//! | part | for |
+//! |---|---|
+//! | [`spawn`], [`Port`], [`port_of`] | running an actor and sending to it |
+//! | [`Parked`], [`Slot`] | answering later, without a future or a task per request |
+//! | [`Signal`], [`Latch`] | Go's `chan struct{}` of capacity 1 |
+//! | [`Credits`] | a bound on what is admitted, in requests and bytes |
+//! | [`Inspector`] | the probes of a node |
+//!
+//! Never knows a message of Raftix, never starts a thread.
+
+mod credits;
+#[cfg(test)]
+mod facts;
+#[cfg(any(debug_assertions, feature = "inspect"))]
+mod inspected;
+mod parked;
+#[cfg(not(any(debug_assertions, feature = "inspect")))]
+mod plain;
+mod port;
+mod signal;
+
+#[cfg(any(debug_assertions, feature = "inspect"))]
+use inspected as mode;
+#[cfg(not(any(debug_assertions, feature = "inspect")))]
+use plain as mode;
+
+pub use credits::{CreditGuard, Credits};
+pub use mode::{Context, Inspector};
+pub use parked::{Parked, ReplySender, Slot};
+pub use port::{Port, Spawned, after_mailbox, port_of, spawn};
+pub use signal::{Latch, Signal};

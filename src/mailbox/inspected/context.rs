@@ -1,0 +1,195 @@
+//! The context that stands in for actix's own, and the envelope in which messages reach it.
+//!
+//! It runs an actor exactly as actix's context does (both leave that to `ContextFut`); it only tells the probe.
+
+use std::{
+    any::type_name,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorContext, ActorState, Addr, AsyncContext, Handler, Message, SpawnHandle,
+    dev::{
+        AsyncContextParts, ContextFut, ContextParts, Envelope, EnvelopeProxy, Mailbox, MessageResponse,
+        OneshotSender, ToEnvelope, channel::AddressReceiver,
+    },
+    fut::ActorFuture,
+};
+
+use super::{kin, ledger::Ticket, probe::Probe};
+
+/// An actor's context with the actor's probe.
+pub struct InspectedContext<A: Actor<Context = Self>> {
+    parts: ContextParts<A>,
+    mailbox: Option<Mailbox<A>>,
+    probe: Arc<Probe>,
+}
+
+impl<A: Actor<Context = Self>> InspectedContext<A> {
+    pub(super) fn new(receiver: AddressReceiver<A>, probe: Arc<Probe>) -> Self {
+        let mailbox = Mailbox::new(receiver);
+        Self { parts: ContextParts::new(mailbox.sender_producer()), mailbox: Some(mailbox), probe }
+    }
+
+    pub(super) fn probe(&self) -> &Arc<Probe> {
+        &self.probe
+    }
+
+    pub(super) fn into_future(mut self, actor: A) -> ContextFut<A, Self> {
+        let mailbox = self.mailbox.take().expect("a context runs once");
+        ContextFut::new(self, actor, mailbox)
+    }
+
+    /// Handles a message under the probe's eyes.
+    fn handle<M>(&mut self, actor: &mut A, message: M, reply: Option<OneshotSender<M::Result>>)
+    where
+        A: Handler<M>,
+        M: Message,
+    {
+        let name = type_name::<M>();
+        self.probe.begin(name);
+        let response = <A as Handler<M>>::handle(actor, message, self);
+        response.handle(self, reply);
+        self.probe.finish(name);
+    }
+}
+
+impl<A: Actor<Context = Self>> fmt::Debug for InspectedContext<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InspectedContext").field("parts", &self.parts).field("probe", &self.probe).finish()
+    }
+}
+
+impl<A: Actor<Context = Self>> ActorContext for InspectedContext<A> {
+    fn stop(&mut self) {
+        self.parts.stop();
+    }
+
+    fn terminate(&mut self) {
+        self.parts.terminate();
+    }
+
+    fn state(&self) -> ActorState {
+        self.parts.state()
+    }
+}
+
+impl<A: Actor<Context = Self>> AsyncContext<A> for InspectedContext<A> {
+    fn address(&self) -> Addr<A> {
+        self.parts.address()
+    }
+
+    fn spawn<F>(&mut self, future: F) -> SpawnHandle
+    where
+        F: ActorFuture<A, Output = ()> + 'static,
+    {
+        self.parts.spawn(future)
+    }
+
+    fn wait<F>(&mut self, future: F)
+    where
+        F: ActorFuture<A, Output = ()> + 'static,
+    {
+        self.parts.wait(future);
+    }
+
+    fn waiting(&self) -> bool {
+        self.parts.waiting()
+    }
+
+    fn cancel_future(&mut self, handle: SpawnHandle) -> bool {
+        self.parts.cancel_future(handle)
+    }
+
+    // actix's own `notify` calls the handler out of the probe's sight.
+    fn notify<M>(&mut self, message: M)
+    where
+        A: Handler<M>,
+        M: Message + 'static,
+    {
+        if self.state() == ActorState::Stopped {
+            tracing::error!("notify called on a stopped actor");
+        } else {
+            self.spawn(SelfMessage(Some(message)));
+        }
+    }
+
+    fn notify_later<M>(&mut self, message: M, after: Duration) -> SpawnHandle
+    where
+        A: Handler<M>,
+        M: Message + 'static,
+    {
+        self.run_later(after, |actor, ctx| ctx.handle(actor, message, None))
+    }
+}
+
+impl<A: Actor<Context = Self>> AsyncContextParts<A> for InspectedContext<A> {
+    fn parts(&mut self) -> &mut ContextParts<A> {
+        &mut self.parts
+    }
+}
+
+impl<A, M> ToEnvelope<A, M> for InspectedContext<A>
+where
+    A: Actor<Context = Self> + Handler<M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    fn pack(message: M, reply: Option<OneshotSender<M::Result>>) -> Envelope<A> {
+        let ticket = kin::ledger_of::<A>().note(type_name::<M>());
+        Envelope::with_proxy(Box::new(Noted { content: Some((message, reply)), ticket }))
+    }
+}
+
+/// A message in the mailbox, with its note.
+struct Noted<M: Message> {
+    content: Option<(M, Option<OneshotSender<M::Result>>)>,
+    ticket: Ticket,
+}
+
+impl<A, M> EnvelopeProxy<A> for Noted<M>
+where
+    A: Actor<Context = InspectedContext<A>> + Handler<M>,
+    M: Message,
+{
+    fn handle(&mut self, actor: &mut A, ctx: &mut InspectedContext<A>) {
+        let Some((message, reply)) = self.content.take() else { return };
+        let note = self.ticket.claim();
+        // As actix does: who dropped the request took it back.
+        let abandoned = reply.as_ref().is_some_and(|reply| reply.is_closed());
+        ctx.probe.taken(note, abandoned);
+        if !abandoned {
+            ctx.handle(actor, message, reply);
+        }
+    }
+}
+
+/// A message to oneself that goes past the mailbox.
+struct SelfMessage<M>(Option<M>);
+
+/// The message is moved out to be handled; nothing points into it.
+impl<M> Unpin for SelfMessage<M> {}
+
+impl<A, M> ActorFuture<A> for SelfMessage<M>
+where
+    A: Actor<Context = InspectedContext<A>> + Handler<M>,
+    M: Message + 'static,
+{
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut InspectedContext<A>,
+        _: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        if let Some(message) = self.get_mut().0.take() {
+            ctx.handle(actor, message, None);
+        }
+        Poll::Ready(())
+    }
+}

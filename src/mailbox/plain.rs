@@ -1,0 +1,56 @@
+//! The room without inspection: actix's own context, and probes that are nothing.
+
+use actix::{Actor, AsyncContext, dev::channel};
+
+use crate::inspect::{InspectionDisabled, MailboxReport};
+
+use super::{Port, Spawned};
+
+/// The context of every actor here. This build does not inspect, so it is actix's own.
+pub type Context<A> = actix::Context<A>;
+
+/// The probes of a node. This build does not inspect, so there are none.
+#[derive(Clone, Debug)]
+pub struct Inspector(());
+
+impl Inspector {
+    /// An inspector for the actors of `node`.
+    pub fn new(_node: impl Into<String>) -> Self {
+        Self(())
+    }
+
+    /// What the probes saw.
+    ///
+    /// # Errors
+    /// [`InspectionDisabled`], always, in this build.
+    pub fn report(&self) -> Result<MailboxReport, InspectionDisabled> {
+        Err(InspectionDisabled)
+    }
+}
+
+/// What a port carries beside the address: nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ProbeHandle;
+
+impl ProbeHandle {
+    #[inline(always)]
+    pub(super) fn sending<R>(&self, send: impl FnOnce() -> R) -> R {
+        send()
+    }
+}
+
+pub(super) fn probe_of<A: Actor<Context = Context<A>>>(_ctx: &Context<A>) -> ProbeHandle {
+    ProbeHandle
+}
+
+pub(super) fn spawn<A: Actor<Context = Context<A>>>(
+    _inspector: &Inspector,
+    _name: impl Into<String>,
+    build: impl FnOnce(&mut Context<A>) -> A,
+) -> Spawned<A> {
+    let (_, receiver) = channel::channel(super::port::UNBOUNDED);
+    let mut ctx = Context::with_receiver(receiver);
+    let port = Port::new(ctx.address(), ProbeHandle);
+    let actor = build(&mut ctx);
+    Spawned { port, task: tokio::task::spawn_local(ctx.into_future(actor)) }
+}

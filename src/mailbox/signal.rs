@@ -1,0 +1,86 @@
+//! Go's `chan struct{}` of capacity 1: many reasons to wake an actor, one message in its mailbox.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::AcqRel},
+    },
+};
+
+use actix::{Actor, Handler, Message};
+
+use super::{Context, Port};
+
+/// Whether a signal is on its way. Shared by those who raise it and the one who lowers it; a clone is the same latch.
+#[derive(Clone, Debug, Default)]
+pub struct Latch(Arc<AtomicBool>);
+
+impl Latch {
+    /// The receiver's first act in handling a signal, *before* it reads the state that the signal tells of: what
+    /// changes after the reading then raises a new signal. The other way round a wake-up can be lost.
+    pub fn lower(&self) {
+        // A swap, not a store: it has to see what was written before each `raise` that found the latch raised.
+        self.0.swap(false, AcqRel);
+    }
+
+    /// Whether it was lowered until now, so that a message has to be posted.
+    fn raise(&self) -> bool {
+        // Never skipped after a mere load, for the same reason.
+        !self.0.swap(true, AcqRel)
+    }
+}
+
+/// Posts `M` to an actor unless one is pending. The messages it stands for carry nothing: the receiver reads the state.
+pub struct Signal<A: Actor, M> {
+    port: Port<A>,
+    latch: Latch,
+    message: PhantomData<fn() -> M>,
+}
+
+impl<A, M> Signal<A, M>
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    M: Message + Default + Send + 'static,
+    M::Result: Send,
+{
+    /// A signal to the actor behind `port` with a latch of its own.
+    pub fn new(port: Port<A>) -> Self {
+        Self::with_latch(port, Latch::default())
+    }
+
+    /// A signal to the actor behind `port`, which holds `latch` already.
+    pub fn with_latch(port: Port<A>, latch: Latch) -> Self {
+        Self { port, latch, message: PhantomData }
+    }
+
+    /// Makes sure that the receiver reads the state once more after what the caller wrote before this call.
+    pub fn raise(&self) {
+        if self.latch.raise() {
+            self.port.send_now(M::default());
+        }
+    }
+
+    /// See [`Latch::lower`].
+    pub fn lower(&self) {
+        self.latch.lower();
+    }
+
+    /// The latch, for the receiver to keep: unlike the signal it does not keep the actor alive.
+    pub fn latch(&self) -> Latch {
+        self.latch.clone()
+    }
+}
+
+impl<A: Actor, M> Clone for Signal<A, M> {
+    fn clone(&self) -> Self {
+        Self { port: self.port.clone(), latch: self.latch.clone(), message: PhantomData }
+    }
+}
+
+impl<A: Actor, M> fmt::Debug for Signal<A, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signal").field("port", &self.port).field("latch", &self.latch).finish()
+    }
+}
