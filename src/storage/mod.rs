@@ -3,9 +3,29 @@
 //! This room knows types and nothing of actors or messages. Every call may block; the Storage actor
 //! runs them on an I/O thread when the store is durable.
 
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`wal`] | the durable default: a segmented write-ahead log |
+//! | [`memory`] | the same contract without a disk |
+//! | [`data_dir`] | who owns a directory: its lock and its identity |
+//! | [`vfs`] | the file system behind a seam |
+//! | [`conformance`] | the contract as a test that any store can run |
+
 use thiserror::Error;
 
 use crate::types::{EntryBatch, LogBase, LogId, LogIndex, Membership, Term, Vote};
+
+pub mod conformance;
+pub mod data_dir;
+pub mod memory;
+pub mod vfs;
+pub mod wal;
+
+mod contract;
+mod term_runs;
+
+use contract::{check_append, check_purge, check_read, check_truncate, corrupt, take_prefix};
 
 /// What a store held when it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,16 +142,16 @@ pub trait LogStore: VoteStore + Send + 'static {
     /// [`StorageError::Full`] if there is no room: nothing of the batch is kept.
     fn append(&mut self, entries: &EntryBatch) -> Result<(), StorageError>;
 
-    /// Removes every entry from `from` on.
+    /// Removes every entry from `from` on; nothing if the log ends before it.
     ///
     /// # Errors
-    /// Of the medium.
+    /// Of the medium; [`StorageError::Misuse`] if `from` is not behind the base.
     fn truncate(&mut self, from: LogIndex) -> Result<(), StorageError>;
 
-    /// Removes every entry up to `base.last.index`.
+    /// Removes every entry up to `base.last.index`; nothing if the base is there or further already.
     ///
     /// # Errors
-    /// Of the medium.
+    /// Of the medium; [`StorageError::Misuse`] if the log ends before it.
     fn purge(&mut self, base: &LogBase) -> Result<(), StorageError>;
 
     /// Removes every entry and starts anew behind `base`.

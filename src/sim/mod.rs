@@ -1,0 +1,3 @@
+//! Simulated surroundings, for tests of Raftix and of what users build on it.
+
+pub mod vfs;

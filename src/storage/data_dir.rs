@@ -1,0 +1,303 @@
+//! Who owns a data directory: its lock, and the identity that outlives every process.
+//!
+//! ```text
+//! data/n1/
+//!   LOCK        held while a process uses the directory; names its pid
+//!   IDENTITY    node id, incarnation, cluster, and whether this is a member's
+//!   wal/        segments of the log
+//! ```
+//!
+//! IDENTITY by byte, little-endian:
+//!
+//! ```text
+//!  0  [u8; 8]  "raftix\0\x02"     8  u32  format version     12  u32  crc32c of bytes 0 .. 12 and 16 ..
+//! 16  u128     incarnation       32  u128 cluster, or zero
+//! 48  u8       1 for a member    49  [u8; 7]  zero           56  node id
+//! ```
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    StorageError,
+    vfs::{Lock, LockGuard, Vfs, read_file, replace_file},
+    wal::WalOptions,
+};
+use crate::types::{ClusterId, GroupId, Incarnation, NodeId};
+
+const MAGIC: [u8; 8] = *b"raftix\0\x02";
+const VERSION: u32 = 1;
+const FIXED_BYTES: usize = 56;
+
+/// Whose directory it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The node.
+    pub node: NodeId,
+    /// Drawn once, when the directory was made.
+    pub incarnation: Incarnation,
+    /// The cluster, [`ClusterId::NONE`] until it is known.
+    pub cluster: ClusterId,
+    /// Whether the node may have voted or acknowledged: then a directory without its log is damaged.
+    pub member: bool,
+}
+
+/// A data directory that this process has for itself.
+#[derive(Debug)]
+pub struct DataDir {
+    vfs: Arc<dyn Vfs>,
+    path: PathBuf,
+    identity: Identity,
+    failed: bool,
+    _lock: Box<dyn LockGuard>,
+}
+
+impl DataDir {
+    /// Locks `path` and reads who owns it; makes it, with a fresh incarnation from the system's random
+    /// source, if it is not there.
+    ///
+    /// # Errors
+    /// [`StorageError::Locked`], naming the holder; [`StorageError::Foreign`] if another node owns it;
+    /// [`StorageError::Corrupt`] if the identity is damaged, or missing beside a log.
+    pub fn open(vfs: Arc<dyn Vfs>, path: &Path, node: &NodeId) -> Result<Self, StorageError> {
+        Self::open_with(vfs, path, node, || {
+            let mut bytes = [0; 16];
+            getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+            Ok(Incarnation(u128::from_le_bytes(bytes)))
+        })
+    }
+
+    /// Like [`open`](Self::open) with another source of incarnations, for the simulator.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_with(
+        vfs: Arc<dyn Vfs>,
+        path: &Path,
+        node: &NodeId,
+        draw: impl FnOnce() -> io::Result<Incarnation>,
+    ) -> Result<Self, StorageError> {
+        vfs.create_dir_all(path).map_err(|e| failed("create", path, e))?;
+        let lock = match vfs.lock(&path.join("LOCK")).map_err(|e| failed("lock", path, e))? {
+            Lock::Held(guard) => guard,
+            Lock::Busy(holder) => return Err(StorageError::Locked { path: text(path), holder }),
+        };
+        let file = path.join("IDENTITY");
+        let identity = match read_file(vfs.as_ref(), &file) {
+            Ok(bytes) => decode(&bytes).map_err(|what| damaged(&file, what))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create(vfs.as_ref(), path, node, draw)?,
+            Err(error) => return Err(failed("read", &file, error)),
+        };
+        if identity.node != *node {
+            let (owner, wanted) = (identity.node.to_string(), node.to_string());
+            return Err(StorageError::Foreign { path: text(path), owner, wanted });
+        }
+        Ok(Self { vfs, path: path.to_owned(), identity, failed: false, _lock: lock })
+    }
+
+    /// Whose it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the log is.
+    pub fn wal_dir(&self) -> PathBuf {
+        self.path.join("wal")
+    }
+
+    /// How to open the log of `group` in this directory, with everything else at its default.
+    pub fn wal_options(&self, group: GroupId) -> WalOptions {
+        WalOptions {
+            group,
+            incarnation: self.identity.incarnation,
+            cluster: self.identity.cluster,
+            must_exist: self.identity.member,
+            ..WalOptions::default()
+        }
+    }
+
+    /// Notes the cluster, for good. Durable when it returns; does nothing if it is noted already.
+    ///
+    /// # Errors
+    /// [`StorageError::Foreign`] if the directory belongs to another cluster, or of the medium.
+    pub fn set_cluster(&mut self, cluster: ClusterId) -> Result<(), StorageError> {
+        if self.identity.cluster == cluster {
+            return Ok(());
+        }
+        if !self.identity.cluster.is_none() {
+            return Err(StorageError::Foreign {
+                path: text(&self.path),
+                owner: format!("cluster {}", self.identity.cluster),
+                wanted: format!("cluster {cluster}"),
+            });
+        }
+        self.replace(Identity { cluster, ..self.identity.clone() })
+    }
+
+    /// Marks the directory as a member's: to be done after the log was recovered and before the first
+    /// vote or acknowledgement. Durable when it returns; does nothing if it is marked already.
+    ///
+    /// # Errors
+    /// Of the medium.
+    pub fn mark_member(&mut self) -> Result<(), StorageError> {
+        if self.identity.member {
+            return Ok(());
+        }
+        self.replace(Identity { member: true, ..self.identity.clone() })
+    }
+
+    fn replace(&mut self, identity: Identity) -> Result<(), StorageError> {
+        let file = self.path.join("IDENTITY");
+        if self.failed {
+            let before = io::Error::other("it failed before and must be read by a new process");
+            return Err(failed("replace", &file, before));
+        }
+        let replaced = replace_file(self.vfs.as_ref(), &file, &encode(&identity));
+        self.failed = replaced.is_err();
+        replaced.map_err(|e| failed("replace", &file, e))?;
+        self.identity = identity;
+        Ok(())
+    }
+}
+
+/// A directory without an identity is new, unless there is a log in it.
+fn create(
+    vfs: &dyn Vfs,
+    path: &Path,
+    node: &NodeId,
+    draw: impl FnOnce() -> io::Result<Incarnation>,
+) -> Result<Identity, StorageError> {
+    let file = path.join("IDENTITY");
+    let log = match vfs.list(&path.join("wal")) {
+        Ok(names) => names.iter().any(|name| name.ends_with(".wal")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(failed("list", path, error)),
+    };
+    if log {
+        return Err(damaged(&file, "it is missing beside a log"));
+    }
+    if !(1..=NodeId::BYTES_MAX).contains(&node.as_str().len()) {
+        return Err(StorageError::Misuse("a node's name has 1 to 255 bytes".to_owned()));
+    }
+    let incarnation = draw().map_err(|e| failed("draw an incarnation for", path, e))?;
+    let identity = Identity { node: node.clone(), incarnation, cluster: ClusterId::NONE, member: false };
+    replace_file(vfs, &file, &encode(&identity)).map_err(|e| failed("create", &file, e))?;
+    Ok(identity)
+}
+
+fn encode(identity: &Identity) -> Vec<u8> {
+    let mut bytes = vec![0; FIXED_BYTES];
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[16..32].copy_from_slice(&identity.incarnation.0.to_le_bytes());
+    bytes[32..48].copy_from_slice(&identity.cluster.0.to_le_bytes());
+    bytes[48] = u8::from(identity.member);
+    bytes.extend_from_slice(identity.node.as_str().as_bytes());
+    let sum = checksum(&bytes);
+    bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..])
+}
+
+fn decode(bytes: &[u8]) -> Result<Identity, &'static str> {
+    let Some((fixed, name)) = bytes.split_first_chunk::<FIXED_BYTES>() else {
+        return Err("it is too short");
+    };
+    if fixed[..8] != MAGIC {
+        return Err("it is no identity of a raftix node");
+    }
+    if fixed[12..16] != checksum(bytes).to_le_bytes() {
+        return Err("its checksum does not match");
+    }
+    if fixed[8..12] != VERSION.to_le_bytes() {
+        return Err("its format version is not one this build reads");
+    }
+    let u128_at = |at: usize| u128::from_le_bytes(std::array::from_fn(|i| fixed[at + i]));
+    let node = std::str::from_utf8(name).map_err(|_| "the node id is no text")?.into();
+    Ok(Identity {
+        node,
+        incarnation: Incarnation(u128_at(16)),
+        cluster: ClusterId(u128_at(32)),
+        member: fixed[48] != 0,
+    })
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn failed(operation: &'static str, path: &Path, source: io::Error) -> StorageError {
+    StorageError::Io { operation, file: text(path), source }
+}
+
+fn damaged(file: &Path, what: &str) -> StorageError {
+    super::corrupt(text(file), 0, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::vfs::RealVfs;
+
+    fn open(path: &Path, node: &str) -> Result<DataDir, StorageError> {
+        DataDir::open(Arc::new(RealVfs), path, &node.into())
+    }
+
+    #[test]
+    fn an_identity_is_drawn_once_and_keeps_what_it_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("n1");
+        let mut first = open(&path, "n1").unwrap();
+        let drawn = first.identity().clone();
+        assert!(!drawn.incarnation.is_none() && drawn.cluster.is_none() && !drawn.member);
+        first.set_cluster(ClusterId(7)).unwrap();
+        first.mark_member().unwrap();
+        assert!(matches!(first.set_cluster(ClusterId(8)), Err(StorageError::Foreign { .. })));
+        drop(first);
+        let again = open(&path, "n1").unwrap();
+        assert_eq!(*again.identity(), Identity { cluster: ClusterId(7), member: true, ..drawn });
+    }
+
+    #[test]
+    fn a_directory_in_use_or_of_another_node_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = open(dir.path(), "n1").unwrap();
+        let Err(StorageError::Locked { holder, .. }) = open(dir.path(), "n1") else { panic!("locked twice") };
+        assert!(holder.contains(&std::process::id().to_string()));
+        drop(held);
+        assert!(matches!(open(dir.path(), "n2"), Err(StorageError::Foreign { .. })));
+    }
+
+    #[test]
+    fn a_log_without_an_identity_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("wal")).unwrap();
+        std::fs::write(dir.path().join("wal/0000000000000001.wal"), b"").unwrap();
+        assert!(matches!(open(dir.path(), "n1"), Err(StorageError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn every_flipped_bit_of_an_identity_is_noticed() {
+        let identity =
+            Identity { node: "n1".into(), incarnation: Incarnation(5), cluster: ClusterId(6), member: true };
+        let bytes = encode(&identity);
+        assert_eq!(decode(&bytes), Ok(identity));
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(&flipped).is_err(), "bit {bit}");
+        }
+        assert!((0..bytes.len()).all(|end| decode(&bytes[..end]).is_err()));
+    }
+}
