@@ -1,6 +1,6 @@
 //! How requests fail. Each variant says whether the command may still take effect.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
@@ -24,7 +24,7 @@ pub struct LeaderHint {
 ///
 /// Every variant but [`OutcomeUnknown`](Self::OutcomeUnknown) means *definitely not applied*, and gives
 /// the command back.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum ApplyError<C> {
     /// This node is not the leader, or none was found before the deadline. Not applied.
@@ -106,6 +106,13 @@ pub enum UnknownReason {
     Stopped,
 }
 
+/// Without the command: it may not be printable, and may be a secret.
+impl<C> fmt::Debug for ApplyError<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApplyError({self})")
+    }
+}
+
 impl<C> ApplyError<C> {
     /// Whether the command is known not to have been applied, now and for ever.
     pub fn is_refused(&self) -> bool {
@@ -165,6 +172,9 @@ pub enum Fatal {
         /// What it said.
         message: String,
     },
+    /// A thread that the node needs could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(String),
     /// Something happened that the protocol excludes.
     #[error("broken invariant: {0}")]
     Invariant(String),

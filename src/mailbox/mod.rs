@@ -12,7 +12,7 @@
 //! | part | for |
 //! |---|---|
 //! | [`spawn`], [`Port`], [`port_of`] | running an actor and sending to it |
-//! | [`Parked`], [`Slot`] | answering later, without a future or a task per request |
+//! | [`Parked`], [`Park`] | answering later, without a future or a task per request |
 //! | [`Signal`], [`Latch`] | Go's `chan struct{}` of capacity 1 |
 //! | [`Credits`] | a bound on what is admitted, in requests and bytes |
 //! | [`Inspector`] | the probes of a node |
@@ -37,6 +37,6 @@ use plain as mode;
 
 pub use credits::{CreditGuard, Credits};
 pub use mode::{Context, Inspector};
-pub use parked::{Parked, ReplySender, Slot};
+pub use parked::{Park, Parked, ReplySender};
 pub use port::{Port, Spawned, after_mailbox, port_of, spawn};
 pub use signal::{Latch, Signal};

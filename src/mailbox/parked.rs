@@ -3,7 +3,7 @@
 //! actix's own ways of answering later spawn a task or scan a list of futures for each request; this keeps the
 //! sender itself.
 
-use std::{cell::RefCell, fmt, mem, rc::Rc};
+use std::{fmt, rc::Rc};
 
 use actix::{
     Actor, Message,
@@ -13,76 +13,22 @@ use actix::{
 /// The sending half of one request's answer. It is `Send`; dropping it tells the caller `MailboxError::Closed`.
 pub type ReplySender<T> = OneshotSender<T>;
 
-/// Where an actor's parked replies arrive, in the order of their requests. A clone is the same slot.
-pub struct Slot<T>(Rc<RefCell<Vec<Option<ReplySender<T>>>>>);
-
-impl<T> Slot<T> {
-    /// An empty slot.
-    pub fn new() -> Self {
-        Self(Rc::default())
-    }
-
-    /// Takes what arrived since the last time: one for each parked request, `None` where the sender wants no
-    /// answer, so that they stay in step with what the handler put aside for them.
-    ///
-    /// A reply arrives just *after* its handler returned. A handler that cuts a full batch therefore does so
-    /// before it adds its own request, not after.
-    pub fn take(&self) -> Vec<Option<ReplySender<T>>> {
-        mem::take(&mut self.0.borrow_mut())
-    }
-
-    /// The reply parked last, if it wants an answer.
-    pub fn pop(&self) -> Option<ReplySender<T>> {
-        self.0.borrow_mut().pop().flatten()
-    }
-
-    /// How many are parked.
-    pub fn len(&self) -> usize {
-        self.0.borrow().len()
-    }
-
-    /// Whether none is parked.
-    pub fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
-    }
-}
-
-impl<T> Clone for Slot<T> {
-    fn clone(&self) -> Self {
-        Self(Rc::clone(&self.0))
-    }
-}
-
-impl<T> Default for Slot<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<T> fmt::Debug for Slot<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Slot({} parked)", self.len())
-    }
-}
-
-/// A handler's result that parks the reply in a [`Slot`] of the actor's. No future and no task.
+/// Where the reply sender of the request in hand goes.
 ///
-/// ```text
-/// type Result = Parked<Answer>;
-/// fn handle(&mut self, request: Request, ctx: &mut Self::Context) -> Parked<Answer> {
-///     self.batch.push(request);
-///     Parked::new(&self.replies)
-/// }
-/// ```
-#[derive(Debug)]
-#[must_use = "the reply is parked when the handler returns this"]
-pub struct Parked<T>(Slot<T>);
+/// It arrives just *after* the handler returned: a handler that cuts a full batch does so before it adds its
+/// own request, not after.
+pub trait Park<T> {
+    /// Takes the sender over. Not called if whoever sent the request wants no answer.
+    fn park(&self, sender: ReplySender<T>);
+}
 
-impl<T> Parked<T> {
-    /// Parks the reply of the request being handled in `slot`.
-    pub fn new(slot: &Slot<T>) -> Self {
-        Self(slot.clone())
-    }
+/// A handler's result: the answer, or where to park its sender. No future and no task.
+#[must_use = "the reply is parked when the handler returns this"]
+pub enum Parked<T> {
+    /// Answered at once.
+    Now(T),
+    /// Answered later, by whoever holds what is parked there.
+    Later(Rc<dyn Park<T>>),
 }
 
 impl<A, M, T> MessageResponse<A, M> for Parked<T>
@@ -90,7 +36,21 @@ where
     A: Actor,
     M: Message<Result = T>,
 {
-    fn handle(self, _: &mut A::Context, reply: Option<ReplySender<T>>) {
-        self.0.0.borrow_mut().push(reply);
+    fn handle(self, _: &mut A::Context, sender: Option<ReplySender<T>>) {
+        let Some(sender) = sender else { return };
+        match self {
+            // A caller that has gone needs no answer.
+            Self::Now(answer) => drop(sender.send(answer)),
+            Self::Later(place) => place.park(sender),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Parked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Now(_) => "Now",
+            Self::Later(_) => "Later",
+        })
     }
 }

@@ -171,6 +171,19 @@ impl EntryBuffer {
         })
     }
 
+    /// The data of each entry, in order, as slices of one buffer: to send commands elsewhere.
+    pub fn into_data(self) -> Vec<Bytes> {
+        let mut at = 0;
+        let lengths: Vec<usize> = self.data().map(<[u8]>::len).collect();
+        let bytes = self.bytes.freeze();
+        let data = lengths.into_iter().map(|length| {
+            let start = at + ENTRY_HEADER_BYTES;
+            at = start + length + padding(length);
+            bytes.slice(start..start + length)
+        });
+        data.collect()
+    }
+
     /// Gives the entries the indexes from `first` on and the term `term`, and freezes them.
     pub fn seal(mut self, first: LogIndex, term: Term) -> EntryBatch {
         let mut offset = 0;

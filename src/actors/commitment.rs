@@ -1,0 +1,54 @@
+//! From match indexes to the commit index, for one tenure.
+//!
+//! Mailbox: [`Match`]. Voice: [`CommitAdvanced`] to the leader. Go: `commitment.go`.
+//! Owns the match indexes. Never touches the log: what it says takes effect there, under the tenure.
+
+use std::rc::Rc;
+
+use actix::{Actor, Handler};
+
+use crate::{
+    actors::leader::Leader,
+    log::Tenure,
+    mailbox::{Context, Port},
+    messages::{CommitAdvanced, Match, StopActor},
+    protocol,
+};
+
+/// See the module.
+pub(crate) struct Commitment {
+    tenure: Rc<Tenure>,
+    rule: protocol::Commitment,
+    leader: Port<Leader>,
+}
+
+impl Commitment {
+    pub(crate) fn new(tenure: Rc<Tenure>, rule: protocol::Commitment, leader: Port<Leader>) -> Self {
+        Self { tenure, rule, leader }
+    }
+}
+
+impl Actor for Commitment {
+    type Context = Context<Self>;
+}
+
+impl Handler<Match> for Commitment {
+    type Result = ();
+
+    fn handle(&mut self, Match { session, index }: Match, _: &mut Self::Context) {
+        if !self.tenure.is_live() {
+            return;
+        }
+        if let Some(index) = self.rule.matched(session, index) {
+            self.leader.send_now(CommitAdvanced { index });
+        }
+    }
+}
+
+impl Handler<StopActor> for Commitment {
+    type Result = ();
+
+    fn handle(&mut self, _: StopActor, ctx: &mut Self::Context) {
+        actix::ActorContext::stop(ctx);
+    }
+}

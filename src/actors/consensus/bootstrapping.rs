@@ -1,0 +1,115 @@
+//! From a blank directory to a member: the rule is [`protocol::Bootstrap`](crate::protocol::Bootstrap).
+
+use actix::Handler;
+
+use super::Consensus;
+use crate::{
+    log::Tenure,
+    mailbox::Context,
+    messages::{Append, Decided, IdentitySaved, Rpc, SaveIdentity},
+    protocol::Decision,
+    system::Standing,
+    types::{
+        ClusterId, ClusterState, EntryBuffer, EntryKind, Greet, GreetResponse, LogIndex, Membership, Term,
+    },
+};
+
+/// The term of the entry that a cluster begins with; elections come after it.
+const FIRST_TERM: Term = Term(1);
+
+impl Consensus {
+    /// Writes entry 1: the same bytes on every node that forms or adopts this membership.
+    fn found(&mut self, membership: &Membership) {
+        let data = membership.encode();
+        let mut buffer = EntryBuffer::default();
+        buffer.push(EntryKind::Configuration, &data);
+        let appended = self.node.log.borrow_mut().append_own(&Tenure::new(FIRST_TERM), buffer);
+        let Ok(Some((entries, ticket))) = appended else {
+            return self.invariant("the first entry does not fit an empty log".to_owned());
+        };
+        self.node.ports().storage.send_now(Append { ticket, entries });
+        self.standing = Standing::Founding;
+        self.decide(|election, now, _| election.saw_term(now, FIRST_TERM));
+        let cluster = ClusterId::of(&data);
+        self.node.ports().storage.send_now(SaveIdentity { cluster, member: true });
+        self.node.publish_log();
+    }
+
+    /// A quarantined node belongs once a committed membership names its present incarnation.
+    pub(super) fn learn_membership(&mut self) {
+        if self.standing.is_member() || self.standing == Standing::Founding {
+            return;
+        }
+        let log = self.node.log.borrow();
+        let named = log
+            .committed_membership()
+            .get(&self.node.id)
+            .is_some_and(|server| server.incarnation == self.node.incarnation);
+        let cluster = log.first_membership().map(|first| ClusterId::of(&first.encode()));
+        drop(log);
+        if let (true, Some(cluster)) = (named, cluster) {
+            self.standing = Standing::Founding;
+            self.node.ports().storage.send_now(SaveIdentity { cluster, member: true });
+        }
+    }
+}
+
+impl Handler<Decided> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, Decided(decision): Decided, _: &mut Context<Self>) {
+        if !self.standing.is_blank() {
+            return;
+        }
+        match decision {
+            Decision::Form(membership) => {
+                tracing::info!(node = %self.node.id, "every listed peer is blank: forming the cluster");
+                self.found(&membership);
+            }
+            Decision::Adopt(membership) => {
+                tracing::info!(node = %self.node.id, "joining the cluster that was formed with this node");
+                self.found(&membership);
+            }
+            Decision::Quarantine { by, why } => {
+                let reason = format!("{by}: {why}");
+                tracing::warn!(node = %self.node.id, %reason, "quarantined: this node takes no part until it is added");
+                self.standing = Standing::Quarantined(reason);
+            }
+            Decision::Mismatch { .. } => {}
+        }
+        self.publish();
+    }
+}
+
+impl Handler<IdentitySaved> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, IdentitySaved { cluster, member }: IdentitySaved, _: &mut Context<Self>) {
+        self.node.board.set_cluster(cluster);
+        if member {
+            self.standing = Standing::Member;
+            self.publish();
+        }
+    }
+}
+
+impl Handler<Rpc<Greet>> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, rpc: Rpc<Greet>, _: &mut Context<Self>) {
+        let log = self.node.log.borrow();
+        // What is written but not durable yet is not told: a crash could still undo it.
+        let formed = log.last().index > LogIndex::ZERO && log.durable() > LogIndex::ZERO;
+        let state = formed.then(|| ClusterState {
+            cluster: self.node.board.identity().cluster,
+            first: log.first_membership().cloned(),
+        });
+        let answer = GreetResponse {
+            from: self.node.id.clone(),
+            incarnation: self.node.incarnation,
+            peers_hash: if self.peers.is_empty() { 0 } else { self.peers_hash },
+            state,
+        };
+        rpc.responder.respond(Ok(crate::types::Response::Greet(answer)));
+    }
+}

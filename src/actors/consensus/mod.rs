@@ -1,0 +1,259 @@
+//! Term, vote and role of a node, and its answers to every request of other nodes.
+//!
+//! Mailbox: `Rpc<…>`, [`VoteAnswered`], [`Flushed`], [`VoteSaved`], [`StepDown`], [`Tick`], [`Decided`].
+//! Voice: [`SaveVote`], [`Append`] and [`Truncate`] to Storage, votes and answers to other nodes, the tenure's
+//! subtree. Go: `runFollower`, `runCandidate`, `processRPC`.
+//! The only writer of term, vote and role; no fast path goes round it (hashicorp/raft#695). Ends a tenure
+//! before anything of the next term happens.
+
+mod bootstrapping;
+mod following;
+mod voting;
+
+use std::{collections::VecDeque, rc::Rc, time::Duration};
+
+use actix::{Actor, Handler};
+
+use crate::{
+    actors::{
+        leader::{Leader, Leadership},
+        node::{LeadershipView, Node},
+    },
+    error::{Fatal, LeaderHint},
+    log::Tenure,
+    mailbox::Context,
+    messages::{LeadershipChanged, SaveVote, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
+    protocol::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason},
+    storage::Recovered,
+    system::{ServerRole, Standing},
+    types::{LogIndex, NodeId},
+};
+
+use following::HeldAck;
+use voting::HeldVote;
+
+/// See the module.
+pub(crate) struct Consensus {
+    node: Rc<Node>,
+    election: Election,
+    standing: Standing,
+    leadership: Option<Leadership>,
+    /// Acknowledgements that wait for their flush, by the index they need.
+    held_acks: VecDeque<HeldAck>,
+    /// Votes that wait for their record.
+    held_votes: Vec<HeldVote>,
+    peers: Vec<(NodeId, String)>,
+    peers_hash: u64,
+    disk: Disk,
+}
+
+/// What is known of the store's health.
+#[derive(Debug, Default)]
+struct Disk {
+    full: bool,
+    /// Since when an operation has been waiting for its flush.
+    waiting_since: Option<Duration>,
+    stalled: bool,
+}
+
+impl Consensus {
+    pub(crate) fn new(
+        node: Rc<Node>,
+        recovered: &Recovered,
+        standing: Standing,
+        peers: Vec<(NodeId, String)>,
+    ) -> Self {
+        let config = ElectionConfig {
+            heartbeat_timeout: node.config.heartbeat_timeout,
+            election_timeout: node.config.election_timeout,
+            pre_vote: node.config.pre_vote,
+        };
+        let election = Election::new(
+            config,
+            node.id.clone(),
+            node.incarnation,
+            recovered.vote.clone(),
+            recovered.withheld,
+            node.clock.now(),
+            node.seed,
+        );
+        let peers_hash = crate::protocol::peers_hash(&peers);
+        Self {
+            node,
+            election,
+            standing,
+            leadership: None,
+            held_acks: VecDeque::new(),
+            held_votes: Vec::new(),
+            peers,
+            peers_hash,
+            disk: Disk::default(),
+        }
+    }
+
+    /// Asks the election rule something, with what it must know of the log, and carries out what follows.
+    fn decide(&mut self, ask: impl FnOnce(&mut Election, Duration, &LogView<'_>) -> Vec<Effect>) {
+        let node = self.node.clone();
+        let log = node.log.borrow();
+        let view = LogView {
+            last: log.last(),
+            membership: log.membership(),
+            quarantined: !self.standing.is_member(),
+        };
+        let effects = ask(&mut self.election, node.clock.now(), &view);
+        drop(log);
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        if effects.is_empty() {
+            return;
+        }
+        for effect in effects {
+            match effect {
+                Effect::Deposed { term, reason } => self.end_tenure(term, reason),
+                Effect::SaveVote(vote) => self.node.ports().storage.send_now(SaveVote { vote }),
+                Effect::Ask { request, pre_vote, to } => self.ask_for_votes(&request, pre_vote, &to),
+                Effect::BecameLeader { term } => {
+                    tracing::info!(node = %self.node.id, %term, "leader");
+                    let tenure = Rc::new(Tenure::new(term));
+                    self.leadership = Some(Leader::start(&self.node, tenure));
+                }
+                Effect::LeaderChanged { .. } | Effect::TermChanged { .. } => {
+                    // What waits was promised to a leader that is not any more.
+                    self.held_acks.clear();
+                }
+            }
+        }
+        self.publish();
+        self.node.ports().front.leadership_changed(LeadershipChanged);
+    }
+
+    /// Revokes first: from here on nothing of the old tenure takes effect, whatever is still queued.
+    fn end_tenure(&mut self, term: crate::types::Term, reason: StepDownReason) {
+        let Some(leadership) = self.leadership.take() else { return };
+        leadership.tenure.revoke();
+        leadership.leader.send_now(StopActor);
+        tracing::info!(node = %self.node.id, %term, %reason, "stepped down");
+    }
+
+    fn publish(&self) {
+        let log = self.node.log.borrow();
+        let role = match self.election.role() {
+            Role::Leader => ServerRole::Leader,
+            Role::Candidate | Role::PreCandidate => ServerRole::Candidate,
+            Role::Follower if !self.standing.is_member() => ServerRole::Quarantined,
+            Role::Follower if !log.membership().is_voter(&self.node.id) => ServerRole::Nonvoter,
+            Role::Follower => ServerRole::Follower,
+        };
+        let term = self.election.term();
+        let leader = self.election.leader().and_then(|id| log.membership().get(id)).cloned();
+        let leader = leader.map(|server| LeaderHint { id: server.id, address: server.address });
+        let here = self.leadership.as_ref().map(|leadership| leadership.leader.clone());
+        let voters = log.membership().voters().map(|server| server.id.clone()).collect();
+        let board = &self.node.board;
+        board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()), voters);
+        board.set_standing(&self.standing);
+        *self.node.leadership.borrow_mut() = LeadershipView { term, leader, here };
+    }
+
+    fn is_healthy(&self) -> bool {
+        !self.disk.full && !self.disk.stalled
+    }
+
+    /// Gives up leadership when the store has made no progress for too long (hashicorp/raft#503).
+    fn watch_disk(&mut self, now: Duration) {
+        if self.node.log.borrow().unflushed() == 0 {
+            self.disk.waiting_since = None;
+            self.disk.stalled = false;
+            return;
+        }
+        let since = *self.disk.waiting_since.get_or_insert(now);
+        if !self.disk.stalled && now.saturating_sub(since) > self.node.config.disk_stall_timeout {
+            tracing::error!(node = %self.node.id, "the disk has stalled");
+            self.disk.stalled = true;
+            self.step_down(StepDownReason::DiskStalled);
+        }
+    }
+
+    fn step_down(&mut self, reason: StepDownReason) {
+        let term = self.election.term();
+        self.decide(|election, now, _| election.step_down(now, term, reason));
+    }
+
+    fn invariant(&self, what: String) {
+        self.node.fail(Fatal::Invariant(what));
+    }
+
+    /// The index the leader's own log counts with.
+    fn durable(&self) -> LogIndex {
+        self.node.log.borrow().durable()
+    }
+}
+
+impl Actor for Consensus {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        self.publish();
+    }
+}
+
+impl Handler<Tick> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
+        self.watch_disk(now);
+        if self.is_healthy() {
+            self.decide(|election, now, view| election.tick(now, view));
+        }
+    }
+}
+
+impl Handler<StepDown> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, message: StepDown, _: &mut Self::Context) {
+        self.decide(|election, now, _| {
+            if message.seen > message.term {
+                election.saw_term(now, message.seen)
+            } else {
+                election.step_down(now, message.term, message.reason)
+            }
+        });
+    }
+}
+
+impl Handler<StorageRoom> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, StorageRoom { full }: StorageRoom, _: &mut Self::Context) {
+        self.disk.full = full;
+        if full {
+            tracing::error!(node = %self.node.id, "no space left for the log");
+            self.step_down(StepDownReason::DiskFull);
+        } else {
+            tracing::info!(node = %self.node.id, "the log has room again");
+        }
+    }
+}
+
+impl Handler<StorageFailed> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, StorageFailed { error }: StorageFailed, _: &mut Self::Context) {
+        self.node.fail(Fatal::Storage(error));
+    }
+}
+
+impl Handler<StopActor> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, _: StopActor, ctx: &mut Self::Context) {
+        let term = self.election.term();
+        self.end_tenure(term, StepDownReason::Stopping);
+        self.held_acks.clear();
+        self.held_votes.clear();
+        actix::ActorContext::stop(ctx);
+    }
+}

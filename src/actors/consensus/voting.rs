@@ -1,0 +1,144 @@
+//! Asking for votes and giving them.
+
+use std::sync::Arc;
+
+use actix::Handler;
+
+use super::Consensus;
+use crate::{
+    mailbox::{Context, Port},
+    messages::{PreVote, Rpc, VoteAnswered, VoteSaved},
+    transport::{Responder, ResponseSink, RpcError},
+    types::{
+        NodeId, Request, RequestVote, RequestVoteResponse, Response, Term, TimeoutNow, TimeoutNowResponse,
+        Vote,
+    },
+};
+
+/// A vote given that must not leave before its record is durable.
+pub(super) struct HeldVote {
+    vote: Vote,
+    responder: Responder,
+    response: RequestVoteResponse,
+}
+
+impl Consensus {
+    pub(super) fn ask_for_votes(&self, request: &RequestVote, pre_vote: bool, to: &[NodeId]) {
+        let log = self.node.log.borrow();
+        for server in log.membership().servers().iter().filter(|server| to.contains(&server.id)) {
+            let sink = VoteSink {
+                consensus: self.node.ports().consensus.clone(),
+                from: server.id.clone(),
+                pre_vote,
+                asked: request.term,
+            };
+            let request = if pre_vote {
+                Request::PreVote(request.clone())
+            } else {
+                Request::RequestVote(request.clone())
+            };
+            self.node.links.send(&server.id, &server.address, request, Responder::new(Arc::new(sink), 0));
+        }
+    }
+}
+
+impl Handler<Rpc<PreVote>> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, rpc: Rpc<PreVote>, _: &mut Context<Self>) {
+        let mut response = None;
+        self.decide(|election, now, view| {
+            response = Some(election.answer_pre_vote(now, &rpc.request.0, view));
+            Vec::new()
+        });
+        if let Some(response) = response {
+            rpc.responder.respond(Ok(Response::PreVote(response)));
+        }
+    }
+}
+
+impl Handler<Rpc<RequestVote>> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, rpc: Rpc<RequestVote>, _: &mut Context<Self>) {
+        let mut answer = None;
+        self.decide(|election, now, view| {
+            let (effects, response) = election.answer_vote(now, &rpc.request, view);
+            answer = Some(response);
+            effects
+        });
+        let Some(response) = answer else { return };
+        if response.granted {
+            let vote = Vote { term: self.election.term(), voted_for: self.election.voted_for().cloned() };
+            // Also a vote given again is held: its first record may still be on its way.
+            self.node.ports().storage.send_now(crate::messages::SaveVote { vote: vote.clone() });
+            self.held_votes.push(HeldVote { vote, responder: rpc.responder, response });
+        } else {
+            rpc.responder.respond(Ok(Response::RequestVote(response)));
+        }
+    }
+}
+
+impl Handler<VoteSaved> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, VoteSaved { vote }: VoteSaved, _: &mut Context<Self>) {
+        let current = Vote { term: self.election.term(), voted_for: self.election.voted_for().cloned() };
+        for held in std::mem::take(&mut self.held_votes) {
+            if held.vote != vote {
+                self.held_votes.push(held);
+            } else if held.vote == current {
+                held.responder.respond(Ok(Response::RequestVote(held.response)));
+            }
+        }
+        if vote.voted_for.as_ref() == Some(&self.node.id) {
+            self.decide(|election, now, view| election.own_vote_durable(now, vote.term, view));
+        }
+    }
+}
+
+impl Handler<VoteAnswered> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, message: VoteAnswered, _: &mut Context<Self>) {
+        let (Ok(Response::PreVote(response)) | Ok(Response::RequestVote(response))) = message.result else {
+            return;
+        };
+        self.decide(|election, now, view| {
+            election.vote_answered(now, &message.from, message.pre_vote, message.asked, &response, view)
+        });
+    }
+}
+
+impl Handler<Rpc<TimeoutNow>> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, rpc: Rpc<TimeoutNow>, _: &mut Context<Self>) {
+        let mut accepted = false;
+        self.decide(|election, now, view| {
+            let (stands, effects) = election.stand_now(now, &rpc.request.leader, rpc.request.term, view);
+            accepted = stands;
+            effects
+        });
+        let term = self.election.term();
+        rpc.responder.respond(Ok(Response::TimeoutNow(TimeoutNowResponse { term, accepted })));
+    }
+}
+
+struct VoteSink {
+    consensus: Port<Consensus>,
+    from: NodeId,
+    pre_vote: bool,
+    asked: Term,
+}
+
+impl ResponseSink for VoteSink {
+    fn respond(&self, _: u64, result: Result<Response, RpcError>) {
+        self.consensus.send_now(VoteAnswered {
+            from: self.from.clone(),
+            pre_vote: self.pre_vote,
+            asked: self.asked,
+            result,
+        });
+    }
+}

@@ -1,0 +1,84 @@
+//! The state machine's side: applies what is committed and answers queries.
+//!
+//! Mailbox: [`FsmMutate`], [`FsmQuery`]. Voice: [`Applied`](crate::messages::Applied),
+//! [`Queried`](crate::messages::Queried), [`FsmFailed`](crate::messages::FsmFailed) to the front door. Go: `runFSM`.
+//! What it does is the pure [`FsmStep`]; unless placed inline it has a thread, so that a slow state machine
+//! delays no append, no heartbeat and no vote.
+
+mod step;
+mod thread;
+
+use actix::{Actor, Handler};
+
+use crate::{
+    mailbox::{Context, Port},
+    messages::{FsmMutate, FsmQuery, StopActor},
+    state_machine::StateMachine,
+};
+
+pub(crate) use step::FsmStep;
+use thread::{FsmThread, FsmWork};
+
+use super::raft_system::RaftSystem;
+
+/// See the module.
+pub(crate) struct FsmApplier<S: StateMachine> {
+    engine: Engine<S>,
+    front: Port<RaftSystem<S>>,
+}
+
+enum Engine<S: StateMachine> {
+    /// On the protocol thread: for state machines that never block.
+    Inline(FsmStep<S>),
+    Thread(FsmThread<S>),
+}
+
+impl<S: StateMachine> FsmApplier<S> {
+    pub(crate) fn inline(machine: S, front: Port<RaftSystem<S>>) -> Self {
+        Self { engine: Engine::Inline(FsmStep::new(machine)), front }
+    }
+
+    pub(crate) fn threaded(machine: S, front: Port<RaftSystem<S>>, name: &str) -> Self {
+        let thread = FsmThread::start(FsmStep::new(machine), front.clone(), name);
+        Self { engine: Engine::Thread(thread), front }
+    }
+
+    fn perform(&mut self, work: FsmWork<S>) {
+        match &mut self.engine {
+            Engine::Inline(step) => step.perform(work, &mut |completion| completion.deliver(&self.front)),
+            // A thread that has ended has said why before.
+            Engine::Thread(thread) => drop(thread.queue(work)),
+        }
+    }
+}
+
+/// Nothing of it is ever pinned, whatever the state machine is.
+impl<S: StateMachine> Unpin for FsmApplier<S> {}
+
+impl<S: StateMachine> Actor for FsmApplier<S> {
+    type Context = Context<Self>;
+}
+
+impl<S: StateMachine> Handler<FsmMutate> for FsmApplier<S> {
+    type Result = ();
+
+    fn handle(&mut self, message: FsmMutate, _: &mut Self::Context) {
+        self.perform(FsmWork::Mutate(message));
+    }
+}
+
+impl<S: StateMachine> Handler<FsmQuery<S>> for FsmApplier<S> {
+    type Result = ();
+
+    fn handle(&mut self, message: FsmQuery<S>, _: &mut Self::Context) {
+        self.perform(FsmWork::Query(message));
+    }
+}
+
+impl<S: StateMachine> Handler<StopActor> for FsmApplier<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: StopActor, ctx: &mut Self::Context) {
+        actix::ActorContext::stop(ctx);
+    }
+}

@@ -1,0 +1,143 @@
+//! What the applier does, without actors or threads.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{RaftSystem, thread::FsmWork};
+use crate::{
+    error::Fatal,
+    mailbox::Port,
+    messages::{Applied, FsmFailed, FsmMutate, FsmQuery, Queried},
+    state_machine::{Reply, StateMachine},
+    types::{EntryKind, EntryRef, LogId},
+};
+
+/// A slow state machine's callers hear after this long, not when its whole queue is done.
+const REPLY_INTERVAL: Duration = Duration::from_millis(1);
+/// How many entries pass between looks at the clock.
+const ENTRIES_PER_LOOK: usize = 32;
+
+/// One thing done.
+pub(crate) enum FsmCompletion<S: StateMachine> {
+    Applied(Applied<S>),
+    Queried(Queried<S>),
+    Failed(FsmFailed),
+}
+
+impl<S: StateMachine> FsmCompletion<S> {
+    pub(crate) fn deliver(self, to: &Port<RaftSystem<S>>) {
+        match self {
+            Self::Applied(message) => to.send_now(message),
+            Self::Queried(message) => to.send_now(message),
+            Self::Failed(message) => to.send_now(message),
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct FsmStep<S> {
+    machine: S,
+    /// After a panic the state cannot be trusted: nothing is applied or answered any more.
+    failed: bool,
+}
+
+/// What is applied and not reported yet.
+struct Portion<S: StateMachine> {
+    last: LogId,
+    bytes: usize,
+    replies: Vec<(LogId, Reply<S>)>,
+}
+
+impl<S: StateMachine> FsmStep<S> {
+    pub(crate) fn new(machine: S) -> Self {
+        Self { machine, failed: false }
+    }
+
+    pub(crate) fn perform(&mut self, work: FsmWork<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) {
+        if self.failed {
+            return;
+        }
+        let done = match work {
+            FsmWork::Mutate(message) => self.mutate(message, emit),
+            FsmWork::Query(message) => self.query(message, emit),
+        };
+        if let Err(fatal) = done {
+            self.failed = true;
+            emit(FsmCompletion::Failed(FsmFailed { fatal }));
+        }
+    }
+
+    fn mutate(&mut self, message: FsmMutate, emit: &mut dyn FnMut(FsmCompletion<S>)) -> Result<(), Fatal> {
+        let count = if message.replies { message.entries.count() as usize } else { 0 };
+        let mut portion = Portion { last: LogId::ZERO, bytes: 0, replies: Vec::with_capacity(count) };
+        let mut reported = None;
+        let mut applied = 0;
+        for batch in message.entries.batches() {
+            for entry in batch.iter() {
+                self.apply(entry, message.replies, &mut portion)?;
+                applied += 1;
+                if applied % ENTRIES_PER_LOOK == 0 {
+                    let now = Instant::now();
+                    if now.duration_since(*reported.get_or_insert(now)) >= REPLY_INTERVAL {
+                        reported = Some(now);
+                        portion.report(emit);
+                    }
+                }
+            }
+            portion.bytes += batch.len();
+        }
+        portion.report(emit);
+        Ok(())
+    }
+
+    fn apply(&mut self, entry: EntryRef<'_>, replies: bool, portion: &mut Portion<S>) -> Result<(), Fatal> {
+        portion.last = entry.id();
+        if entry.kind != EntryKind::Command {
+            return Ok(());
+        }
+        let command: S::Command = rmp_serde::from_slice(entry.data)
+            .map_err(|error| Fatal::Undecodable { index: entry.index, reason: error.to_string() })?;
+        let machine = &mut self.machine;
+        let reply = catch_unwind(AssertUnwindSafe(|| machine.apply(entry.id(), command)))
+            .map_err(|panic| panicked(&*panic))?;
+        if replies {
+            portion.replies.push((entry.id(), reply));
+        }
+        Ok(())
+    }
+
+    fn query(&mut self, message: FsmQuery<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) -> Result<(), Fatal> {
+        let machine = &self.machine;
+        let answers = message.queries.into_iter().map(|(number, query)| {
+            let answer = catch_unwind(AssertUnwindSafe(|| machine.query(query)));
+            answer.map(|answer| (number, answer)).map_err(|panic| panicked(&*panic))
+        });
+        let answers = answers.collect::<Result<_, _>>()?;
+        emit(FsmCompletion::Queried(Queried { answers }));
+        Ok(())
+    }
+}
+
+impl<S: StateMachine> Portion<S> {
+    fn report(&mut self, emit: &mut dyn FnMut(FsmCompletion<S>)) {
+        emit(FsmCompletion::Applied(Applied {
+            last: self.last,
+            bytes: std::mem::take(&mut self.bytes),
+            replies: std::mem::take(&mut self.replies),
+        }));
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Fatal {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned());
+    Fatal::Panicked { actor: "state machine".to_owned(), message }
+}

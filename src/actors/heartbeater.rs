@@ -1,0 +1,148 @@
+//! Keeps one peer's election timer quiet, and confirms read rounds.
+//!
+//! Never waits for log, disk or entries: heartbeats have their own message, their own connection and
+//! their own actor, and are answered without the log.
+//!
+//! Mailbox: [`Tick`], [`HeartbeatNow`], [`HeartbeatAnswered`]. Voice: `Heartbeat` to the peer, [`RoundAcked`]
+//! to the leader, [`StepDown`] to Consensus. Go: `replication.go`, `heartbeat`.
+
+use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
+
+use actix::{Actor, Handler};
+
+use crate::{
+    actors::{leader::Leader, node::Node},
+    log::Tenure,
+    mailbox::{Context, Port},
+    messages::{HeartbeatAnswered, HeartbeatNow, RoundAcked, StepDown, StopActor, Tick},
+    protocol::StepDownReason,
+    transport::{Responder, ResponseSink, RpcError},
+    types::{Heartbeat, Request, Response, Server},
+};
+
+/// How many unanswered heartbeats are remembered; the oldest are forgotten first.
+const UNANSWERED_MAX: usize = 64;
+
+/// See the module.
+pub(crate) struct Heartbeater {
+    node: Rc<Node>,
+    tenure: Rc<Tenure>,
+    peer: Server,
+    session: u64,
+    leader: Port<Leader>,
+    answers: Arc<dyn ResponseSink>,
+    /// The newest read round; every heartbeat carries it.
+    round: u64,
+    sent: u64,
+    /// Number and sending time of the heartbeats without an answer.
+    unanswered: VecDeque<(u64, Duration)>,
+    due: Duration,
+}
+
+impl Heartbeater {
+    pub(crate) fn new(
+        node: Rc<Node>,
+        tenure: Rc<Tenure>,
+        peer: Server,
+        session: u64,
+        leader: Port<Leader>,
+        own: Port<Self>,
+    ) -> Self {
+        let answers = Arc::new(Answers { port: own });
+        Self {
+            node,
+            tenure,
+            peer,
+            session,
+            leader,
+            answers,
+            round: 0,
+            sent: 0,
+            unanswered: VecDeque::new(),
+            due: Duration::ZERO,
+        }
+    }
+
+    fn beat(&mut self, now: Duration) {
+        if !self.tenure.is_live() {
+            return;
+        }
+        self.sent += 1;
+        self.due = now + self.node.config.heartbeat_interval();
+        if self.unanswered.len() == UNANSWERED_MAX {
+            self.unanswered.pop_front();
+        }
+        self.unanswered.push_back((self.sent, now));
+        let heartbeat =
+            Heartbeat { term: self.tenure.term(), leader: self.node.id.clone(), round: self.round };
+        let responder = Responder::new(self.answers.clone(), self.sent);
+        self.node.links.send(&self.peer.id, &self.peer.address, Request::Heartbeat(heartbeat), responder);
+    }
+}
+
+impl Actor for Heartbeater {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        self.beat(self.node.clock.now());
+    }
+}
+
+impl Handler<Tick> for Heartbeater {
+    type Result = ();
+
+    fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
+        if now >= self.due {
+            self.beat(now);
+        }
+    }
+}
+
+impl Handler<HeartbeatNow> for Heartbeater {
+    type Result = ();
+
+    fn handle(&mut self, HeartbeatNow { round }: HeartbeatNow, _: &mut Self::Context) {
+        self.round = self.round.max(round);
+        self.beat(self.node.clock.now());
+    }
+}
+
+impl Handler<HeartbeatAnswered> for Heartbeater {
+    type Result = ();
+
+    fn handle(&mut self, message: HeartbeatAnswered, _: &mut Self::Context) {
+        let Some(at) = self.unanswered.iter().position(|(number, _)| *number == message.request) else {
+            return;
+        };
+        let Some((_, sent_at)) = self.unanswered.remove(at) else { return };
+        let Ok(Response::Heartbeat(answer)) = message.result else { return };
+        if !self.tenure.is_live() {
+            return;
+        }
+        let term = self.tenure.term();
+        if answer.term > term {
+            let reason = StepDownReason::HigherTerm;
+            self.node.ports().consensus.send_now(StepDown { term, seen: answer.term, reason });
+        } else if answer.follows && answer.incarnation == self.peer.incarnation {
+            self.leader.send_now(RoundAcked { session: self.session, round: answer.round, sent_at });
+        }
+    }
+}
+
+impl Handler<StopActor> for Heartbeater {
+    type Result = ();
+
+    fn handle(&mut self, _: StopActor, ctx: &mut Self::Context) {
+        actix::ActorContext::stop(ctx);
+    }
+}
+
+struct Answers {
+    port: Port<Heartbeater>,
+}
+
+impl ResponseSink for Answers {
+    fn respond(&self, request: u64, result: Result<Response, RpcError>) {
+        self.port.send_now(HeartbeatAnswered { request, result });
+    }
+}

@@ -1,0 +1,242 @@
+//! What the protocol actors of one node share, all on one thread: the log, the way to the other actors,
+//! and the published status. It decides nothing.
+
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+};
+
+use tokio::task::JoinHandle;
+
+use crate::{
+    actors::{consensus::Consensus, leader::Leader, storage::Storage, ticker::Ticker},
+    clock::Clock,
+    config::Config,
+    error::{Fatal, LeaderHint},
+    log::{Log, Slice},
+    mailbox::{Inspector, Port},
+    messages::{FsmMutate, LeadershipChanged, NodeFailed, ReadEntries, ReadIndexReady, Reader},
+    system::Board,
+    transport::{Link, Responder, Transport},
+    types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
+};
+
+/// How much one hand-off carries at most, so that the state machine's replies come in portions.
+const HAND_OFF_BYTES: usize = 1 << 20;
+
+/// The front door as the protocol actors see it, whatever the state machine's type.
+pub(crate) trait FrontDoor {
+    fn leadership_changed(&self, message: LeadershipChanged);
+    fn read_index_ready(&self, message: ReadIndexReady);
+    fn failed(&self, message: NodeFailed);
+}
+
+/// The state machine's queue, whatever the state machine's type.
+pub(crate) trait FsmQueue {
+    fn mutate(&self, message: FsmMutate);
+}
+
+/// See the module.
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) config: Config,
+    pub(crate) seed: u64,
+    pub(crate) clock: Clock,
+    pub(crate) inspector: Inspector,
+    pub(crate) log: RefCell<Log>,
+    pub(crate) board: Arc<Board>,
+    /// Who leads, as Consensus last said.
+    pub(crate) leadership: RefCell<LeadershipView>,
+    pub(crate) links: Links,
+    pub(crate) ticker: Ticker,
+    /// Whether callers of this node wait for replies of the state machine.
+    pub(crate) awaited: Cell<bool>,
+    /// Bytes handed to the state machine and not applied yet.
+    handed_bytes: Cell<usize>,
+    reading: Cell<bool>,
+    ports: OnceCell<Ports>,
+}
+
+/// The way to the actors that live as long as the node.
+pub(crate) struct Ports {
+    pub(crate) front: Box<dyn FrontDoor>,
+    pub(crate) fsm: Box<dyn FsmQueue>,
+    pub(crate) storage: Port<Storage>,
+    pub(crate) consensus: Port<Consensus>,
+}
+
+/// Who leads, for the front door. Written by Consensus alone.
+#[derive(Clone, Default)]
+pub(crate) struct LeadershipView {
+    pub(crate) term: Term,
+    /// The leader, wherever it is.
+    pub(crate) leader: Option<LeaderHint>,
+    /// The leader's mailbox, if it is this node.
+    pub(crate) here: Option<Port<Leader>>,
+}
+
+/// What a node is made of.
+pub(crate) struct NodeParts {
+    pub(crate) id: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) config: Config,
+    pub(crate) seed: u64,
+    pub(crate) clock: Clock,
+    pub(crate) inspector: Inspector,
+    pub(crate) log: Log,
+    pub(crate) board: Arc<Board>,
+    pub(crate) transport: Rc<RefCell<Box<dyn Transport>>>,
+    pub(crate) ticker: Ticker,
+}
+
+impl Node {
+    pub(crate) fn new(parts: NodeParts) -> Rc<Self> {
+        Rc::new(Self {
+            id: parts.id,
+            incarnation: parts.incarnation,
+            config: parts.config,
+            seed: parts.seed,
+            clock: parts.clock,
+            inspector: parts.inspector,
+            log: RefCell::new(parts.log),
+            board: parts.board,
+            leadership: RefCell::default(),
+            links: Links { transport: parts.transport, open: RefCell::default() },
+            ticker: parts.ticker,
+            awaited: Cell::new(false),
+            handed_bytes: Cell::new(0),
+            reading: Cell::new(false),
+            ports: OnceCell::new(),
+        })
+    }
+
+    /// Tells the node where its actors are, once.
+    pub(crate) fn connect(&self, ports: Ports) {
+        assert!(self.ports.set(ports).is_ok(), "the actors of a node are connected once");
+    }
+
+    pub(crate) fn ports(&self) -> &Ports {
+        self.ports.get().expect("actors handle no message before they are connected")
+    }
+
+    /// Raises the commit index and hands on what that releases. Whether it rose.
+    pub(crate) fn commit(&self, index: LogIndex) -> bool {
+        let rose = self.log.borrow_mut().commit_to(index);
+        if rose {
+            self.board.set_commit(self.log.borrow().commit());
+            self.hand_off();
+        }
+        rose
+    }
+
+    /// Hands committed entries to the state machine as long as its queue has room.
+    pub(crate) fn hand_off(&self) {
+        while !self.reading.get() {
+            let room = self.config.apply_bytes_max.saturating_sub(self.handed_bytes.get());
+            if room == 0 {
+                return;
+            }
+            let slice = self.log.borrow_mut().hand_off(room.min(HAND_OFF_BYTES));
+            match slice {
+                Slice::Entries(entries) => self.mutate(entries),
+                Slice::Stored { first, last } => {
+                    self.reading.set(true);
+                    let bytes_max = HAND_OFF_BYTES;
+                    self.ports().storage.send_now(ReadEntries {
+                        reader: Reader::HandOff,
+                        first,
+                        last,
+                        bytes_max,
+                    });
+                }
+                Slice::Empty => return,
+                Slice::Compacted => {
+                    self.fail(Fatal::Invariant("an entry was compacted before it was applied".to_owned()));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The same with entries the store was asked for.
+    pub(crate) fn hand_off_stored(&self, batches: &[crate::types::EntryBatch]) {
+        self.reading.set(false);
+        let entries = self.log.borrow_mut().hand_off_stored(batches);
+        if !entries.is_empty() {
+            self.mutate(entries);
+        }
+        self.hand_off();
+    }
+
+    fn mutate(&self, entries: Entries) {
+        self.handed_bytes.set(self.handed_bytes.get() + entries.bytes_len());
+        self.ports().fsm.mutate(FsmMutate { entries, replies: self.awaited.get() });
+    }
+
+    /// The state machine is done with `bytes` of entries.
+    pub(crate) fn applied(&self, bytes: usize) {
+        self.handed_bytes.set(self.handed_bytes.get().saturating_sub(bytes));
+        self.hand_off();
+    }
+
+    /// Stops the node with a reason.
+    pub(crate) fn fail(&self, fatal: Fatal) {
+        self.ports().front.failed(NodeFailed(fatal));
+    }
+
+    /// Stops the node if `task`, which runs `actor`, panics: tokio would swallow it.
+    pub(crate) fn watch(self: &Rc<Self>, actor: &'static str, task: JoinHandle<()>) {
+        let node = self.clone();
+        actix_rt::spawn(async move {
+            let Err(error) = task.await else { return };
+            if error.is_panic() {
+                let message = error.to_string();
+                node.fail(Fatal::Panicked { actor: actor.to_owned(), message });
+            }
+        });
+    }
+
+    /// Publishes how long the log is and how much of it is durable.
+    pub(crate) fn publish_log(&self) {
+        let log = self.log.borrow();
+        self.board.set_log(log.last().index, log.durable());
+    }
+}
+
+/// One open lane and the address it was opened with.
+type OpenLink = (String, Rc<dyn Link>);
+
+/// The lanes to the peers, opened on first use and again when a peer's address changes.
+pub(crate) struct Links {
+    transport: Rc<RefCell<Box<dyn Transport>>>,
+    open: RefCell<BTreeMap<(NodeId, Lane), OpenLink>>,
+}
+
+impl Links {
+    pub(crate) fn to(&self, id: &NodeId, address: &str, lane: Lane) -> Rc<dyn Link> {
+        let mut open = self.open.borrow_mut();
+        let key = (id.clone(), lane);
+        if let Some((opened, link)) = open.get(&key) {
+            if opened == address {
+                return link.clone();
+            }
+        }
+        let link: Rc<dyn Link> = Rc::from(self.transport.borrow().link(id, address, lane));
+        open.insert(key, (address.to_owned(), link.clone()));
+        link
+    }
+
+    /// Sends `request` on the lane it belongs to.
+    pub(crate) fn send(&self, id: &NodeId, address: &str, request: Request, responder: Responder) {
+        self.to(id, address, request.lane()).send(request, responder);
+    }
+
+    /// Closes everything and stops listening.
+    pub(crate) fn stop(&self) {
+        self.open.borrow_mut().clear();
+        self.transport.borrow_mut().stop();
+    }
+}

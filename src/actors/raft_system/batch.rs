@@ -1,0 +1,262 @@
+//! A batch of commands and everybody who waits for it.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::Shared;
+use crate::{
+    error::{ApplyError, Fatal, LeaderHint, UnknownReason},
+    mailbox::{CreditGuard, ReplySender},
+    messages::Proposal,
+    state_machine::{Reply, StateMachine},
+    transport::Responder,
+    types::{ForwardApplyResponse, ForwardedResult, LogId, LogIndex, Response},
+};
+
+/// What a caller of `Apply` gets.
+pub(super) type ApplyResult<S> = Result<Reply<S>, ApplyError<<S as StateMachine>::Command>>;
+
+/// Who waits for one command.
+pub(super) enum Caller<S: StateMachine> {
+    /// Nobody any more, or nobody yet.
+    Nobody,
+    /// A client of this node.
+    One(ReplySender<ApplyResult<S>>),
+    /// A client of this node that sent several at once.
+    Part(Shared<Group<S>>, usize),
+    /// Another node.
+    Remote(Shared<RemoteGroup>, usize),
+}
+
+/// Several commands of one message.
+pub(super) struct Group<S: StateMachine> {
+    pub(super) sender: Option<ReplySender<Vec<ApplyResult<S>>>>,
+    results: Vec<Option<ApplyResult<S>>>,
+    open: usize,
+}
+
+/// Several commands of one request of another node.
+pub(super) struct RemoteGroup {
+    responder: Option<Responder>,
+    results: Vec<Option<ForwardedResult>>,
+    open: usize,
+}
+
+/// Why a command is definitely not applied.
+#[derive(Clone)]
+pub(super) enum Refusal {
+    NotLeader(Option<LeaderHint>),
+    Overloaded,
+    TooLarge { bytes: usize, bytes_max: usize },
+    ShuttingDown,
+    Failed(Fatal),
+}
+
+/// How a command ended.
+pub(super) enum Outcome<'a, S: StateMachine> {
+    Applied(LogId, Reply<S>),
+    /// With the command's encoding, to give it back.
+    Refused(Refusal, &'a [u8]),
+    Unknown(Option<LogIndex>, UnknownReason),
+}
+
+impl<S: StateMachine> Group<S> {
+    pub(super) fn new(count: usize) -> Shared<Self> {
+        let results = std::iter::repeat_with(|| None).take(count).collect();
+        Rc::new(RefCell::new(Self { sender: None, results, open: count }))
+    }
+
+    pub(super) fn set(&mut self, slot: usize, result: ApplyResult<S>) {
+        if self.results[slot].replace(result).is_none() {
+            self.open -= 1;
+        }
+        self.answer_if_done();
+    }
+
+    pub(super) fn answer_if_done(&mut self) {
+        if self.open == 0 {
+            if let Some(sender) = self.sender.take() {
+                let _ = sender.send(self.results.drain(..).flatten().collect());
+            }
+        }
+    }
+}
+
+impl RemoteGroup {
+    pub(super) fn new(responder: Responder, count: usize) -> Shared<Self> {
+        Rc::new(RefCell::new(Self { responder: Some(responder), results: vec![None; count], open: count }))
+    }
+
+    pub(super) fn set(&mut self, slot: usize, result: ForwardedResult) {
+        if self.results[slot].replace(result).is_none() {
+            self.open -= 1;
+        }
+        if self.open == 0 {
+            if let Some(responder) = self.responder.take() {
+                let results = self.results.drain(..).flatten().collect();
+                responder.respond(Ok(Response::ForwardApply(ForwardApplyResponse { results })));
+            }
+        }
+    }
+}
+
+impl<S: StateMachine> Caller<S> {
+    /// Answers, once.
+    pub(super) fn settle(&mut self, outcome: Outcome<'_, S>) {
+        match std::mem::replace(self, Self::Nobody) {
+            Self::Nobody => {}
+            // A caller that has gone needs no answer.
+            Self::One(sender) => drop(sender.send(outcome.into_result())),
+            Self::Part(group, slot) => group.borrow_mut().set(slot, outcome.into_result()),
+            Self::Remote(group, slot) => group.borrow_mut().set(slot, outcome.into_forwarded()),
+        }
+    }
+}
+
+impl<S: StateMachine> Outcome<'_, S> {
+    fn into_result(self) -> ApplyResult<S> {
+        match self {
+            Self::Applied(_, reply) => Ok(reply),
+            Self::Unknown(index, why) => Err(ApplyError::OutcomeUnknown { index, why }),
+            Self::Refused(refusal, data) => match rmp_serde::from_slice(data) {
+                Ok(command) => Err(refusal.into_error(command)),
+                // What was encoded here decodes, unless the command's serde impls disagree.
+                Err(_) => {
+                    Err(ApplyError::OutcomeUnknown { index: None, why: UnknownReason::LeaderUncertain })
+                }
+            },
+        }
+    }
+
+    fn into_forwarded(self) -> ForwardedResult {
+        match self {
+            Self::Applied(at, reply) => match rmp_serde::to_vec(&reply) {
+                Ok(reply) => ForwardedResult::Applied { at, reply: Bytes::from(reply) },
+                Err(_) => ForwardedResult::OutcomeUnknown,
+            },
+            Self::Unknown(..) => ForwardedResult::OutcomeUnknown,
+            Self::Refused(refusal, _) => match refusal {
+                Refusal::NotLeader(leader) => {
+                    ForwardedResult::NotLeader { leader: leader.map(|leader| leader.id) }
+                }
+                Refusal::Overloaded => ForwardedResult::Overloaded,
+                Refusal::TooLarge { bytes_max, .. } => {
+                    ForwardedResult::TooLarge { bytes_max: bytes_max as u64 }
+                }
+                Refusal::ShuttingDown | Refusal::Failed(_) => ForwardedResult::ShuttingDown,
+            },
+        }
+    }
+}
+
+impl Refusal {
+    pub(super) fn into_error<C>(self, command: C) -> ApplyError<C> {
+        match self {
+            Self::NotLeader(leader) => ApplyError::NotLeader { leader, command },
+            Self::Overloaded => ApplyError::Overloaded { command },
+            Self::TooLarge { bytes, bytes_max } => ApplyError::EntryTooLarge { bytes, bytes_max, command },
+            Self::ShuttingDown => ApplyError::ShuttingDown { command },
+            Self::Failed(fatal) => ApplyError::Failed { fatal, command },
+        }
+    }
+}
+
+/// One command's caller and until when he waits.
+pub(super) struct Waiting<S: StateMachine> {
+    pub(super) caller: Caller<S>,
+    pub(super) deadline: Duration,
+}
+
+/// See the module.
+pub(super) struct Batch<S: StateMachine> {
+    pub(super) proposal: Arc<Proposal>,
+    /// Other nodes' commands are never passed on: one hop.
+    pub(super) remote: bool,
+    waiting: Vec<Waiting<S>>,
+    settled: usize,
+    /// No caller's deadline is earlier.
+    earliest: Duration,
+    /// The commands' encodings, once they were forwarded.
+    pub(super) commands: Vec<Bytes>,
+    /// Returns with the batch: when the last of it is applied, not when its callers gave up.
+    _credits: Option<CreditGuard>,
+}
+
+impl<S: StateMachine> Batch<S> {
+    pub(super) fn new(
+        proposal: Arc<Proposal>,
+        waiting: Vec<Waiting<S>>,
+        remote: bool,
+        credits: Option<CreditGuard>,
+    ) -> Self {
+        let earliest = waiting.iter().map(|waiting| waiting.deadline).min().unwrap_or(Duration::MAX);
+        Self { proposal, remote, waiting, settled: 0, earliest, commands: Vec::new(), _credits: credits }
+    }
+
+    /// Whether every command's end came by.
+    pub(super) fn is_done(&self) -> bool {
+        self.settled == self.waiting.len()
+    }
+
+    /// Settles the next command in order.
+    pub(super) fn settle_next(&mut self, outcome: Outcome<'_, S>) {
+        if let Some(waiting) = self.waiting.get_mut(self.settled) {
+            waiting.caller.settle(outcome);
+            self.settled += 1;
+        }
+    }
+
+    /// The index the next command in order has, if the batch was appended.
+    pub(super) fn next_at(&self) -> Option<LogId> {
+        self.proposal.first().map(|first| LogId::new(first.term, first.index.plus(self.settled as u64)))
+    }
+
+    /// Refuses every command: it reached neither the store nor a replicator.
+    pub(super) fn refuse<'a>(mut self, refusal: &Refusal, data: impl Iterator<Item = &'a [u8]>) {
+        for data in data {
+            self.settle_next(Outcome::Refused(refusal.clone(), data));
+        }
+    }
+
+    /// Gives up on every command with an index beyond `known`: nobody here can say what becomes of it.
+    pub(super) fn doubt_beyond(&mut self, known: LogIndex, why: &UnknownReason) {
+        let first = self.proposal.first().map(|first| first.index);
+        for (number, waiting) in self.waiting.iter_mut().enumerate() {
+            let index = first.map(|first| first.plus(number as u64));
+            if index.is_none_or(|index| index > known) {
+                waiting.caller.settle(Outcome::Unknown(index, why.clone()));
+            }
+        }
+    }
+
+    /// Whether nobody waits for any of it any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.waiting.iter().all(|waiting| matches!(waiting.caller, Caller::Nobody))
+    }
+
+    /// Whether somebody's deadline has come.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        now >= self.earliest
+    }
+
+    /// Settles those whose deadline has come, with what `end` says of the command with that number.
+    pub(super) fn expire<'a>(&mut self, now: Duration, mut end: impl FnMut(usize) -> Outcome<'a, S>) {
+        if !self.is_due(now) {
+            return;
+        }
+        self.earliest = Duration::MAX;
+        for (number, waiting) in self.waiting.iter_mut().enumerate() {
+            if waiting.deadline <= now {
+                waiting.caller.settle(end(number));
+            } else if !matches!(waiting.caller, Caller::Nobody) {
+                self.earliest = self.earliest.min(waiting.deadline);
+            }
+        }
+    }
+
+    /// The latest deadline anybody still waits for.
+    pub(super) fn latest(&self) -> Duration {
+        self.waiting.iter().map(|waiting| waiting.deadline).max().unwrap_or_default()
+    }
+}

@@ -1,0 +1,100 @@
+//! Requests that belong to a leader elsewhere: one hop, and never sent again once a byte of them may have
+//! left.
+
+use std::time::Duration;
+
+use actix::Handler;
+use bytes::Bytes;
+
+use super::{
+    ForwardAnswered, RaftSystem,
+    batch::{Batch, Outcome, Refusal},
+};
+use crate::{
+    error::{LeaderHint, UnknownReason},
+    mailbox::Context,
+    messages::Proposal,
+    state_machine::StateMachine,
+    transport::{Responder, RpcError},
+    types::{EntryBuffer, EntryKind, ForwardApply, ForwardedResult, NodeId, Request, Response},
+};
+
+impl<S: StateMachine> RaftSystem<S> {
+    pub(super) fn forward(&mut self, mut batch: Batch<S>, leader: &LeaderHint) {
+        let Some(buffer) = batch.proposal.take() else { return };
+        batch.commands = buffer.into_data();
+        let timeout = batch.latest().saturating_sub(self.now).max(Duration::from_millis(1));
+        let request = ForwardApply {
+            commands: batch.commands.clone(),
+            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        };
+        let number = self.next_request();
+        self.forwarded.insert(number, batch);
+        let responder = Responder::new(self.answers.clone(), number);
+        self.node.links.send(&leader.id, &leader.address, Request::ForwardApply(request), responder);
+    }
+
+    /// No byte left this node: the batch waits for a leader like one that was never forwarded.
+    fn hold_again(&mut self, mut batch: Batch<S>) {
+        let mut buffer = EntryBuffer::default();
+        for command in std::mem::take(&mut batch.commands) {
+            buffer.push(EntryKind::Command, &command);
+        }
+        batch.proposal = Proposal::new(buffer);
+        self.held.push_back(batch);
+    }
+
+    fn forwarded_done(&mut self, batch: &mut Batch<S>, results: Vec<ForwardedResult>) {
+        let commands = std::mem::take(&mut batch.commands);
+        for (command, result) in commands.iter().zip(results) {
+            batch.settle_next(self.outcome_of(command, result));
+        }
+        // Missing results are no results.
+        batch.doubt_beyond(crate::types::LogIndex::ZERO, &UnknownReason::LeaderUncertain);
+    }
+
+    fn outcome_of<'a>(&self, command: &'a Bytes, result: ForwardedResult) -> Outcome<'a, S> {
+        match result {
+            ForwardedResult::Applied { at, reply } => match rmp_serde::from_slice(&reply) {
+                Ok(reply) => Outcome::Applied(at, reply),
+                Err(_) => Outcome::Unknown(Some(at.index), UnknownReason::LeaderUncertain),
+            },
+            ForwardedResult::NotLeader { leader } => {
+                Outcome::Refused(Refusal::NotLeader(leader.and_then(|id| self.hint(&id))), command)
+            }
+            ForwardedResult::Overloaded => Outcome::Refused(Refusal::Overloaded, command),
+            ForwardedResult::TooLarge { bytes_max } => {
+                let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+                Outcome::Refused(Refusal::TooLarge { bytes: command.len(), bytes_max }, command)
+            }
+            ForwardedResult::ShuttingDown => Outcome::Refused(Refusal::NotLeader(None), command),
+            ForwardedResult::OutcomeUnknown => Outcome::Unknown(None, UnknownReason::LeaderUncertain),
+        }
+    }
+
+    fn hint(&self, id: &NodeId) -> Option<LeaderHint> {
+        let log = self.node.log.borrow();
+        let server = log.membership().get(id)?;
+        Some(LeaderHint { id: server.id.clone(), address: server.address.clone() })
+    }
+}
+
+impl<S: StateMachine> Handler<ForwardAnswered> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, message: ForwardAnswered, _: &mut Context<Self>) {
+        if let Some(mut batch) = self.forwarded.remove(&message.request) {
+            match message.result {
+                Ok(Response::ForwardApply(answer)) => self.forwarded_done(&mut batch, answer.results),
+                // It waits for the next tick, so that a leader that is gone is not asked in a loop.
+                Err(RpcError::NotSent(_)) => self.hold_again(batch),
+                Ok(_) | Err(_) => {
+                    batch.doubt_beyond(crate::types::LogIndex::ZERO, &UnknownReason::ConnectionLost);
+                }
+            }
+        } else {
+            self.index_answered(message.request, message.result);
+        }
+        self.go_on_stopping();
+    }
+}

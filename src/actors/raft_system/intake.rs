@@ -1,0 +1,304 @@
+//! What was collected from the mailbox and is not on its way yet; the client messages that bring it.
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use actix::Handler;
+use bytes::BufMut;
+
+use super::{
+    RaftSystem, Shared,
+    batch::{ApplyResult, Caller, Group, Refusal, RemoteGroup, Waiting},
+};
+use crate::{
+    config::Config,
+    error::{ApplyError, ReadError},
+    mailbox::{Context, CreditGuard, Park, Parked, ReplySender},
+    messages::{Apply, ApplyBatch, ApplyWithin, Read, ReadWithin, Rpc, StaleRead},
+    state_machine::{Answer, StateMachine},
+    types::{EntryBuffer, EntryKind, ForwardApply},
+};
+
+/// Commands in their encoding, and who waits for them.
+pub(super) struct Intake<S: StateMachine> {
+    pub(super) buffer: EntryBuffer,
+    pub(super) waiting: Shared<Vec<Waiting<S>>>,
+    /// The admission credits taken for `buffer`.
+    pub(super) credits: Option<CreditGuard>,
+    count_max: u64,
+    bytes_max: usize,
+}
+
+impl<S: StateMachine> Intake<S> {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            buffer: EntryBuffer::default(),
+            waiting: Shared::default(),
+            credits: None,
+            count_max: config.max_append_entries as u64,
+            bytes_max: config.append_bytes_max,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.buffer.count() >= self.count_max || self.buffer.len() >= self.bytes_max
+    }
+
+    /// Takes everything out. The next burst is probably as large as this one was.
+    pub(super) fn take(&mut self) -> (EntryBuffer, Vec<Waiting<S>>, Option<CreditGuard>) {
+        let mut waiting = self.waiting.borrow_mut();
+        let like_this = Vec::with_capacity(waiting.len());
+        let room = EntryBuffer::with_capacity(self.buffer.len());
+        let buffer = std::mem::replace(&mut self.buffer, room);
+        (buffer, std::mem::replace(&mut *waiting, like_this), self.credits.take())
+    }
+}
+
+/// Puts the reply sender of the message in hand to the command it brought, the last one.
+impl<S: StateMachine> Park<ApplyResult<S>> for RefCell<Vec<Waiting<S>>> {
+    fn park(&self, sender: ReplySender<ApplyResult<S>>) {
+        if let Some(last) = self.borrow_mut().last_mut() {
+            last.caller = Caller::One(sender);
+        }
+    }
+}
+
+impl<S: StateMachine> Park<Vec<ApplyResult<S>>> for RefCell<Group<S>> {
+    fn park(&self, sender: ReplySender<Vec<ApplyResult<S>>>) {
+        let mut group = self.borrow_mut();
+        group.sender = Some(sender);
+        group.answer_if_done();
+    }
+}
+
+/// Why a command was not taken in.
+enum NotTaken<C> {
+    Refused(Refusal, C),
+    Unencodable(String, C),
+}
+
+impl<C> NotTaken<C> {
+    fn into_error(self) -> ApplyError<C> {
+        match self {
+            Self::Refused(refusal, command) => refusal.into_error(command),
+            Self::Unencodable(reason, command) => ApplyError::Encode { reason, command },
+        }
+    }
+}
+
+impl<S: StateMachine> RaftSystem<S> {
+    /// Takes a command in, or says why not.
+    fn take_in(
+        &mut self,
+        command: S::Command,
+        timeout: Duration,
+        caller: Caller<S>,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), NotTaken<S::Command>> {
+        if let Some(refusal) = self.lifecycle.refusal() {
+            return Err(NotTaken::Refused(refusal, command));
+        }
+        if self.intake.is_full() {
+            self.cut_batch();
+        }
+        let encoded = self
+            .intake
+            .buffer
+            .push_with(EntryKind::Command, |bytes| rmp_serde::encode::write(&mut bytes.writer(), &command));
+        let bytes = match encoded {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(NotTaken::Unencodable(error.to_string(), command)),
+        };
+        if let Err(refusal) = self.admit(bytes) {
+            self.intake.buffer.pop(bytes);
+            return Err(NotTaken::Refused(refusal, command));
+        }
+        self.enlist(caller, timeout, ctx);
+        Ok(())
+    }
+
+    /// Checks the limits and takes the credits for the command just encoded.
+    fn admit(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let bytes_max = self.node.config.entry_bytes_max;
+        if bytes > bytes_max {
+            return Err(Refusal::TooLarge { bytes, bytes_max });
+        }
+        let credit = self.credits.try_acquire(1, bytes as u64).ok_or(Refusal::Overloaded)?;
+        match &mut self.intake.credits {
+            Some(credits) => credits.absorb(credit),
+            none => *none = Some(credit),
+        }
+        Ok(())
+    }
+
+    fn enlist(&mut self, caller: Caller<S>, timeout: Duration, ctx: &mut Context<Self>) {
+        self.arm_flush(ctx);
+        let deadline = self.now.saturating_add(timeout);
+        self.intake.waiting.borrow_mut().push(Waiting { caller, deadline });
+    }
+
+    fn apply_one(
+        &mut self,
+        command: S::Command,
+        timeout: Duration,
+        ctx: &mut Context<Self>,
+    ) -> Parked<ApplyResult<S>> {
+        match self.take_in(command, timeout, Caller::Nobody, ctx) {
+            Ok(()) => Parked::Later(self.intake.waiting.clone()),
+            Err(not_taken) => Parked::Now(Err(not_taken.into_error())),
+        }
+    }
+}
+
+impl<S: StateMachine> Handler<Apply<S::Command>> for RaftSystem<S> {
+    type Result = Parked<ApplyResult<S>>;
+
+    fn handle(&mut self, Apply(command): Apply<S::Command>, ctx: &mut Self::Context) -> Self::Result {
+        self.apply_one(command, self.node.config.request_timeout, ctx)
+    }
+}
+
+impl<S: StateMachine> Handler<ApplyWithin<S::Command>> for RaftSystem<S> {
+    type Result = Parked<ApplyResult<S>>;
+
+    fn handle(&mut self, message: ApplyWithin<S::Command>, ctx: &mut Self::Context) -> Self::Result {
+        self.apply_one(message.command, message.timeout, ctx)
+    }
+}
+
+impl<S: StateMachine> Handler<ApplyBatch<S::Command>> for RaftSystem<S> {
+    type Result = Parked<Vec<ApplyResult<S>>>;
+
+    fn handle(
+        &mut self,
+        ApplyBatch(commands): ApplyBatch<S::Command>,
+        ctx: &mut Self::Context,
+    ) -> Self::Result {
+        let group = Group::new(commands.len());
+        let timeout = self.node.config.request_timeout;
+        for (slot, command) in commands.into_iter().enumerate() {
+            let caller = Caller::Part(group.clone(), slot);
+            if let Err(not_taken) = self.take_in(command, timeout, caller, ctx) {
+                group.borrow_mut().set(slot, Err(not_taken.into_error()));
+            }
+        }
+        Parked::Later(group)
+    }
+}
+
+/// Commands of another node: taken in like local ones, but in a batch of their own that is never passed on.
+impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, rpc: Rpc<ForwardApply>, ctx: &mut Self::Context) {
+        self.cut_batch();
+        let ForwardApply { commands, timeout_ms } = rpc.request;
+        let group = RemoteGroup::new(rpc.responder, commands.len());
+        let timeout = Duration::from_millis(timeout_ms);
+        for (slot, command) in commands.iter().enumerate() {
+            let refusal = self.lifecycle.refusal().or_else(|| self.admit(command.len()).err());
+            if let Some(refusal) = refusal {
+                let mut caller = Caller::<S>::Remote(group.clone(), slot);
+                caller.settle(super::batch::Outcome::Refused(refusal, command));
+                continue;
+            }
+            self.intake.buffer.push(EntryKind::Command, command);
+            self.enlist(Caller::Remote(group.clone(), slot), timeout, ctx);
+            if self.intake.is_full() {
+                self.cut_remote_batch();
+            }
+        }
+        self.cut_remote_batch();
+    }
+}
+
+/// Who waits for the answer to a query.
+pub(super) struct Reader<S: StateMachine> {
+    pub(super) deadline: Duration,
+    pub(super) sender: Option<ReplySender<Result<Answer<S>, ReadError>>>,
+    /// Returns when the reader is answered.
+    pub(super) _credit: CreditGuard,
+}
+
+/// Queries that wait for the next question to the leader.
+pub(super) struct ReadIntake<S: StateMachine> {
+    pub(super) queries: Shared<Vec<(S::Query, Reader<S>)>>,
+}
+
+impl<S: StateMachine> Default for ReadIntake<S> {
+    fn default() -> Self {
+        Self { queries: Rc::new(RefCell::new(Vec::new())) }
+    }
+}
+
+type ReadResult<S> = Result<Answer<S>, ReadError>;
+
+impl<S: StateMachine> Park<ReadResult<S>> for RefCell<Vec<(S::Query, Reader<S>)>> {
+    fn park(&self, sender: ReplySender<ReadResult<S>>) {
+        if let Some((_, reader)) = self.borrow_mut().last_mut() {
+            reader.sender = Some(sender);
+        }
+    }
+}
+
+impl<S: StateMachine> RaftSystem<S> {
+    fn read_one(
+        &mut self,
+        query: S::Query,
+        timeout: Duration,
+        ctx: &mut Context<Self>,
+    ) -> Parked<ReadResult<S>> {
+        if let Some(refusal) = self.lifecycle.refusal() {
+            return Parked::Now(Err(refusal.into_read_error()));
+        }
+        let Some(credit) = self.credits.try_acquire(1, 0) else {
+            return Parked::Now(Err(ReadError::Overloaded));
+        };
+        self.arm_flush(ctx);
+        let reader = Reader { deadline: self.now.saturating_add(timeout), sender: None, _credit: credit };
+        self.read_intake.queries.borrow_mut().push((query, reader));
+        Parked::Later(self.read_intake.queries.clone())
+    }
+}
+
+impl<S: StateMachine> Handler<Read<S::Query>> for RaftSystem<S> {
+    type Result = Parked<ReadResult<S>>;
+
+    fn handle(&mut self, Read(query): Read<S::Query>, ctx: &mut Self::Context) -> Self::Result {
+        self.read_one(query, self.node.config.request_timeout, ctx)
+    }
+}
+
+impl<S: StateMachine> Handler<ReadWithin<S::Query>> for RaftSystem<S> {
+    type Result = Parked<ReadResult<S>>;
+
+    fn handle(&mut self, message: ReadWithin<S::Query>, ctx: &mut Self::Context) -> Self::Result {
+        self.read_one(message.query, message.timeout, ctx)
+    }
+}
+
+/// A read of the present state needs no index: it is asked at once.
+impl<S: StateMachine> Handler<StaleRead<S::Query>> for RaftSystem<S> {
+    type Result = Parked<ReadResult<S>>;
+
+    fn handle(&mut self, StaleRead(query): StaleRead<S::Query>, _: &mut Self::Context) -> Self::Result {
+        if let Some(refusal) = self.lifecycle.refusal() {
+            return Parked::Now(Err(refusal.into_read_error()));
+        }
+        let Some(credit) = self.credits.try_acquire(1, 0) else {
+            return Parked::Now(Err(ReadError::Overloaded));
+        };
+        let deadline = self.node.clock.now().saturating_add(self.node.config.request_timeout);
+        Parked::Later(Rc::new(self.query_now(query, Reader { deadline, sender: None, _credit: credit })))
+    }
+}
+
+impl Refusal {
+    fn into_read_error(self) -> ReadError {
+        match self {
+            Self::NotLeader(leader) => ReadError::NotLeader { leader },
+            Self::Overloaded | Self::TooLarge { .. } => ReadError::Overloaded,
+            Self::ShuttingDown => ReadError::ShuttingDown,
+            Self::Failed(fatal) => ReadError::Failed(fatal),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The front door: admission, batching, routing, forwarding, reads, and the end of every request.
+//!
+//! Mailbox: the client messages, [`Applied`], [`Queried`], [`ReadIndexReady`], [`LeadershipChanged`],
+//! [`NodeFailed`], forwarded requests of other nodes, [`Tick`]. Voice: [`Propose`](crate::messages::Propose)
+//! and [`ReadIndex`](crate::messages::ReadIndex) to the leader here, `ForwardApply` and `ForwardReadIndex` to
+//! the leader elsewhere, [`FsmQuery`](crate::messages::FsmQuery) to the state machine. Go: `api.go`.
+//! Owns everybody who waits for an answer. Each ends: applied, refused, or unknown, at the latest at its
+//! deadline, whatever the rest of the node does.
+
+mod batch;
+mod forwarding;
+mod intake;
+mod lifecycle;
+mod reads;
+mod writes;
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{Actor, Handler};
+
+use crate::{
+    actors::{
+        fsm_applier::FsmApplier,
+        node::{LeadershipView, Node},
+    },
+    error::Fatal,
+    mailbox::{Context, Credits, Port},
+    messages::{Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Tick},
+    state_machine::StateMachine,
+    system::Status,
+    transport::{ResponseSink, RpcError},
+    types::{LogIndex, Response},
+};
+
+use batch::Batch;
+use intake::{Intake, ReadIntake};
+pub(crate) use lifecycle::Lifecycle;
+use reads::Reads;
+
+/// The actor a service talks to: spawn it with [`RaftSystem::builder`](crate::RaftSystem::builder), send it
+/// [`Apply`](crate::Apply), await the reply.
+pub struct RaftSystem<S: StateMachine> {
+    node: Rc<Node>,
+    fsm: Port<FsmApplier<S>>,
+    credits: Credits,
+    intake: Intake<S>,
+    read_intake: ReadIntake<S>,
+    flush_armed: bool,
+    /// Batches the leader here was given, in order.
+    proposed: VecDeque<Batch<S>>,
+    /// Batches that wait for somebody to lead.
+    held: VecDeque<Batch<S>>,
+    /// Batches the leader elsewhere was given, by request.
+    forwarded: BTreeMap<u64, Batch<S>>,
+    reads: Reads<S>,
+    requests: u64,
+    answers: Arc<dyn ResponseSink>,
+    leadership: LeadershipView,
+    applied: LogIndex,
+    lifecycle: Lifecycle,
+    now: Duration,
+}
+
+impl<S: StateMachine> std::fmt::Debug for RaftSystem<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RaftSystem").field("status", &self.node.board.status()).finish_non_exhaustive()
+    }
+}
+
+impl<S: StateMachine> RaftSystem<S> {
+    pub(crate) fn new(
+        node: Rc<Node>,
+        fsm: Port<FsmApplier<S>>,
+        own: Port<Self>,
+        lifecycle: Lifecycle,
+        credits: Credits,
+    ) -> Self {
+        let now = node.clock.now();
+        let applied = node.log.borrow().base().index;
+        Self {
+            fsm,
+            credits,
+            intake: Intake::new(&node.config),
+            read_intake: ReadIntake::default(),
+            flush_armed: false,
+            proposed: VecDeque::new(),
+            held: VecDeque::new(),
+            forwarded: BTreeMap::new(),
+            reads: Reads::default(),
+            requests: 0,
+            answers: Arc::new(Answers { port: own }),
+            leadership: LeadershipView::default(),
+            applied,
+            lifecycle,
+            now,
+            node,
+        }
+    }
+
+    /// Arms one flush for the whole burst: it runs when the mailbox is drained.
+    fn arm_flush(&mut self, ctx: &mut Context<Self>) {
+        if !self.flush_armed {
+            self.flush_armed = true;
+            self.now = self.node.clock.now();
+            actix::AsyncContext::notify(ctx, FlushIntake);
+        }
+    }
+
+    fn next_request(&mut self) -> u64 {
+        self.requests += 1;
+        self.requests
+    }
+
+    fn failed(&mut self, fatal: Fatal) {
+        if self.lifecycle.fail(fatal.clone()) {
+            tracing::error!(node = %self.node.id, %fatal, "the node has failed");
+            self.node.board.set_fatal(&fatal);
+            self.halt();
+            self.settle_all();
+        }
+    }
+}
+
+/// Nothing of it is ever pinned, whatever the state machine's messages are.
+impl<S: StateMachine> Unpin for RaftSystem<S> {}
+
+impl<S: StateMachine> Actor for RaftSystem<S> {
+    type Context = Context<Self>;
+}
+
+/// The mailbox is drained: what was collected from it goes on.
+///
+/// - *Go*: the end of the group commit loop.
+/// - *From → to*: RaftSystem → itself.
+#[derive(Clone, Copy, Debug, actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct FlushIntake;
+
+impl<S: StateMachine> Handler<FlushIntake> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: FlushIntake, _: &mut Self::Context) {
+        self.flush_armed = false;
+        self.cut_batch();
+        self.ask_for_index();
+    }
+}
+
+impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, message: Applied<S>, _: &mut Self::Context) {
+        self.applied = message.last.index;
+        self.node.board.set_applied(self.applied);
+        for (at, reply) in message.replies {
+            self.resolve(at, reply);
+        }
+        self.node.awaited.set(!self.proposed.is_empty());
+        self.node.applied(message.bytes);
+        self.query_applied();
+        self.go_on_stopping();
+    }
+}
+
+impl<S: StateMachine> Handler<FsmFailed> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, FsmFailed { fatal }: FsmFailed, _: &mut Self::Context) {
+        self.failed(fatal);
+    }
+}
+
+impl<S: StateMachine> Handler<NodeFailed> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, NodeFailed(fatal): NodeFailed, _: &mut Self::Context) {
+        self.failed(fatal);
+    }
+}
+
+impl<S: StateMachine> Handler<LeadershipChanged> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: LeadershipChanged, _: &mut Self::Context) {
+        let view = self.node.leadership.borrow().clone();
+        let lost =
+            self.leadership.here.is_some() && (view.here.is_none() || view.term != self.leadership.term);
+        if view.term != self.leadership.term || view.leader != self.leadership.leader {
+            self.forget_asked();
+        }
+        self.leadership = view;
+        if lost {
+            self.leadership_lost();
+        }
+        self.route_held();
+        self.ask_again();
+    }
+}
+
+impl<S: StateMachine> Handler<Tick> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
+        self.now = now;
+        self.expire_writes();
+        self.expire_reads();
+        self.route_held();
+        self.ask_again();
+        self.go_on_stopping();
+    }
+}
+
+impl<S: StateMachine> Handler<GetStatus> for RaftSystem<S> {
+    type Result = actix::MessageResult<GetStatus>;
+
+    fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> Self::Result {
+        actix::MessageResult(self.status())
+    }
+}
+
+impl<S: StateMachine> RaftSystem<S> {
+    fn status(&self) -> Status {
+        self.node.board.status()
+    }
+}
+
+impl<S: StateMachine> Handler<InspectMailboxes> for RaftSystem<S> {
+    type Result = actix::MessageResult<InspectMailboxes>;
+
+    fn handle(&mut self, _: InspectMailboxes, _: &mut Self::Context) -> Self::Result {
+        actix::MessageResult(self.node.inspector.report())
+    }
+}
+
+/// The leader elsewhere answered, or will not.
+///
+/// - *From → to*: Transport → RaftSystem.
+/// - *Loss*: the deadline.
+#[derive(Debug, actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct ForwardAnswered {
+    pub(crate) request: u64,
+    pub(crate) result: Result<Response, RpcError>,
+}
+
+struct Answers<S: StateMachine> {
+    port: Port<RaftSystem<S>>,
+}
+
+impl<S: StateMachine> ResponseSink for Answers<S> {
+    fn respond(&self, request: u64, result: Result<Response, RpcError>) {
+        self.port.send_now(ForwardAnswered { request, result });
+    }
+}
+
+/// A slot that the reply sender of the message in hand is put into.
+type Shared<T> = Rc<RefCell<T>>;

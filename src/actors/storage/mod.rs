@@ -1,0 +1,158 @@
+//! The log's medium: carries out what the protocol wrote, and says when it is durable.
+//!
+//! Mailbox: [`Append`], [`Truncate`], [`SaveVote`], [`SaveIdentity`], [`ReadEntries`], [`Tick`],
+//! [`CloseStorage`]. Voice: [`Flushed`], [`VoteSaved`], [`IdentitySaved`], [`EntriesRead`], [`StorageRoom`],
+//! [`StorageFailed`] to Consensus, [`StorageClosed`] to the front door. Go: `LogStore`, `StableStore`.
+//! What it does is the pure [`StorageStep`]; a durable store gets a thread for it, which drains everything
+//! queued into one write and one flush.
+
+mod step;
+mod thread;
+
+use std::sync::Arc;
+
+use actix::{Actor, Handler};
+
+use crate::{
+    actors::consensus::Consensus,
+    mailbox::{Context, Port},
+    messages::{
+        Append, CloseStorage, EntriesRead, Flushed, IdentitySaved, ReadEntries, SaveIdentity, SaveVote,
+        StorageFailed, StorageRoom, Tick, Truncate, VoteSaved,
+    },
+    storage::StorageError,
+};
+
+pub(crate) use step::{Completion, Operation, StorageStep};
+pub(crate) use thread::StorageThread;
+
+/// See the module.
+pub(crate) struct Storage {
+    engine: Engine,
+    completions: Completions,
+}
+
+enum Engine {
+    /// On the protocol thread: for stores that never block.
+    Inline(StorageStep),
+    Thread(StorageThread),
+}
+
+/// Where completions go. Cheap to clone, and `Send`.
+#[derive(Clone)]
+pub(crate) struct Completions {
+    pub(crate) consensus: Port<Consensus>,
+    pub(crate) closed: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Completions {
+    pub(crate) fn deliver(&self, completion: Completion) {
+        let to = &self.consensus;
+        match completion {
+            Completion::Flushed(ticket) => to.send_now(Flushed { ticket }),
+            Completion::VoteSaved(vote) => to.send_now(VoteSaved { vote }),
+            Completion::IdentitySaved { cluster, member } => to.send_now(IdentitySaved { cluster, member }),
+            Completion::Read { reader, batches } => to.send_now(EntriesRead { reader, batches }),
+            Completion::Room { full } => to.send_now(StorageRoom { full }),
+            Completion::Failed(error) => to.send_now(StorageFailed { error }),
+            Completion::Closed => (self.closed)(),
+        }
+    }
+}
+
+impl Storage {
+    /// Runs `step` within the mailbox's own thread.
+    pub(crate) fn inline(step: StorageStep, completions: Completions) -> Self {
+        Self { engine: Engine::Inline(step), completions }
+    }
+
+    /// Runs `step` on a thread of its own.
+    pub(crate) fn threaded(step: StorageStep, completions: Completions, name: &str) -> Self {
+        let thread = StorageThread::start(step, completions.clone(), name);
+        Self { engine: Engine::Thread(thread), completions }
+    }
+
+    fn perform(&mut self, operation: Operation) {
+        match &mut self.engine {
+            Engine::Inline(step) => {
+                step.queue(operation);
+                step.run(&mut |completion| self.completions.deliver(completion));
+            }
+            Engine::Thread(thread) => {
+                if !thread.queue(operation) {
+                    let what = "the storage thread has ended".to_owned();
+                    let error = Arc::new(StorageError::Misuse(what));
+                    self.completions.deliver(Completion::Failed(error));
+                }
+            }
+        }
+    }
+}
+
+impl Actor for Storage {
+    type Context = Context<Self>;
+}
+
+impl Handler<Append> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, Append { ticket, entries }: Append, _: &mut Self::Context) {
+        self.perform(Operation::Append { ticket, entries });
+    }
+}
+
+impl Handler<Truncate> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, Truncate { ticket, from }: Truncate, _: &mut Self::Context) {
+        self.perform(Operation::Truncate { ticket, from });
+    }
+}
+
+impl Handler<SaveVote> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, SaveVote { vote }: SaveVote, _: &mut Self::Context) {
+        self.perform(Operation::SaveVote(vote));
+    }
+}
+
+impl Handler<SaveIdentity> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, SaveIdentity { cluster, member }: SaveIdentity, _: &mut Self::Context) {
+        self.perform(Operation::SaveIdentity { cluster, member });
+    }
+}
+
+impl Handler<ReadEntries> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, message: ReadEntries, _: &mut Self::Context) {
+        self.perform(Operation::Read(message));
+    }
+}
+
+/// A store without room is tried again at every tick.
+impl Handler<Tick> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, _: &mut Self::Context) {
+        let blocked = match &self.engine {
+            Engine::Inline(step) => step.is_blocked(),
+            Engine::Thread(thread) => thread.is_blocked(),
+        };
+        if blocked {
+            self.perform(Operation::Retry);
+        }
+    }
+}
+
+impl Handler<CloseStorage> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, _: CloseStorage, ctx: &mut Self::Context) {
+        self.perform(Operation::Close);
+        actix::ActorContext::stop(ctx);
+    }
+}

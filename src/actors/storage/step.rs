@@ -1,0 +1,201 @@
+//! What the storage actor does, without actors or threads: operations in, completions out.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crate::{
+    log::Ticket,
+    messages::{ReadEntries, Reader},
+    storage::{LogStore, StorageError, data_dir::DataDir},
+    types::{ClusterId, EntryBatch, LogIndex, Vote},
+};
+
+/// How many bytes of entries one flush covers at most: a vote never waits behind more.
+const FLUSH_BYTES_MAX: usize = 8 << 20;
+
+/// One thing to do, in the order of the protocol.
+#[derive(Debug)]
+pub(crate) enum Operation {
+    Append { ticket: Ticket, entries: EntryBatch },
+    Truncate { ticket: Ticket, from: LogIndex },
+    SaveVote(Vote),
+    SaveIdentity { cluster: ClusterId, member: bool },
+    Read(ReadEntries),
+    Retry,
+    Close,
+}
+
+/// One thing done.
+#[derive(Debug)]
+pub(crate) enum Completion {
+    Flushed(Ticket),
+    VoteSaved(Vote),
+    IdentitySaved { cluster: ClusterId, member: bool },
+    Read { reader: Reader, batches: Vec<EntryBatch> },
+    Room { full: bool },
+    Failed(Arc<StorageError>),
+    Closed,
+}
+
+/// See the module.
+///
+/// Votes keep their order among themselves and go with the next flush, ahead of a backlog; everything
+/// else keeps the order it came in.
+pub(crate) struct StorageStep {
+    store: Box<dyn LogStore>,
+    directory: Option<DataDir>,
+    queue: VecDeque<Operation>,
+    votes: VecDeque<Vote>,
+    full: bool,
+    failed: bool,
+    closed: bool,
+}
+
+/// What one flush makes durable.
+#[derive(Default)]
+struct Unflushed {
+    ticket: Option<Ticket>,
+    votes: Vec<Vote>,
+    bytes: usize,
+}
+
+impl StorageStep {
+    pub(crate) fn new(store: Box<dyn LogStore>, directory: Option<DataDir>) -> Self {
+        Self {
+            store,
+            directory,
+            queue: VecDeque::new(),
+            votes: VecDeque::new(),
+            full: false,
+            failed: false,
+            closed: false,
+        }
+    }
+
+    /// Takes an operation up, without doing it yet.
+    pub(crate) fn queue(&mut self, operation: Operation) {
+        match operation {
+            Operation::SaveVote(vote) => self.votes.push_back(vote),
+            Operation::Retry => {}
+            other => self.queue.push_back(other),
+        }
+    }
+
+    /// Whether operations wait for room on the medium.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.full
+    }
+
+    /// Does everything queued, with as few flushes as the bounds allow.
+    pub(crate) fn run(&mut self, emit: &mut dyn FnMut(Completion)) {
+        while !self.failed {
+            match self.round(emit) {
+                Ok(_) if self.closed => return emit(Completion::Closed),
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    // Nothing of this store is touched again; a restart reads what is durable.
+                    self.failed = true;
+                    emit(Completion::Failed(Arc::new(error)));
+                }
+            }
+        }
+        // A store that has failed is closed without another touch.
+        if self.queue.drain(..).any(|operation| matches!(operation, Operation::Close)) {
+            emit(Completion::Closed);
+        }
+    }
+
+    /// One write and one flush. Whether anything was done.
+    fn round(&mut self, emit: &mut dyn FnMut(Completion)) -> Result<bool, StorageError> {
+        let mut unflushed = Unflushed::default();
+        while let Some(vote) = self.votes.pop_front() {
+            self.store.save_vote(&vote)?;
+            unflushed.votes.push(vote);
+        }
+        let mut done = !unflushed.votes.is_empty();
+        while unflushed.bytes < FLUSH_BYTES_MAX {
+            let Some(operation) = self.queue.pop_front() else { break };
+            if !self.perform(operation, &mut unflushed, emit)? {
+                break;
+            }
+            done = true;
+        }
+        self.flush(unflushed, emit)?;
+        Ok(done)
+    }
+
+    /// Does one operation; false if it must wait for room.
+    fn perform(
+        &mut self,
+        operation: Operation,
+        unflushed: &mut Unflushed,
+        emit: &mut dyn FnMut(Completion),
+    ) -> Result<bool, StorageError> {
+        match operation {
+            Operation::Append { ticket, entries } => match self.store.append(&entries) {
+                Ok(()) => {
+                    unflushed.ticket = Some(ticket);
+                    unflushed.bytes += entries.len();
+                    self.note_room(false, emit);
+                }
+                Err(StorageError::Full { .. }) => {
+                    self.queue.push_front(Operation::Append { ticket, entries });
+                    self.note_room(true, emit);
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            },
+            Operation::Truncate { ticket, from } => {
+                self.store.truncate(from)?;
+                unflushed.ticket = Some(ticket);
+            }
+            Operation::SaveIdentity { cluster, member } => {
+                self.flush(std::mem::take(unflushed), emit)?;
+                if let Some(directory) = &mut self.directory {
+                    directory.set_cluster(cluster)?;
+                    if member {
+                        directory.mark_member()?;
+                    }
+                }
+                emit(Completion::IdentitySaved { cluster, member });
+            }
+            Operation::Read(ReadEntries { reader, first, last, bytes_max }) => {
+                // What was truncated meanwhile is not there; whoever asked asks again if it matters.
+                let batches = match self.store.read(first, last, bytes_max) {
+                    Ok(batches) => batches,
+                    Err(StorageError::Misuse(_)) => Vec::new(),
+                    Err(error) => return Err(error),
+                };
+                emit(Completion::Read { reader, batches });
+            }
+            Operation::Close => {
+                self.flush(std::mem::take(unflushed), emit)?;
+                self.closed = true;
+                return Ok(false);
+            }
+            Operation::SaveVote(_) | Operation::Retry => {}
+        }
+        Ok(true)
+    }
+
+    fn flush(&mut self, unflushed: Unflushed, emit: &mut dyn FnMut(Completion)) -> Result<(), StorageError> {
+        if unflushed.ticket.is_none() && unflushed.votes.is_empty() {
+            return Ok(());
+        }
+        self.store.flush()?;
+        for vote in unflushed.votes {
+            emit(Completion::VoteSaved(vote));
+        }
+        if let Some(ticket) = unflushed.ticket {
+            emit(Completion::Flushed(ticket));
+        }
+        Ok(())
+    }
+
+    fn note_room(&mut self, full: bool, emit: &mut dyn FnMut(Completion)) {
+        if self.full != full {
+            self.full = full;
+            emit(Completion::Room { full });
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The newest entries, in memory: what followers a little behind and the state machine read.
+
+use std::collections::VecDeque;
+
+use crate::types::{Entries, EntryBatch, LogIndex};
+
+/// Consecutive batches up to the end of the log.
+#[derive(Debug)]
+pub(super) struct TailCache {
+    batches: VecDeque<EntryBatch>,
+    /// First index held, or the next one to come if none is.
+    first: LogIndex,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl TailCache {
+    pub(super) fn new(first: LogIndex, bytes_max: usize) -> Self {
+        Self { batches: VecDeque::new(), first, bytes: 0, bytes_max }
+    }
+
+    pub(super) fn first(&self) -> LogIndex {
+        self.first
+    }
+
+    pub(super) fn push(&mut self, batch: EntryBatch) {
+        if self.batches.is_empty() {
+            self.first = batch.first();
+        }
+        self.bytes += batch.len();
+        self.batches.push_back(batch);
+    }
+
+    /// Forgets everything from `from` on.
+    pub(super) fn truncate(&mut self, from: LogIndex) {
+        while let Some(batch) = self.batches.pop_back_if(|batch| batch.last() >= from) {
+            self.bytes -= batch.len();
+            if let Some(kept) = batch.slice(batch.first(), from.prev()) {
+                self.bytes += kept.len();
+                self.batches.push_back(kept);
+                break;
+            }
+        }
+        if self.batches.is_empty() {
+            self.first = self.first.min(from);
+        }
+    }
+
+    /// Forgets the oldest batches that end at or before `through` while there are too many bytes.
+    pub(super) fn evict(&mut self, through: LogIndex) {
+        while self.bytes > self.bytes_max {
+            let Some(batch) = self.batches.pop_front_if(|batch| batch.last() <= through) else { return };
+            self.bytes -= batch.len();
+            self.first = batch.last().next();
+        }
+    }
+
+    /// Entries of `[first, last]`, whole batches as long as they fit, but at least one entry.
+    pub(super) fn read(&self, first: LogIndex, last: LogIndex, count_max: u64, bytes_max: usize) -> Entries {
+        let mut entries = Entries::none();
+        let (mut count, mut bytes) = (0, 0);
+        let start = self.batches.partition_point(|batch| batch.last() < first);
+        for batch in self.batches.range(start..) {
+            let room = count_max.saturating_sub(count);
+            if room == 0 || (bytes > 0 && bytes + batch.len() > bytes_max) {
+                break;
+            }
+            let until = last.min(LogIndex(first.max(batch.first()).0.saturating_add(room - 1)));
+            let Some(part) = batch.slice(first, until) else { break };
+            let part = part.prefix(bytes_max.saturating_sub(bytes));
+            let whole = part.last() == batch.last();
+            count += part.count();
+            bytes += part.len();
+            entries.push(part);
+            if !whole {
+                break;
+            }
+        }
+        entries
+    }
+}

@@ -1,0 +1,89 @@
+//! Which part of the log is on the medium.
+
+use std::collections::VecDeque;
+
+use crate::types::LogIndex;
+
+/// Names one operation given to the store; they finish in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Tickets on their way and the durable index they add up to.
+///
+/// A finished ticket raises the durable index to what the log ended with when it was issued, but never
+/// past the index before the lowest truncation since then: what was cut and written anew is durable
+/// only by its own ticket (etcd's append ABA race).
+#[derive(Debug)]
+pub(super) struct FlushLedger {
+    issued: Ticket,
+    outstanding: VecDeque<(Ticket, LogIndex)>,
+    durable: LogIndex,
+}
+
+impl FlushLedger {
+    pub(super) fn new(durable: LogIndex) -> Self {
+        Self { issued: Ticket(0), outstanding: VecDeque::new(), durable }
+    }
+
+    pub(super) fn durable(&self) -> LogIndex {
+        self.durable
+    }
+
+    pub(super) fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    pub(super) fn issue(&mut self, last: LogIndex) -> Ticket {
+        self.issued = Ticket(self.issued.0 + 1);
+        self.outstanding.push_back((self.issued, last));
+        self.issued
+    }
+
+    pub(super) fn truncated(&mut self, from: LogIndex) {
+        self.durable = self.durable.min(from.prev());
+        for (_, last) in &mut self.outstanding {
+            *last = (*last).min(from.prev());
+        }
+    }
+
+    pub(super) fn flushed(&mut self, ticket: Ticket) -> bool {
+        let before = self.durable;
+        while let Some((_, last)) = self.outstanding.pop_front_if(|(outstanding, _)| *outstanding <= ticket) {
+            self.durable = self.durable.max(last);
+        }
+        self.durable > before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_covers_everything_up_to_its_ticket() {
+        let mut ledger = FlushLedger::new(LogIndex(3));
+        let (first, second) = (ledger.issue(LogIndex(5)), ledger.issue(LogIndex(9)));
+        assert!(ledger.flushed(second));
+        assert_eq!((ledger.durable(), ledger.outstanding()), (LogIndex(9), 0));
+        assert!(!ledger.flushed(first));
+    }
+
+    #[test]
+    fn a_flush_from_before_a_truncation_says_nothing_about_what_replaced_it() {
+        let mut ledger = FlushLedger::new(LogIndex(3));
+        let old = ledger.issue(LogIndex(9));
+        ledger.truncated(LogIndex(5));
+        let rewritten = ledger.issue(LogIndex(8));
+        ledger.flushed(old);
+        assert_eq!(ledger.durable(), LogIndex(4));
+        ledger.flushed(rewritten);
+        assert_eq!(ledger.durable(), LogIndex(8));
+    }
+
+    #[test]
+    fn truncation_lowers_the_durable_index_at_once() {
+        let mut ledger = FlushLedger::new(LogIndex(9));
+        ledger.truncated(LogIndex(4));
+        assert_eq!(ledger.durable(), LogIndex(3));
+    }
+}

@@ -1,0 +1,328 @@
+//! The log as the protocol thread sees it: the only writer of the tail, the durable index, the commit
+//! index, the hand-off cursor, the base and the membership history.
+//!
+//! It holds the newest entries in memory, encoded; the store behind it holds all of them. It decides
+//! nothing about roles and sends nothing: the actors ask it and carry out what it answers. What a
+//! leader does here passes through its [`Tenure`].
+
+mod cache;
+mod flush;
+mod tenure;
+
+pub use flush::Ticket;
+pub use tenure::Tenure;
+
+use cache::TailCache;
+use flush::FlushLedger;
+
+use crate::{
+    protocol::{MembershipHistory, TermRuns, Verdict, check_append},
+    storage::Recovered,
+    types::{
+        Entries, EntryBatch, EntryBuffer, EntryKind, LogBase, LogId, LogIndex, Membership, MembershipError,
+        Term,
+    },
+};
+
+/// A range of the log, or why there is none.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Slice {
+    /// These entries.
+    Entries(Entries),
+    /// They are older than what memory holds: read them from the store.
+    Stored {
+        /// First index wanted.
+        first: LogIndex,
+        /// Last index that is only in the store.
+        last: LogIndex,
+    },
+    /// Nothing lies there yet.
+    Empty,
+    /// It was compacted away.
+    Compacted,
+}
+
+/// What became of an AppendEntries of the current leader.
+#[derive(Debug)]
+pub enum Appended {
+    /// The log does not hold the entry before it.
+    Conflict {
+        /// Where it may agree.
+        hint: LogId,
+    },
+    /// It would change a committed entry: a broken invariant.
+    CommittedConflict {
+        /// Where.
+        at: LogIndex,
+    },
+    /// It fits.
+    Accepted {
+        /// From where on this node's log was removed first.
+        truncated: Option<LogIndex>,
+        /// What was new; it must go to the store.
+        new: Entries,
+        /// Everything up to here equals the leader's log.
+        proven: LogIndex,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Log {
+    runs: TermRuns,
+    cache: TailCache,
+    flushes: FlushLedger,
+    commit: LogIndex,
+    /// Everything up to here was handed to the state machine. `base <= handed <= commit`.
+    handed: LogIndex,
+    memberships: MembershipHistory,
+}
+
+impl Log {
+    /// The log that a store recovered. Nothing of it is known to be committed yet, except its base.
+    pub fn new(recovered: &Recovered, cache_bytes_max: usize) -> Self {
+        let base = &recovered.base;
+        let mut runs = TermRuns::new(base.last);
+        runs.append(recovered.last.index, recovered.term_runs.iter().copied());
+        let mut memberships = MembershipHistory::new(base.last.index, base.membership.clone());
+        for (index, membership) in &recovered.memberships {
+            memberships.appended(*index, membership.clone());
+        }
+        Self {
+            runs,
+            cache: TailCache::new(recovered.last.index.next(), cache_bytes_max),
+            flushes: FlushLedger::new(recovered.last.index),
+            commit: base.last.index,
+            handed: base.last.index,
+            memberships,
+        }
+    }
+
+    /// Position of the last entry, flushed or not: what candidates are compared with (Raft §5.4.1).
+    pub fn last(&self) -> LogId {
+        self.runs.last()
+    }
+
+    /// Position of the last entry that was compacted away.
+    pub fn base(&self) -> LogId {
+        self.runs.base()
+    }
+
+    /// Everything up to here is on this node's medium.
+    pub fn durable(&self) -> LogIndex {
+        self.flushes.durable()
+    }
+
+    /// Everything up to here is committed, as far as this node knows.
+    pub fn commit(&self) -> LogIndex {
+        self.commit
+    }
+
+    /// Everything up to here went to the state machine.
+    pub fn handed(&self) -> LogIndex {
+        self.handed
+    }
+
+    /// The terms of the entries.
+    pub fn runs(&self) -> &TermRuns {
+        &self.runs
+    }
+
+    /// The membership in effect: the newest in the log, committed or not (Raft §6).
+    pub fn membership(&self) -> &Membership {
+        self.memberships.effective()
+    }
+
+    /// The newest membership that is committed.
+    pub fn committed_membership(&self) -> &Membership {
+        self.memberships.committed(self.commit)
+    }
+
+    /// The membership that the cluster began with, as long as entry 1 is here.
+    pub fn first_membership(&self) -> Option<&Membership> {
+        (self.base().index == LogIndex::ZERO && self.last().index > LogIndex::ZERO)
+            .then(|| self.memberships.committed(LogIndex(1)))
+            .filter(|membership| !membership.is_empty())
+    }
+
+    /// Adds a leader's new entries. `None` if the tenure is over: then nothing happened.
+    ///
+    /// # Errors
+    /// If a configuration entry among them does not decode; nothing was added.
+    pub fn append_own(
+        &mut self,
+        tenure: &Tenure,
+        buffer: EntryBuffer,
+    ) -> Result<Option<(EntryBatch, Ticket)>, MembershipError> {
+        if !tenure.is_live() || buffer.is_empty() {
+            return Ok(None);
+        }
+        let batch = buffer.seal(self.last().index.next(), tenure.term());
+        self.note_memberships(&batch)?;
+        self.runs.extend_same_term(batch.last(), tenure.term());
+        self.cache.push(batch.clone());
+        Ok(Some((batch, self.issue())))
+    }
+
+    /// Follows the current leader: checks an AppendEntries against the log, removes what conflicts and
+    /// adds what is new (Raft §5.3).
+    ///
+    /// # Errors
+    /// If a configuration entry does not decode; nothing was changed.
+    pub fn follow(&mut self, prev: LogId, entries: &Entries) -> Result<Appended, MembershipError> {
+        let last = entries.last().unwrap_or(prev.index);
+        let verdict = check_append(&self.runs, self.commit, prev, term_runs(entries), last);
+        let (truncate_from, append_from, proven) = match verdict {
+            Verdict::Conflict { hint } => return Ok(Appended::Conflict { hint }),
+            Verdict::CommittedConflict { at } => return Ok(Appended::CommittedConflict { at }),
+            Verdict::Accept { truncate_from, append_from, proven } => (truncate_from, append_from, proven),
+        };
+        let mut new = Entries::none();
+        if let Some(from) = append_from {
+            for batch in entries.batches() {
+                if let Some(part) = batch.slice(from, last) {
+                    new.push(part);
+                }
+            }
+        }
+        let memberships = decode_memberships(&new)?;
+        if let Some(from) = truncate_from {
+            self.truncate(from);
+        }
+        for (index, membership) in memberships {
+            self.memberships.appended(index, membership);
+        }
+        for batch in new.batches() {
+            self.runs.append(batch.last(), batch_runs(batch));
+            self.cache.push(batch.clone());
+        }
+        Ok(Appended::Accepted { truncated: truncate_from, new, proven })
+    }
+
+    fn truncate(&mut self, from: LogIndex) {
+        assert!(
+            from > self.commit,
+            "truncation from {from} would lose entries committed up to {}",
+            self.commit
+        );
+        self.runs.truncate(from);
+        self.cache.truncate(from);
+        self.memberships.truncated(from);
+        self.flushes.truncated(from);
+    }
+
+    /// A ticket for what was just added or removed; [`flushed`](Self::flushed) takes it back.
+    pub fn issue(&mut self) -> Ticket {
+        self.flushes.issue(self.last().index)
+    }
+
+    /// The store has made everything up to `ticket` durable. Whether the durable index rose.
+    pub fn flushed(&mut self, ticket: Ticket) -> bool {
+        self.flushes.flushed(ticket)
+    }
+
+    /// How many operations the store has not finished.
+    pub fn unflushed(&self) -> usize {
+        self.flushes.outstanding()
+    }
+
+    /// Raises the commit index to `index`, never past the last entry. Whether it rose.
+    pub fn commit_to(&mut self, index: LogIndex) -> bool {
+        let index = index.min(self.last().index);
+        let rose = index > self.commit;
+        if rose {
+            self.commit = index;
+        }
+        rose
+    }
+
+    /// The next committed entries for the state machine, at most about `bytes_max`. Each goes out once:
+    /// taking them moves the cursor.
+    pub fn hand_off(&mut self, bytes_max: usize) -> Slice {
+        let slice = self.slice(self.handed.next(), self.commit, u64::MAX, bytes_max);
+        if let Slice::Entries(entries) = &slice {
+            self.handed = entries.last().unwrap_or(self.handed);
+            self.cache.evict(self.evictable());
+        }
+        slice
+    }
+
+    /// The same with entries that were read from the store at [`Slice::Stored`]'s request. Those that
+    /// were handed off meanwhile, or are beyond the commit index, are left out.
+    pub fn hand_off_stored(&mut self, batches: &[EntryBatch]) -> Entries {
+        let mut entries = Entries::none();
+        for batch in batches {
+            if let Some(part) = batch.slice(self.handed.next(), self.commit) {
+                if part.first() == self.handed.next() {
+                    self.handed = part.last();
+                    entries.push(part);
+                }
+            }
+        }
+        entries
+    }
+
+    /// Entries to send, from `first` on.
+    pub fn read(&self, first: LogIndex, count_max: u64, bytes_max: usize) -> Slice {
+        self.slice(first, self.last().index, count_max, bytes_max)
+    }
+
+    fn slice(&self, first: LogIndex, last: LogIndex, count_max: u64, bytes_max: usize) -> Slice {
+        if first > last {
+            Slice::Empty
+        } else if first <= self.base().index {
+            Slice::Compacted
+        } else if first < self.cache.first() {
+            Slice::Stored { first, last: last.min(self.cache.first().prev()) }
+        } else {
+            Slice::Entries(self.cache.read(first, last, count_max, bytes_max))
+        }
+    }
+
+    /// What lies before the first entry, as the store keeps it.
+    pub fn log_base(&self) -> LogBase {
+        LogBase { last: self.base(), membership: self.memberships.committed(self.base().index).clone() }
+    }
+
+    fn evictable(&self) -> LogIndex {
+        self.handed.min(self.durable())
+    }
+
+    fn note_memberships(&mut self, batch: &EntryBatch) -> Result<(), MembershipError> {
+        // Every entry of a batch is looked at once; a batch of commands alone is the usual case.
+        for entry in batch.iter().filter(|entry| entry.kind == EntryKind::Configuration) {
+            self.memberships.appended(entry.index, Membership::decode(entry.data)?);
+        }
+        Ok(())
+    }
+}
+
+fn decode_memberships(entries: &Entries) -> Result<Vec<(LogIndex, Membership)>, MembershipError> {
+    entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::Configuration)
+        .map(|entry| Ok((entry.index, Membership::decode(entry.data)?)))
+        .collect()
+}
+
+fn term_runs(entries: &Entries) -> impl Iterator<Item = (LogIndex, Term)> {
+    entries.batches().iter().flat_map(batch_runs)
+}
+
+/// First index and term of each run of equal terms; without looking at the entries when there is one.
+fn batch_runs(batch: &EntryBatch) -> impl Iterator<Item = (LogIndex, Term)> {
+    let uniform = batch.first_term() == batch.last_term();
+    let one = uniform.then_some((batch.first(), batch.first_term()));
+    let mut before = None;
+    let several = (!uniform).then(|| {
+        batch.iter().filter_map(move |entry| {
+            let starts = before != Some(entry.term);
+            before = Some(entry.term);
+            starts.then_some((entry.index, entry.term))
+        })
+    });
+    one.into_iter().chain(several.into_iter().flatten())
+}
+
+#[cfg(test)]
+mod tests;

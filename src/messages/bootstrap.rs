@@ -1,0 +1,54 @@
+//! How a cluster begins. Go: `bootstrapCh`, `BootstrapCluster`.
+
+use actix::Message;
+
+use crate::{
+    protocol::Decision,
+    transport::RpcError,
+    types::{ClusterId, NodeId, Response},
+};
+
+/// A peer answered a greeting, or did not.
+///
+/// - *From → to*: Transport → Bootstrapper.
+/// - *Loss*: greeted again at the next tick.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Greeted {
+    pub(crate) peer: NodeId,
+    pub(crate) result: Result<Response, RpcError>,
+}
+
+/// What this blank node is to become.
+///
+/// - *Go*: `bootstrapCh`.
+/// - *From → to*: Bootstrapper → Consensus.
+/// - *Follows*: entry 1 is written, or the node is quarantined.
+/// - *Loss*: never.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Decided(pub(crate) Decision);
+
+/// Write down which cluster this directory belongs to, and whether as a member.
+///
+/// - *From → to*: Consensus → Storage, behind the entry that says so.
+/// - *Reply*: [`IdentitySaved`], when it is durable and everything queued before it is too.
+/// - *Loss*: the node does not vote before it.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct SaveIdentity {
+    pub(crate) cluster: ClusterId,
+    pub(crate) member: bool,
+}
+
+/// The directory's identity is durable.
+///
+/// - *From → to*: Storage → Consensus.
+/// - *Follows*: a member votes and acknowledges from here on.
+/// - *Loss*: never.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct IdentitySaved {
+    pub(crate) cluster: ClusterId,
+    pub(crate) member: bool,
+}

@@ -1,0 +1,72 @@
+//! The state machine's queue. Go: `fsmMutateCh`.
+
+use actix::Message;
+
+use crate::{
+    error::Fatal,
+    state_machine::{Answer, Reply, StateMachine},
+    types::{Entries, LogId},
+};
+
+/// Apply these committed entries.
+///
+/// - *Go*: `fsmMutateCh`.
+/// - *From → to*: the hand-off cursor of Log → FsmApplier.
+/// - *Reply*: [`Applied`], one or more, in order.
+/// - *Loss*: never; the node stops if the state machine does.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct FsmMutate {
+    pub(crate) entries: Entries,
+    /// Whether callers of this node wait for the replies.
+    pub(crate) replies: bool,
+}
+
+/// Entries are applied.
+///
+/// - *Go*: `future.respond`.
+/// - *From → to*: FsmApplier → RaftSystem.
+/// - *Follows*: callers are answered, reads that waited go on, the next entries may be handed off.
+/// - *Loss*: never.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Applied<S: StateMachine> {
+    /// The last entry applied.
+    pub(crate) last: LogId,
+    /// How many bytes of entries are done with.
+    pub(crate) bytes: usize,
+    /// The replies to the commands among the entries, if they were asked for.
+    pub(crate) replies: Vec<(LogId, Reply<S>)>,
+}
+
+/// Answer these queries from the present state.
+///
+/// - *From → to*: RaftSystem → FsmApplier, when everything they must see is applied.
+/// - *Reply*: [`Queried`].
+/// - *Loss*: the caller's deadline.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct FsmQuery<S: StateMachine> {
+    pub(crate) queries: Vec<(u64, S::Query)>,
+}
+
+/// The answers, with the numbers the queries came with.
+///
+/// - *From → to*: FsmApplier → RaftSystem.
+/// - *Loss*: never.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Queried<S: StateMachine> {
+    pub(crate) answers: Vec<(u64, Answer<S>)>,
+}
+
+/// The state machine panicked, or a committed command does not decode.
+///
+/// - *From → to*: FsmApplier → RaftSystem.
+/// - *Follows*: the node stops with this reason.
+/// - *Loss*: never.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct FsmFailed {
+    pub(crate) fatal: Fatal,
+}

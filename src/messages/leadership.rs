@@ -1,0 +1,49 @@
+//! Who leads. Go: `stepDown`, `leaderCh`.
+
+use actix::Message;
+
+use crate::{error::Fatal, protocol::StepDownReason, types::Term};
+
+/// Give up the leadership of `term`, or learn of a higher one.
+///
+/// - *Go*: `stepDown`, of capacity 1.
+/// - *From → to*: any actor of the tenure → Consensus.
+/// - *Loss*: the next contact says it again.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct StepDown {
+    /// The tenure that must end.
+    pub(crate) term: Term,
+    /// A term seen in an answer, if that is the reason.
+    pub(crate) seen: Term,
+    pub(crate) reason: StepDownReason,
+}
+
+/// Something about the leadership is new; the front door looks it up.
+///
+/// - *Go*: `leaderCh`.
+/// - *From → to*: Consensus → RaftSystem.
+/// - *Follows*: batches that a deposed leader never took go to the new one; those it took get
+///   `OutcomeUnknown`; reads are asked again.
+/// - *Loss*: never.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct LeadershipChanged;
+
+/// The node cannot go on.
+///
+/// - *From → to*: any actor, or the watcher of their tasks → RaftSystem.
+/// - *Follows*: every waiting caller gets the reason; nothing is sent or acknowledged any more.
+/// - *Loss*: never.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct NodeFailed(pub(crate) Fatal);
+
+/// End this actor: its tenure is over, or the node stops.
+///
+/// - *Go*: the close of `leaderState`'s channels.
+/// - *From → to*: Consensus → Leader → its subtree; RaftSystem → the actors of the node.
+/// - *Loss*: the tenure is revoked already; a left-over actor can do nothing.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct StopActor;

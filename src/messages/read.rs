@@ -1,0 +1,68 @@
+//! Linearizable reads by ReadIndex (thesis §6.4). Go: `verifyCh`, `notifyCh`, without their holes.
+
+use std::time::Duration;
+
+use actix::Message;
+
+use crate::{
+    transport::RpcError,
+    types::{LogIndex, Response},
+};
+
+/// Up to where must the reads of batch `reads` wait?
+///
+/// - *Go*: `verifyCh`.
+/// - *From → to*: RaftSystem → Leader.
+/// - *Reply*: [`ReadIndexReady`], after a quorum of voters answered a heartbeat sent after this came.
+/// - *Loss*: a leader that is deposed says nothing; the front door asks again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct ReadIndex {
+    pub(crate) reads: u64,
+}
+
+/// The batch `reads` may be answered once everything up to `index` is applied.
+///
+/// - *From → to*: Leader → RaftSystem.
+/// - *Loss*: the front door asks again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct ReadIndexReady {
+    pub(crate) reads: u64,
+    pub(crate) index: LogIndex,
+}
+
+/// Send a heartbeat of this round at once.
+///
+/// - *Go*: `notifyCh`, of capacity 1.
+/// - *From → to*: Leader → Heartbeater.
+/// - *Loss*: the next regular heartbeat carries the round.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct HeartbeatNow {
+    pub(crate) round: u64,
+}
+
+/// A heartbeat was answered, or will not be.
+///
+/// - *From → to*: Transport → Heartbeater.
+/// - *Loss*: the next heartbeat.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct HeartbeatAnswered {
+    pub(crate) request: u64,
+    pub(crate) result: Result<Response, RpcError>,
+}
+
+/// A voter follows this leader: it answered a heartbeat of `round`, sent at `sent_at`.
+///
+/// - *From → to*: Heartbeater → Leader.
+/// - *Follows*: reads of the round come nearer to their quorum, and the leader's contact is newer.
+/// - *Loss*: the next round counts for earlier ones.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct RoundAcked {
+    pub(crate) session: u64,
+    pub(crate) round: u64,
+    pub(crate) sent_at: Duration,
+}

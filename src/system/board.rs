@@ -1,0 +1,260 @@
+//! What a node publishes about itself: readable from any thread, without queueing behind any mailbox.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::{
+    error::Fatal,
+    transport::Identity,
+    types::{ClusterId, LogIndex, NodeId, Term},
+};
+
+/// What a node does in its cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerRole {
+    /// Leads.
+    Leader,
+    /// Follows, and votes.
+    #[default]
+    Follower,
+    /// Stands for election, or asks whether it could.
+    Candidate,
+    /// Follows without a vote.
+    Nonvoter,
+    /// Takes no part until a committed membership names this life of its directory.
+    Quarantined,
+}
+
+impl fmt::Display for ServerRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Candidate => "candidate",
+            Self::Nonvoter => "nonvoter",
+            Self::Quarantined => "quarantined",
+        })
+    }
+}
+
+/// Whether a node belongs to its cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Its directory is empty, and nobody has told it what to become.
+    Blank,
+    /// Its first entry is written and not yet known to be durable.
+    Founding,
+    /// Its votes and acknowledgements count.
+    Member,
+    /// The cluster exists without this life of its directory.
+    Quarantined(String),
+}
+
+impl Standing {
+    pub(crate) fn is_member(&self) -> bool {
+        *self == Self::Member
+    }
+
+    pub(crate) fn is_blank(&self) -> bool {
+        *self == Self::Blank
+    }
+
+    /// Whether it may append what a leader sends: blank nodes must not, until it is known what they are.
+    pub(crate) fn takes_entries(&self) -> bool {
+        matches!(self, Self::Member | Self::Quarantined(_))
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blank => f.write_str("blank: waiting for the listed peers"),
+            Self::Founding => f.write_str("writing the first entry"),
+            Self::Member => f.write_str("member"),
+            Self::Quarantined(why) => write!(f, "quarantined: {why}"),
+        }
+    }
+}
+
+/// A node's view of itself and its cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// The node.
+    pub id: NodeId,
+    /// What it does.
+    pub role: ServerRole,
+    /// Its term.
+    pub term: Term,
+    /// The leader it knows.
+    pub leader: Option<NodeId>,
+    /// Everything up to here is committed, as far as it knows.
+    pub commit_index: LogIndex,
+    /// Everything up to here is applied to its state machine.
+    pub applied_index: LogIndex,
+    /// The last entry of its log.
+    pub last_index: LogIndex,
+    /// Everything up to here is on its medium.
+    pub durable_index: LogIndex,
+    /// The voters of its effective membership.
+    pub voters: Vec<NodeId>,
+    /// Whether it belongs to the cluster, in words.
+    pub standing: String,
+    /// Why it stopped for good, if it did.
+    pub fatal: Option<String>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Board {
+    state: Mutex<State>,
+    commit: AtomicU64,
+    applied: AtomicU64,
+    last: AtomicU64,
+    durable: AtomicU64,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    identity: Identity,
+    role: ServerRole,
+    term: Term,
+    leader: Option<NodeId>,
+    voters: Vec<NodeId>,
+    standing: String,
+    fatal: Option<Fatal>,
+    stopped: bool,
+}
+
+impl Board {
+    pub(crate) fn new(identity: Identity) -> Self {
+        let state = State {
+            identity,
+            role: ServerRole::default(),
+            term: Term::ZERO,
+            leader: None,
+            voters: Vec::new(),
+            standing: String::new(),
+            fatal: None,
+            stopped: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            commit: AtomicU64::new(0),
+            applied: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            changed: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let index = |index: &AtomicU64| LogIndex(index.load(Ordering::Relaxed));
+        // The smaller index is read first, so that a report never shows more applied than committed.
+        let (applied_index, commit_index) = (index(&self.applied), index(&self.commit));
+        let (durable_index, last_index) = (index(&self.durable), index(&self.last));
+        let state = self.state();
+        Status {
+            id: state.identity.id.clone(),
+            role: state.role,
+            term: state.term,
+            leader: state.leader.clone(),
+            commit_index,
+            applied_index,
+            last_index,
+            durable_index,
+            voters: state.voters.clone(),
+            standing: state.standing.clone(),
+            fatal: state.fatal.as_ref().map(ToString::to_string),
+        }
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.state().identity.clone()
+    }
+
+    pub(crate) fn set_cluster(&self, cluster: ClusterId) {
+        self.change(|state| state.identity.cluster = cluster);
+    }
+
+    pub(crate) fn set_role(&self, role: ServerRole, term: Term, leader: Option<NodeId>, voters: Vec<NodeId>) {
+        self.change(|state| {
+            state.role = role;
+            state.term = term;
+            state.leader = leader;
+            state.voters = voters;
+        });
+    }
+
+    pub(crate) fn set_standing(&self, standing: &Standing) {
+        self.change(|state| state.standing = standing.to_string());
+    }
+
+    pub(crate) fn set_commit(&self, index: LogIndex) {
+        self.commit.store(index.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_applied(&self, index: LogIndex) {
+        self.applied.store(index.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_log(&self, last: LogIndex, durable: LogIndex) {
+        self.last.store(last.0, Ordering::Relaxed);
+        self.durable.store(durable.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_fatal(&self, fatal: &Fatal) {
+        self.change(|state| state.fatal = Some(fatal.clone()));
+    }
+
+    pub(crate) fn set_stopped(&self) {
+        self.change(|state| state.stopped = true);
+    }
+
+    /// Waits until the node knows a leader, or has stopped.
+    pub(crate) async fn leader_elected(&self) -> Option<NodeId> {
+        self.wait_for(|state| match (&state.leader, state.stopped || state.fatal.is_some()) {
+            (_, true) => Some(None),
+            (Some(leader), false) => Some(Some(leader.clone())),
+            (None, false) => None,
+        })
+        .await
+    }
+
+    /// Waits until the node has stopped; the reason, if it did not stop in order.
+    pub(crate) async fn stopped(&self) -> Option<Fatal> {
+        self.wait_for(|state| (state.stopped || state.fatal.is_some()).then(|| state.fatal.clone())).await
+    }
+
+    async fn wait_for<T>(&self, look: impl Fn(&State) -> Option<T>) -> T {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Enlisted before looking, so that no change between the two is missed.
+            changed.as_mut().enable();
+            if let Some(found) = look(&self.state()) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! What a node is started with.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use super::{Raft, start};
+use crate::{
+    actors::raft_system::RaftSystem,
+    config::Config,
+    error::StartError,
+    state_machine::{Answer, Reply, StateMachine},
+    storage::{LogStore, memory::MemoryStore, vfs::Vfs, wal::WalOptions},
+    transport::{
+        Transport,
+        memory::MemoryNetwork,
+        tcp::{TcpOptions, TcpTransport},
+    },
+    types::{LogId, NodeId},
+};
+
+/// Which threads a node uses beside the one it is started on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Placement {
+    /// A thread for the log if it is durable, and one for the state machine then; none otherwise.
+    #[default]
+    Auto,
+    /// No other thread: for stores and state machines that never block, and for simulation.
+    Inline,
+    /// A thread for the log and one for the state machine, whatever they are.
+    Dedicated,
+}
+
+/// Where the log is kept.
+pub(super) enum StoreChoice {
+    Missing,
+    Directory(PathBuf),
+    Own(Box<dyn LogStore>),
+    Memory,
+}
+
+/// How the node reaches the others.
+pub(super) enum TransportChoice {
+    Tcp,
+    Own(Box<dyn Transport + Send>),
+}
+
+/// Stands for the state machine until one is given.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum NoStateMachine {}
+
+#[doc(hidden)]
+#[derive(Debug, actix::Message, serde::Serialize, serde::Deserialize)]
+#[rtype(result = "()")]
+pub enum NoCommand {}
+
+impl StateMachine for NoStateMachine {
+    type Command = NoCommand;
+    type Query = NoCommand;
+
+    fn apply(&mut self, _: LogId, _: NoCommand) -> Reply<Self> {}
+
+    fn query(&self, _: NoCommand) -> Answer<Self> {}
+}
+
+impl RaftSystem<NoStateMachine> {
+    /// Begins to describe a node called `id`.
+    ///
+    /// It needs a state machine, a place for its log ([`RaftBuilder::data_dir`] or
+    /// [`RaftBuilder::in_memory`]) and, unless it is alone, an address and its peers.
+    pub fn builder(id: impl Into<NodeId>) -> RaftBuilder<NoStateMachine> {
+        RaftBuilder {
+            id: id.into(),
+            config: Config::default(),
+            store: StoreChoice::Missing,
+            vfs: None,
+            segment_bytes: WalOptions::default().segment_bytes,
+            transport: TransportChoice::Tcp,
+            tcp: TcpOptions::default(),
+            listen: None,
+            advertise: None,
+            peers: Vec::new(),
+            placement: Placement::Auto,
+            seed: None,
+            machine: None,
+        }
+    }
+}
+
+/// A node to be. Every part has a safe default but the state machine and the place of the log.
+pub struct RaftBuilder<S> {
+    pub(super) id: NodeId,
+    pub(super) config: Config,
+    pub(super) store: StoreChoice,
+    pub(super) vfs: Option<Arc<dyn Vfs>>,
+    pub(super) segment_bytes: u64,
+    pub(super) transport: TransportChoice,
+    pub(super) tcp: TcpOptions,
+    pub(super) listen: Option<String>,
+    pub(super) advertise: Option<String>,
+    pub(super) peers: Vec<(NodeId, String)>,
+    pub(super) placement: Placement,
+    pub(super) seed: Option<u64>,
+    pub(super) machine: Option<S>,
+}
+
+impl<S> RaftBuilder<S> {
+    /// Keeps the log durably in this directory, made if it is missing.
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.store = StoreChoice::Directory(path.into());
+        self
+    }
+
+    /// Keeps the log in memory: what a crash of this process loses, the cluster must still hold elsewhere,
+    /// and the node comes back as another incarnation.
+    pub fn in_memory(mut self) -> Self {
+        self.store = StoreChoice::Memory;
+        self
+    }
+
+    /// Keeps the log in a store of your own that passes [`storage::conformance`](crate::storage::conformance).
+    pub fn log_store(mut self, store: impl LogStore) -> Self {
+        self.store = StoreChoice::Own(Box::new(store));
+        self
+    }
+
+    /// How large the segments of [`data_dir`](Self::data_dir)'s log are, in bytes. Default 64 MiB.
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// Reaches the files of [`data_dir`](Self::data_dir) through this, for tests with a simulated disk.
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
+        self.vfs = Some(vfs);
+        self
+    }
+
+    /// Listens for other nodes at this `host:port`.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    /// Tells other nodes this `host:port`, where it differs from the one listened on.
+    pub fn advertise(mut self, address: impl Into<String>) -> Self {
+        self.advertise = Some(address.into());
+        self
+    }
+
+    /// The nodes that form the cluster together, this one among them, with the addresses they advertise.
+    /// A node that has state already ignores the list.
+    pub fn peers<I, A>(mut self, peers: impl IntoIterator<Item = (I, A)>) -> Self
+    where
+        I: Into<NodeId>,
+        A: Into<String>,
+    {
+        self.peers = peers.into_iter().map(|(id, address)| (id.into(), address.into())).collect();
+        self
+    }
+
+    /// Timing and limits.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Reaches the other nodes by this instead of TCP.
+    pub fn transport(mut self, transport: impl Transport + Send) -> Self {
+        self.transport = TransportChoice::Own(Box::new(transport));
+        self
+    }
+
+    /// Limits and timing of the TCP transport.
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp = options;
+        self
+    }
+
+    /// Which threads the node uses.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.placement = placement;
+        self
+    }
+
+    /// Where election timeouts are drawn from; the system's entropy by default.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// What the committed commands are applied to.
+    pub fn state_machine<T: StateMachine>(self, machine: T) -> RaftBuilder<T> {
+        RaftBuilder {
+            id: self.id,
+            config: self.config,
+            store: self.store,
+            vfs: self.vfs,
+            segment_bytes: self.segment_bytes,
+            transport: self.transport,
+            tcp: self.tcp,
+            listen: self.listen,
+            advertise: self.advertise,
+            peers: self.peers,
+            placement: self.placement,
+            seed: self.seed,
+            machine: Some(machine),
+        }
+    }
+}
+
+impl<S: StateMachine> RaftBuilder<S> {
+    /// Opens the store, begins to listen and spawns the actors on the caller's arbiter, or any tokio
+    /// `LocalSet`. The node is running when this returns; it may not know a leader yet.
+    ///
+    /// # Errors
+    /// Says in one line what is missing, taken, locked, foreign or damaged.
+    pub async fn start(self) -> Result<Raft<S>, StartError> {
+        start::start(self).await
+    }
+
+    /// The same on a thread of its own, with an actix `System` of its own, for programs that have none. The
+    /// thread ends when the node has stopped.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start), or if the thread cannot be started.
+    pub async fn start_thread(self) -> Result<Raft<S>, StartError> {
+        start::start_thread(self).await
+    }
+
+    pub(super) fn own_address(&self) -> String {
+        let listed = self.peers.iter().find(|(id, _)| *id == self.id).map(|(_, address)| address);
+        self.advertise
+            .as_ref()
+            .or(listed)
+            .or(self.listen.as_ref())
+            .cloned()
+            .unwrap_or_else(|| format!("{}.local:0", self.id))
+    }
+}
+
+impl TransportChoice {
+    pub(super) fn open(self, listen: Option<String>, options: TcpOptions) -> Box<dyn Transport> {
+        match (self, listen) {
+            (Self::Own(transport), _) => transport,
+            (Self::Tcp, Some(listen)) => Box::new(TcpTransport::new(listen, options)),
+            (Self::Tcp, None) => {
+                let network = MemoryNetwork::new();
+                Box::new(network.transport("alone"))
+            }
+        }
+    }
+}
+
+impl StoreChoice {
+    pub(super) fn memory() -> Box<dyn LogStore> {
+        Box::new(MemoryStore::new())
+    }
+}
+
+impl<S> fmt::Debug for RaftBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RaftBuilder")
+            .field("id", &self.id)
+            .field("peers", &self.peers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,359 @@
+//! From a description to a running node.
+
+use std::{cell::RefCell, path::Path, rc::Rc, sync::Arc};
+
+use futures::channel::oneshot;
+
+use super::{
+    Board, Raft, Standing,
+    builder::{Placement, RaftBuilder, StoreChoice},
+    inbound::NodeInbound,
+};
+use crate::{
+    actors::{
+        bootstrapper::Bootstrapper,
+        consensus::Consensus,
+        fsm_applier::FsmApplier,
+        node::{FrontDoor, FsmQueue, Node, NodeParts, Ports},
+        raft_system::{Lifecycle, RaftSystem},
+        storage::{Completions, Storage, StorageStep},
+        ticker::Ticker,
+    },
+    clock::Clock,
+    error::StartError,
+    log::Log,
+    mailbox::{Credits, Inspector, Port, port_of, spawn},
+    messages::{FsmMutate, LeadershipChanged, NodeFailed, ReadIndexReady, StorageClosed},
+    state_machine::StateMachine,
+    storage::{
+        LogStore, Recovered, StorageError,
+        data_dir::DataDir,
+        vfs::{RealVfs, Vfs},
+        wal::{Wal, WalOptions},
+    },
+    transport::Identity,
+    types::{ClusterId, GroupId, Incarnation, LogIndex, Membership, NodeId, Server, Suffrage},
+};
+
+/// A store that was opened and read.
+struct Opened {
+    store: Box<dyn LogStore>,
+    directory: Option<DataDir>,
+    recovered: Recovered,
+    incarnation: Incarnation,
+    cluster: ClusterId,
+    member: bool,
+}
+
+pub(super) async fn start<S: StateMachine>(mut builder: RaftBuilder<S>) -> Result<Raft<S>, StartError> {
+    builder.config.validate()?;
+    let machine = builder.machine.take().ok_or(StartError::Incomplete("a node needs a state machine"))?;
+    if builder.peers.is_empty() {
+        let own = (builder.id.clone(), builder.own_address());
+        builder.peers.push(own);
+    } else if !builder.peers.iter().any(|(id, _)| *id == builder.id) {
+        return Err(StartError::Incomplete("the list of peers must name this node too"));
+    }
+    check_peers(&builder.peers)?;
+    let opened = open(&mut builder).await?;
+    for repair in &opened.recovered.repairs {
+        tracing::warn!(node = %builder.id, %repair, "recovered the log");
+    }
+    Assembly::new(builder, opened).run(machine)
+}
+
+pub(super) async fn start_thread<S: StateMachine>(builder: RaftBuilder<S>) -> Result<Raft<S>, StartError> {
+    let (report, started) = oneshot::channel();
+    let name = format!("raftix-{}", builder.id);
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        actix_rt::System::new().block_on(async move {
+            let started = start(builder).await;
+            let running = started.as_ref().ok().cloned();
+            if report.send(started).is_ok() {
+                if let Some(raft) = running {
+                    raft.stopped().await;
+                }
+            }
+        });
+    });
+    thread.map_err(StartError::Thread)?;
+    started.await.unwrap_or(Err(StartError::Incomplete("the node's thread ended before it started")))
+}
+
+fn check_peers(peers: &[(NodeId, String)]) -> Result<(), StartError> {
+    let servers = peers.iter().map(|(id, address)| Server {
+        id: id.clone(),
+        address: address.clone(),
+        suffrage: Suffrage::Voter,
+        incarnation: Incarnation::NONE,
+    });
+    Membership::new(servers)?;
+    Ok(())
+}
+
+/// Opens and reads the store, on another thread when that may take long.
+async fn open<S>(builder: &mut RaftBuilder<S>) -> Result<Opened, StartError> {
+    let vfs = builder.vfs.clone();
+    let inline = builder.placement == Placement::Inline;
+    let choice = std::mem::replace(&mut builder.store, StoreChoice::Missing);
+    let id = builder.id.clone();
+    let segment_bytes = builder.segment_bytes;
+    let opening = move || -> Result<Opened, StorageError> {
+        match choice {
+            StoreChoice::Missing => Err(StorageError::Misuse(
+                "a node needs a place for its log: data_dir, in_memory or log_store".to_owned(),
+            )),
+            StoreChoice::Memory => open_volatile(StoreChoice::memory()),
+            StoreChoice::Own(store) => open_volatile(store),
+            StoreChoice::Directory(path) => {
+                let vfs: Arc<dyn Vfs> = vfs.unwrap_or_else(|| Arc::new(RealVfs));
+                open_durable(vfs, &path, &id, segment_bytes, !inline)
+            }
+        }
+    };
+    if inline {
+        return Ok(opening()?);
+    }
+    let (report, opened) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(format!("raftix-open-{}", builder.id))
+        .spawn(move || report.send(opening()))
+        .map_err(StartError::Thread)?;
+    match opened.await {
+        Ok(opened) => Ok(opened?),
+        Err(_) => Err(StartError::Incomplete("opening the store panicked")),
+    }
+}
+
+fn open_durable(
+    vfs: Arc<dyn Vfs>,
+    path: &Path,
+    id: &NodeId,
+    segment_bytes: u64,
+    background: bool,
+) -> Result<Opened, StorageError> {
+    let directory = DataDir::open(vfs.clone(), path, id)?;
+    let identity = directory.identity().clone();
+    let options = WalOptions { segment_bytes, background, ..directory.wal_options(GroupId::ZERO) };
+    let mut store = Wal::open(vfs, &directory.wal_dir(), options);
+    let recovered = store.recover()?;
+    Ok(Opened {
+        store: Box::new(store),
+        recovered,
+        incarnation: identity.incarnation,
+        cluster: identity.cluster,
+        member: identity.member,
+        directory: Some(directory),
+    })
+}
+
+/// A store without an identity of its own: the incarnation lasts as long as this start.
+fn open_volatile(mut store: Box<dyn LogStore>) -> Result<Opened, StorageError> {
+    let recovered = store.recover()?;
+    Ok(Opened {
+        store,
+        directory: None,
+        recovered,
+        incarnation: Incarnation(entropy()),
+        cluster: ClusterId::NONE,
+        member: false,
+    })
+}
+
+fn entropy() -> u128 {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has entropy");
+    u128::from_le_bytes(bytes).max(1)
+}
+
+/// Everything that the actors are made of.
+struct Assembly<S> {
+    builder: RaftBuilder<S>,
+    opened: Opened,
+    threads: bool,
+    seed: u64,
+}
+
+impl<S: StateMachine> Assembly<S> {
+    fn new(builder: RaftBuilder<S>, opened: Opened) -> Self {
+        let durable = opened.directory.is_some();
+        let threads = match builder.placement {
+            Placement::Auto => durable,
+            Placement::Inline => false,
+            Placement::Dedicated => true,
+        };
+        let seed = builder.seed.unwrap_or_else(|| entropy() as u64);
+        Self { builder, opened, threads, seed }
+    }
+
+    fn standing(&self) -> Standing {
+        let recovered = &self.opened.recovered;
+        let first = recovered.memberships.first().filter(|(index, _)| *index == LogIndex(1));
+        let named = first.and_then(|(_, membership)| membership.get(&self.builder.id));
+        if self.opened.member || named.is_some_and(|own| own.incarnation == self.opened.incarnation) {
+            Standing::Member
+        } else if recovered.last.index == LogIndex::ZERO {
+            Standing::Blank
+        } else {
+            Standing::Quarantined("the log here belongs to an earlier life of this node".to_owned())
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        let recovered = &self.opened.recovered;
+        let first = recovered.memberships.first().filter(|(index, _)| *index == LogIndex(1));
+        let cluster = match first {
+            Some((_, membership)) if self.opened.cluster.is_none() => ClusterId::of(&membership.encode()),
+            _ => self.opened.cluster,
+        };
+        Identity {
+            id: self.builder.id.clone(),
+            cluster,
+            group: GroupId::ZERO,
+            incarnation: self.opened.incarnation,
+        }
+    }
+
+    fn run(mut self, machine: S) -> Result<Raft<S>, StartError> {
+        let standing = self.standing();
+        let identity = self.identity();
+        let board = Arc::new(Board::new(identity.clone()));
+        let inspector = Inspector::new(self.builder.id.to_string());
+        let listen = self.builder.listen.take();
+        let choice = std::mem::replace(&mut self.builder.transport, super::builder::TransportChoice::Tcp);
+        let transport = Rc::new(RefCell::new(choice.open(listen, self.builder.tcp.clone())));
+        let clock = Clock::start();
+        let ticker = Ticker::default();
+        let node = Node::new(NodeParts {
+            id: self.builder.id.clone(),
+            incarnation: identity.incarnation,
+            config: self.builder.config.clone(),
+            seed: self.seed,
+            clock,
+            inspector: inspector.clone(),
+            log: Log::new(&self.opened.recovered, self.builder.config.log_cache_bytes),
+            board: board.clone(),
+            transport: transport.clone(),
+            ticker: ticker.clone(),
+        });
+        node.publish_log();
+        let mut inbound = None;
+        let name = format!("raft_system/{}", self.builder.id);
+        let spawned = spawn(&inspector, name, |ctx| {
+            let front = port_of(ctx);
+            let ticking = ticker.start(clock, self.builder.config.tick_interval());
+            let fsm = self.spawn_fsm(machine, &node, &front);
+            let consensus = self.spawn_consensus(&node, standing.clone(), &front, &fsm);
+            inbound = Some(NodeInbound {
+                board: board.clone(),
+                consensus: consensus.clone(),
+                front: front.clone(),
+            });
+            if standing == Standing::Blank {
+                spawn_bootstrapper(&node, self.builder.peers.clone());
+            }
+            let config = &self.builder.config;
+            let credits = Credits::new(config.pending_requests_max as u32, config.pending_bytes_max as u64);
+            RaftSystem::new(node.clone(), fsm, front, Lifecycle::new(ticking), credits)
+        });
+        subscribe(&ticker, &spawned.port);
+        node.watch("raft system", spawned.task);
+        let raft = Raft::new(spawned.port.clone(), board.clone(), inspector);
+        let inbound = inbound.expect("the system was built");
+        let started = transport.borrow_mut().start(Arc::new(inbound));
+        if let Err(error) = started {
+            spawned.port.send_now(crate::messages::Shutdown);
+            return Err(error.into());
+        }
+        Ok(raft)
+    }
+
+    fn spawn_fsm(&self, machine: S, node: &Rc<Node>, front: &Port<RaftSystem<S>>) -> Port<FsmApplier<S>> {
+        let name = self.builder.id.to_string();
+        let front = front.clone();
+        let applier = if self.threads {
+            FsmApplier::threaded(machine, front, &name)
+        } else {
+            FsmApplier::inline(machine, front)
+        };
+        let spawned = spawn(&node.inspector, "fsm_applier", |_| applier);
+        node.watch("fsm applier", spawned.task);
+        spawned.port
+    }
+
+    fn spawn_consensus(
+        &mut self,
+        node: &Rc<Node>,
+        standing: Standing,
+        front: &Port<RaftSystem<S>>,
+        fsm: &Port<FsmApplier<S>>,
+    ) -> Port<Consensus> {
+        let store = std::mem::replace(&mut self.opened.store, StoreChoice::memory());
+        let step = StorageStep::new(store, self.opened.directory.take());
+        let spawned = spawn(&node.inspector, "consensus", |ctx| {
+            let consensus = port_of(ctx);
+            let closed = front.clone();
+            let completions = Completions {
+                consensus: consensus.clone(),
+                closed: Arc::new(move || closed.send_now(StorageClosed)),
+            };
+            let storage = if self.threads {
+                Storage::threaded(step, completions, self.builder.id.as_str())
+            } else {
+                Storage::inline(step, completions)
+            };
+            let storage = spawn(&node.inspector, "storage", |_| storage);
+            subscribe(&node.ticker, &storage.port);
+            node.watch("storage", storage.task);
+            node.connect(Ports {
+                front: Box::new(front.clone()),
+                fsm: Box::new(fsm.clone()),
+                storage: storage.port,
+                consensus,
+            });
+            Consensus::new(node.clone(), &self.opened.recovered, standing, self.builder.peers.clone())
+        });
+        subscribe(&node.ticker, &spawned.port);
+        node.watch("consensus", spawned.task);
+        spawned.port
+    }
+}
+
+fn spawn_bootstrapper(node: &Rc<Node>, peers: Vec<(NodeId, String)>) {
+    let spawned = spawn(&node.inspector, "consensus/bootstrapper", |ctx| {
+        Bootstrapper::new(node.clone(), peers, port_of(ctx))
+    });
+    subscribe(&node.ticker, &spawned.port);
+    node.watch("bootstrapper", spawned.task);
+}
+
+fn subscribe<A>(ticker: &Ticker, port: &Port<A>)
+where
+    A: actix::Actor<Context = crate::mailbox::Context<A>> + actix::Handler<crate::messages::Tick>,
+{
+    let port = port.clone();
+    ticker.subscribe(move |tick| {
+        port.send_now(tick);
+        port.connected()
+    });
+}
+
+impl<S: StateMachine> FrontDoor for Port<RaftSystem<S>> {
+    fn leadership_changed(&self, message: LeadershipChanged) {
+        self.send_now(message);
+    }
+
+    fn read_index_ready(&self, message: ReadIndexReady) {
+        self.send_now(message);
+    }
+
+    fn failed(&self, message: NodeFailed) {
+        self.send_now(message);
+    }
+}
+
+impl<S: StateMachine> FsmQueue for Port<FsmApplier<S>> {
+    fn mutate(&self, message: FsmMutate) {
+        self.send_now(message);
+    }
+}
