@@ -84,3 +84,45 @@ impl<A: Actor, M> fmt::Debug for Signal<A, M> {
         f.debug_struct("Signal").field("port", &self.port).field("latch", &self.latch).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            atomic::{AtomicU32, Ordering::Relaxed},
+            mpsc,
+        },
+        thread,
+    };
+
+    use super::Latch;
+
+    #[test]
+    fn no_change_is_missed_by_a_receiver_that_lowers_before_it_reads() {
+        const RAISERS: u32 = 3;
+        const CHANGES: u32 = 20_000;
+        let (latch, state, (post, posted)) = (Latch::default(), AtomicU32::new(0), mpsc::channel());
+        let mut seen = 0;
+        let mut handled = 0;
+        thread::scope(|scope| {
+            for post in vec![post; RAISERS as usize] {
+                let (latch, state) = (&latch, &state);
+                scope.spawn(move || {
+                    for _ in 0..CHANGES {
+                        state.fetch_add(1, Relaxed);
+                        if latch.raise() {
+                            post.send(()).expect("it is read to the end");
+                        }
+                    }
+                });
+            }
+            for () in posted {
+                latch.lower();
+                seen = state.load(Relaxed);
+                handled += 1;
+            }
+        });
+        assert_eq!(seen, RAISERS * CHANGES);
+        assert!(handled <= RAISERS * CHANGES);
+    }
+}
