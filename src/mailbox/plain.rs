@@ -29,7 +29,7 @@ impl Inspector {
 }
 
 /// What a port carries beside the address: nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ProbeHandle;
 
 impl ProbeHandle {
