@@ -242,7 +242,12 @@ async fn messages_to_oneself_are_seen_though_they_pass_the_mailbox_by() {
 #[tokio::test(start_paused = true)]
 async fn actors_that_die_with_their_runtime_are_told_as_stopped() {
     let inspector = Inspector::new("n1");
-    let actor = local(async { subject::<10>(&inspector, "actor") }).await;
+    let actor = local(async {
+        let actor = subject::<10>(&inspector, "actor");
+        actor.port.request(Tick).await.expect("alive");
+        actor
+    })
+    .await;
     assert_eq!(seen(&inspector, "actor").state, ActorState::Stopped);
     assert!(!actor.port.connected());
 }
