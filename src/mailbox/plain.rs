@@ -29,7 +29,7 @@ impl Inspector {
 }
 
 /// What a port carries beside the address: nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ProbeHandle;
 
 impl ProbeHandle {
@@ -53,4 +53,29 @@ pub(super) fn spawn<A: Actor<Context = Context<A>>>(
     let port = Port::new(ctx.address(), ProbeHandle);
     let actor = build(&mut ctx);
     Spawned { port, task: tokio::task::spawn_local(ctx.into_future(actor)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+
+    struct Anyone;
+
+    impl Actor for Anyone {
+        type Context = Context<Self>;
+    }
+
+    #[test]
+    fn a_port_is_an_address_and_a_probe_is_nothing() {
+        assert_eq!(size_of::<Port<Anyone>>(), size_of::<actix::Addr<Anyone>>());
+        assert_eq!((size_of::<ProbeHandle>(), size_of::<Inspector>()), (0, 0));
+    }
+
+    #[test]
+    fn a_report_says_why_there_is_none() {
+        let refused = Inspector::new("n1").report().expect_err("compiled out");
+        assert!(refused.to_string().contains("feature `inspect`"));
+    }
 }

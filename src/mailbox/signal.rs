@@ -84,3 +84,61 @@ impl<A: Actor, M> fmt::Debug for Signal<A, M> {
         f.debug_struct("Signal").field("port", &self.port).field("latch", &self.latch).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            atomic::{AtomicU32, Ordering::Relaxed},
+            mpsc,
+        },
+        thread,
+    };
+
+    use super::Latch;
+
+    #[test]
+    fn a_change_posts_again_once_the_latch_is_lowered_and_not_before() {
+        let latch = Latch::default();
+        assert!(latch.raise() && !latch.raise());
+        latch.lower();
+        assert!(
+            latch.raise(),
+            "between the lowering and the reading: one wake-up too many, never one too few"
+        );
+    }
+
+    /// Each raiser goes on only when its change was seen, so that a lost wake-up brings it to a stand.
+    #[test]
+    fn no_change_is_missed_by_a_receiver_that_lowers_before_it_reads() {
+        const RAISERS: usize = 2;
+        const CHANGES: u32 = 5_000;
+        const PATIENCE: u32 = 5_000_000;
+        let (latch, (post, posted)) = (Latch::default(), mpsc::channel());
+        let (state, seen) = ([const { AtomicU32::new(0) }; RAISERS], [const { AtomicU32::new(0) }; RAISERS]);
+        thread::scope(|scope| {
+            for (raiser, post) in vec![post; RAISERS].into_iter().enumerate() {
+                let (latch, state, seen) = (&latch, &state[raiser], &seen[raiser]);
+                scope.spawn(move || {
+                    for change in 1..=CHANGES {
+                        state.store(change, Relaxed);
+                        if latch.raise() {
+                            post.send(()).expect("it is read to the end");
+                        }
+                        let is_seen = (0..PATIENCE).any(|_| {
+                            thread::yield_now();
+                            seen.load(Relaxed) == change
+                        });
+                        assert!(is_seen, "change {change} raised no one");
+                    }
+                });
+            }
+            for () in posted {
+                latch.lower();
+                for (state, seen) in state.iter().zip(&seen) {
+                    seen.store(state.load(Relaxed), Relaxed);
+                }
+            }
+        });
+    }
+}

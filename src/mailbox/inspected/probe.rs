@@ -116,12 +116,13 @@ impl Probe {
             (true, true) => (Some(shared), 0),
             (true, false) => (None, shared.depth),
         };
+        let depth = (queue.depth + ours.map_or(0, |ours| ours.depth)) as u64;
         ActorMailbox {
             name: self.name.clone(),
             state: work.state,
-            depth: (queue.depth + ours.map_or(0, |ours| ours.depth)) as u64,
+            depth,
             unaddressed: unaddressed as u64,
-            high_water: queue.high_water as u64,
+            high_water: depth.max(queue.high_water as u64),
             oldest: oldest(queue, ours, now),
             handled: by_frequency(&work.handled),
             waited_mean: work.waited.mean(),
