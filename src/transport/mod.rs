@@ -4,6 +4,8 @@
 //! [`Inbound`] and answers to the [`Responder`] that came with the request; it keeps no request after
 //! its connection is gone.
 
+pub mod memory;
+
 use std::{fmt, sync::Arc};
 
 use thiserror::Error;
@@ -21,6 +23,46 @@ pub struct Identity {
     pub group: GroupId,
     /// Its incarnation.
     pub incarnation: Incarnation,
+}
+
+impl Identity {
+    /// Checks, from this node's side, that `there` is the peer called `expected` and may be talked to:
+    /// clusters are the same, or one of the two does not have one yet.
+    ///
+    /// # Errors
+    /// Says which of the two is wrong.
+    pub fn accepts(&self, there: &Identity, expected: &NodeId) -> Result<(), Refusal> {
+        if there.id != *expected {
+            return Err(Refusal::WrongNode { expected: expected.clone(), found: there.id.clone() });
+        }
+        let blank = self.cluster.is_none() || there.cluster.is_none();
+        if self.group != there.group || !(blank || self.cluster == there.cluster) {
+            return Err(Refusal::WrongCluster { peer: there.id.clone(), cluster: there.cluster });
+        }
+        Ok(())
+    }
+}
+
+/// Why two nodes do not talk to each other.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Another node answers at the address.
+    #[error("expected node {expected}, found node {found}")]
+    WrongNode {
+        /// Who was expected.
+        expected: NodeId,
+        /// Who is there.
+        found: NodeId,
+    },
+    /// The peer belongs to another cluster or group.
+    #[error("node {peer} belongs to another cluster: {cluster}")]
+    WrongCluster {
+        /// The peer.
+        peer: NodeId,
+        /// Its cluster.
+        cluster: ClusterId,
+    },
 }
 
 /// Why a request has no answer.
