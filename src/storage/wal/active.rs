@@ -26,11 +26,11 @@ pub(super) struct Active {
 }
 
 impl Active {
-    /// Begins a segment with `head`, whose record has `sequence`.
-    pub(super) fn begin(segment: SegmentFile, head: &Head, sequence: u64) -> Self {
+    /// Begins a segment with `head`, whose record has `sequence` and `flags`.
+    pub(super) fn begin(segment: SegmentFile, head: &Head, sequence: u64, flags: u8) -> Self {
         let mut pending = Pending::default();
         pending.begin(segment.id, HEADER_PAGE_BYTES, sequence);
-        pending.push(Kind::Head, 0, &head.encode());
+        pending.push(Kind::Head, flags, &head.encode());
         Self { segment, pending, flushes: 0 }
     }
 
@@ -124,7 +124,7 @@ impl Wal {
         };
         let sequence = open.active.pending.next_sequence();
         let segment = open.spares.take(size_for(&head, bytes))?;
-        let next = Active::begin(segment, &head, sequence);
+        let next = Active::begin(segment, &head, sequence, 0);
         let sealed = std::mem::replace(&mut open.active, next).segment;
         open.sealed.push_back(Sealed { ordinal: sealed.ordinal, size: sealed.size });
         Ok(())

@@ -31,7 +31,7 @@ impl Wal {
 
         let tail: u64 = found.tail.iter().map(|record| record::len(record.payload.len()) as u64).sum();
         let segment = spares.take(size_for(&found.head, tail + TRUNCATE_BYTES))?;
-        let active = Active::begin(segment, &found.head, found.sequence);
+        let active = Active::begin(segment, &found.head, found.sequence, FLAG_COPIED);
         self.state = std::mem::take(&mut found.state);
         self.state.vote.clone_from(&found.head.vote);
         self.state.withheld = found.head.withheld;
@@ -44,6 +44,11 @@ impl Wal {
         let mut repairs = std::mem::take(&mut found.repairs);
         self.give_up_what_was_replaced(&found)?;
         self.reserve(&mut repairs)?;
+        if let Some(promised) = found.ahead.withheld {
+            let end = found.ahead.last;
+            repairs
+                .push(format!("the log ends at {end} and had ended at {promised}: no candidate until then"));
+        }
 
         let recovered = found.ahead.recovered(repairs);
         assert_eq!(

@@ -6,7 +6,7 @@
 
 use super::{
     control::{Commit, Cut, Head},
-    record::Kind,
+    record::{FLAG_COPIED, Kind},
     scan::{self, Record, Scan},
     segment::{Folder, HEADER_PAGE_BYTES, Owner, SECTOR_BYTES},
     state::State,
@@ -112,10 +112,10 @@ pub(super) fn read(folder: &Folder, owner: &Owner, must_exist: bool) -> Result<R
 struct Newest {
     /// The newest segment whose head is whole.
     scan: Option<Scan>,
-    /// The commit record of a segment behind it whose head is not.
+    /// The commit record of a segment behind it whose first flush is not.
     promise: Option<Commit>,
     blank: Vec<u64>,
-    headless: Vec<u64>,
+    damaged: Vec<u64>,
     repairs: Vec<String>,
 }
 
@@ -123,16 +123,16 @@ fn find_newest(folder: &Folder, owner: &Owner, ordinals: &[u64]) -> Result<Newes
     let mut newest = Newest::default();
     for ordinal in ordinals.iter().rev() {
         let scan = scan::scan(folder, &mut folder.open(*ordinal, owner)?)?;
-        if scan.records.is_empty() && newest.headless.is_empty() {
+        if scan.records.is_empty() && newest.damaged.is_empty() {
             newest.blank.push(*ordinal);
-        } else if scan.head().is_some() {
+        } else if scan.head().is_some() && !unfinished_opening(&scan) {
             newest.scan = Some(scan);
             return Ok(newest);
         } else {
-            let promise = headless_promise(folder, &scan)?;
+            let promise = only_promise(folder, &scan)?;
             newest.repairs.push(format!("{}: first flush damaged, its records cut", folder.text(*ordinal)));
             newest.promise = newest.promise.or(promise);
-            newest.headless.push(*ordinal);
+            newest.damaged.push(*ordinal);
         }
     }
     match ordinals.first() {
@@ -144,16 +144,26 @@ fn find_newest(folder: &Folder, owner: &Owner, ordinals: &[u64]) -> Result<Newes
     }
 }
 
-/// A segment without its head counts for nothing but the promise of its only flush. With more behind
-/// it the head was durable once.
-fn headless_promise(folder: &Folder, scan: &Scan) -> Result<Option<Commit>, StorageError> {
+/// Whether a recovery was interrupted in its first flush: then the tail that it was to write anew is
+/// still whole where it was, and nobody was ever told anything of what lies here.
+fn unfinished_opening(scan: &Scan) -> bool {
+    let first = &scan.records[0];
+    let commit = scan.records[..scan.gapless()].iter().any(|record| record.header.kind == Kind::Commit);
+    first.header.flags & FLAG_COPIED != 0 && !commit
+}
+
+/// A segment whose first flush is damaged counts for nothing but what that flush promised. With more
+/// behind it, it was durable once.
+fn only_promise(folder: &Folder, scan: &Scan) -> Result<Option<Commit>, StorageError> {
     let first = scan.records.iter().position(|record| record.header.kind == Kind::Commit);
     let Some(first) = first else { return Ok(None) };
-    if first + 1 < scan.records.len() {
-        let what = "the head is damaged and whole flushes lie behind it";
+    let commit = scan.records[first].commit();
+    let only = commit.as_ref().is_some_and(|commit| commit.first_sequence <= scan.records[0].sequence());
+    if first + 1 < scan.records.len() || !only {
+        let what = "the first flush is damaged and whole flushes lie behind it";
         return Err(super::corrupt(folder.text(scan.ordinal), HEADER_PAGE_BYTES, what));
     }
-    Ok(scan.records[first].commit())
+    Ok(commit)
 }
 
 /// Segments come and go at the ends only: a name missing behind the newest head is a lost file.
@@ -178,9 +188,9 @@ fn begin(folder: &Folder, newest: Newest, must_exist: bool) -> Result<Recovery, 
     Ok(Recovery {
         head: Head { vote: ahead.vote.clone(), withheld: ahead.withheld, ..Head::default() },
         sequence: 1,
-        highest: newest.headless.first().copied().unwrap_or(0),
+        highest: newest.damaged.first().copied().unwrap_or(0),
         blank: newest.blank.into_iter().rev().collect(),
-        abandoned: newest.headless,
+        abandoned: newest.damaged,
         repairs: newest.repairs,
         ahead,
         ..Recovery::default()

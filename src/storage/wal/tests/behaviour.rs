@@ -1,0 +1,3 @@
+//! What the log promises, one by one.
+
+use super::*;

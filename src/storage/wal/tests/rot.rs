@@ -1,0 +1,1 @@
+//! Bytes change where they lie.
