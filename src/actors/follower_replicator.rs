@@ -6,7 +6,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use actix::{Actor, AsyncContext, Handler};
+use actix::{Actor, Handler};
 
 use crate::{
     actors::{commitment::Commitment, node::Node},
@@ -14,7 +14,7 @@ use crate::{
     log::{Slice, Tenure},
     mailbox::{Context, Latch, Port},
     messages::{
-        AppendAnswered, CommitDue, Match, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries,
+        AppendAnswered, Match, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries,
         Tick,
     },
     protocol::{Progress, StepDownReason, WindowLimits},
@@ -39,7 +39,6 @@ pub(crate) struct FollowerReplicator {
     sent: u64,
     /// The commit index the peer was last told.
     told: LogIndex,
-    commit_due: bool,
     reading: bool,
     /// When something was last heard, or first sent after silence: an older one means a lost request.
     waiting_since: Option<Duration>,
@@ -75,7 +74,6 @@ impl FollowerReplicator {
             progress,
             sent: 0,
             told: LogIndex::ZERO,
-            commit_due: false,
             reading: false,
             waiting_since: None,
             pause_until: Duration::ZERO,
@@ -83,7 +81,7 @@ impl FollowerReplicator {
     }
 
     /// Sends whatever the window allows.
-    fn pump(&mut self, ctx: &mut Context<Self>) {
+    fn pump(&mut self) {
         while self.tenure.is_live() && !self.reading && self.progress.may_send() {
             let next = self.progress.next();
             let config = &self.node.config;
@@ -92,7 +90,7 @@ impl FollowerReplicator {
             match slice {
                 Slice::Entries(entries) => self.send(entries),
                 Slice::Empty if self.progress.is_probing() && !self.probed() => self.send(Entries::none()),
-                Slice::Empty => return self.owe_commit(ctx),
+                Slice::Empty => return,
                 Slice::Stored { first, last } => self.read_stored(first, last),
                 Slice::Compacted => return self.fall_behind(),
             }
@@ -129,18 +127,17 @@ impl FollowerReplicator {
         self.link.send(Request::AppendEntries(request), responder);
     }
 
-    /// The commit index travels with the next append; if none comes soon, it goes alone.
-    fn owe_commit(&mut self, ctx: &mut Context<Self>) {
+    /// Tells the peer the commit index alone, if no entries took it along.
+    fn tell_commit(&mut self) {
         let commit = self.node.log.borrow().commit().min(self.progress.matched());
-        if commit > self.told && !self.commit_due {
-            self.commit_due = true;
-            ctx.notify_later(CommitDue, self.node.config.commit_timeout);
+        if self.tenure.is_live() && commit > self.told && self.progress.may_send() {
+            self.send(Entries::none());
         }
     }
 
     fn read_stored(&mut self, first: LogIndex, last: LogIndex) {
         self.reading = true;
-        self.node.ports().storage.send_now(ReadEntries {
+        self.node.ports().storage.read(ReadEntries {
             reader: Reader::Replicator(self.session),
             first,
             last,
@@ -186,24 +183,25 @@ impl FollowerReplicator {
 impl Actor for FollowerReplicator {
     type Context = Context<Self>;
 
-    fn started(&mut self, ctx: &mut Self::Context) {
-        self.pump(ctx);
+    fn started(&mut self, _: &mut Self::Context) {
+        self.pump();
     }
 }
 
 impl Handler<Replicate> for FollowerReplicator {
     type Result = ();
 
-    fn handle(&mut self, _: Replicate, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: Replicate, _: &mut Self::Context) {
         self.latch.lower();
-        self.pump(ctx);
+        self.pump();
+        self.tell_commit();
     }
 }
 
 impl Handler<AppendAnswered> for FollowerReplicator {
     type Result = ();
 
-    fn handle(&mut self, message: AppendAnswered, ctx: &mut Self::Context) {
+    fn handle(&mut self, message: AppendAnswered, _: &mut Self::Context) {
         if !self.tenure.is_live() {
             return;
         }
@@ -215,7 +213,7 @@ impl Handler<AppendAnswered> for FollowerReplicator {
             Ok(_) | Err(_) => self.lost(message.request),
         }
         if self.node.clock.now() >= self.pause_until {
-            self.pump(ctx);
+            self.pump();
         }
         if !self.progress.is_idle() {
             self.waiting_since.get_or_insert_with(|| self.node.clock.now());
@@ -226,7 +224,7 @@ impl Handler<AppendAnswered> for FollowerReplicator {
 impl Handler<StoredEntries> for FollowerReplicator {
     type Result = ();
 
-    fn handle(&mut self, message: StoredEntries, ctx: &mut Self::Context) {
+    fn handle(&mut self, message: StoredEntries, _: &mut Self::Context) {
         self.reading = false;
         if !self.tenure.is_live() {
             return;
@@ -243,34 +241,22 @@ impl Handler<StoredEntries> for FollowerReplicator {
         if !entries.is_empty() && self.progress.may_send() {
             self.send(entries);
         }
-        self.pump(ctx);
-    }
-}
-
-impl Handler<CommitDue> for FollowerReplicator {
-    type Result = ();
-
-    fn handle(&mut self, _: CommitDue, _: &mut Self::Context) {
-        self.commit_due = false;
-        let commit = self.node.log.borrow().commit().min(self.progress.matched());
-        let caught_up = self.probed();
-        if self.tenure.is_live() && commit > self.told && caught_up && self.progress.may_send() {
-            self.send(Entries::none());
-        }
+        self.pump();
     }
 }
 
 impl Handler<Tick> for FollowerReplicator {
     type Result = ();
 
-    fn handle(&mut self, Tick { now }: Tick, ctx: &mut Self::Context) {
+    fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
         let patience = self.node.config.election_timeout.max(Duration::from_secs(1));
         if self.waiting_since.is_some_and(|since| now.saturating_sub(since) > patience) {
             self.waiting_since = None;
             self.lost(self.sent);
         }
         if now >= self.pause_until {
-            self.pump(ctx);
+            self.pump();
+            self.tell_commit();
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use actix::{Actor, Handler};
+use actix::{Actor, AsyncContext, Handler};
 
 use crate::{
     actors::{
@@ -18,7 +18,7 @@ use crate::{
     log::Tenure,
     mailbox::{Context, Port, Signal, port_of, spawn},
     messages::{
-        Append, CommitAdvanced, HeartbeatNow, OWN_SESSION, Propose, ReadIndex, ReadIndexReady, Replicate,
+        CommitAdvanced, CommitDue, HeartbeatNow, OWN_SESSION, Propose, ReadIndex, ReadIndexReady, Replicate,
         RoundAcked, StepDown, StopActor, StoredEntries, Tick,
     },
     protocol::{self, QuorumContact, ReadRounds, StepDownReason},
@@ -39,6 +39,7 @@ pub(crate) struct Leader {
     /// Reads that came before the first entry of the term was committed.
     early: Vec<u64>,
     contact: QuorumContact,
+    commit_due: bool,
 }
 
 struct Peer {
@@ -83,6 +84,7 @@ impl Leader {
                 reads: ReadRounds::new(),
                 early: Vec::new(),
                 contact,
+                commit_due: false,
             }
         });
         node.watch("leader", spawned.task);
@@ -107,15 +109,23 @@ impl Leader {
             }
         };
         let first = LogId::new(self.tenure.term(), batch.first());
-        self.node.ports().storage.send_now(Append { ticket, entries: batch });
-        self.node.publish_log();
         self.replicate();
+        self.node.ports().storage.append(ticket, batch);
+        self.node.publish_log();
         Some(first)
     }
 
     fn replicate(&self) {
         for peer in &self.peers {
             peer.replicate.raise();
+        }
+    }
+
+    /// The commit index travels with the next append; if none comes soon, it goes alone.
+    fn owe_commit(&mut self, ctx: &mut Context<Self>) {
+        if !self.commit_due {
+            self.commit_due = true;
+            ctx.notify_later(CommitDue, self.node.config.commit_timeout);
         }
     }
 
@@ -276,14 +286,23 @@ impl Handler<Propose> for Leader {
 impl Handler<CommitAdvanced> for Leader {
     type Result = ();
 
-    fn handle(&mut self, CommitAdvanced { index }: CommitAdvanced, _: &mut Self::Context) {
+    fn handle(&mut self, CommitAdvanced { index }: CommitAdvanced, ctx: &mut Self::Context) {
         if !self.tenure.is_live() {
             return;
         }
         if self.node.commit(index) {
-            self.replicate();
+            self.owe_commit(ctx);
             self.begin_round();
         }
+    }
+}
+
+impl Handler<CommitDue> for Leader {
+    type Result = ();
+
+    fn handle(&mut self, _: CommitDue, _: &mut Self::Context) {
+        self.commit_due = false;
+        self.replicate();
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    actors::{consensus::Consensus, leader::Leader, storage::Storage, ticker::Ticker},
+    actors::{consensus::Consensus, leader::Leader, storage::StorageQueue, ticker::Ticker},
     clock::Clock,
     config::Config,
     error::{Fatal, LeaderHint},
@@ -64,7 +64,7 @@ pub(crate) struct Node {
 pub(crate) struct Ports {
     pub(crate) front: Box<dyn FrontDoor>,
     pub(crate) fsm: Box<dyn FsmQueue>,
-    pub(crate) storage: Port<Storage>,
+    pub(crate) storage: StorageQueue,
     pub(crate) consensus: Port<Consensus>,
 }
 
@@ -145,7 +145,7 @@ impl Node {
                 Slice::Stored { first, last } => {
                     self.reading.set(true);
                     let bytes_max = HAND_OFF_BYTES;
-                    self.ports().storage.send_now(ReadEntries {
+                    self.ports().storage.read(ReadEntries {
                         reader: Reader::HandOff,
                         first,
                         last,

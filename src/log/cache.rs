@@ -4,6 +4,11 @@ use std::collections::VecDeque;
 
 use crate::types::{Entries, EntryBatch, LogIndex};
 
+/// How many batches from the end are tried before the whole cache is searched.
+const NEAR: usize = 8;
+/// What a batch takes beside its bytes.
+const BATCH_OVERHEAD_BYTES: usize = 96;
+
 /// Consecutive batches up to the end of the log.
 #[derive(Debug)]
 pub(super) struct TailCache {
@@ -27,16 +32,16 @@ impl TailCache {
         if self.batches.is_empty() {
             self.first = batch.first();
         }
-        self.bytes += batch.len();
+        self.bytes += cost(&batch);
         self.batches.push_back(batch);
     }
 
     /// Forgets everything from `from` on.
     pub(super) fn truncate(&mut self, from: LogIndex) {
         while let Some(batch) = self.batches.pop_back_if(|batch| batch.last() >= from) {
-            self.bytes -= batch.len();
+            self.bytes -= cost(&batch);
             if let Some(kept) = batch.slice(batch.first(), from.prev()) {
-                self.bytes += kept.len();
+                self.bytes += cost(&kept);
                 self.batches.push_back(kept);
                 break;
             }
@@ -50,8 +55,18 @@ impl TailCache {
     pub(super) fn evict(&mut self, through: LogIndex) {
         while self.bytes > self.bytes_max {
             let Some(batch) = self.batches.pop_front_if(|batch| batch.last() <= through) else { return };
-            self.bytes -= batch.len();
+            self.bytes -= cost(&batch);
             self.first = batch.last().next();
+        }
+    }
+
+    /// The first batch that reaches `index`. The usual question is for one of the last few.
+    fn position(&self, index: LogIndex) -> usize {
+        let behind = self.batches.iter().rev().take(NEAR).take_while(|batch| batch.last() >= index).count();
+        if behind < NEAR {
+            self.batches.len() - behind
+        } else {
+            self.batches.partition_point(|batch| batch.last() < index)
         }
     }
 
@@ -59,8 +74,7 @@ impl TailCache {
     pub(super) fn read(&self, first: LogIndex, last: LogIndex, count_max: u64, bytes_max: usize) -> Entries {
         let mut entries = Entries::none();
         let (mut count, mut bytes) = (0, 0);
-        let start = self.batches.partition_point(|batch| batch.last() < first);
-        for batch in self.batches.range(start..) {
+        for batch in self.batches.range(self.position(first)..) {
             let room = count_max.saturating_sub(count);
             if room == 0 || (bytes > 0 && bytes + batch.len() > bytes_max) {
                 break;
@@ -78,4 +92,8 @@ impl TailCache {
         }
         entries
     }
+}
+
+fn cost(batch: &EntryBatch) -> usize {
+    batch.len() + BATCH_OVERHEAD_BYTES
 }

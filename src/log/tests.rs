@@ -78,7 +78,7 @@ fn a_committed_entry_is_never_truncated() {
 
 #[test]
 fn what_memory_gave_up_is_asked_from_the_store() {
-    let mut log = Log::new(&Recovered::default(), 60);
+    let mut log = Log::new(&Recovered::default(), 200);
     let tenure = Tenure::new(Term(1));
     for command in ["a", "b", "c"] {
         let ticket = leading(&mut log, &tenure, &[command]);

@@ -41,7 +41,7 @@ pub(crate) struct StoredEntries {
 /// The commit index has waited long enough for a next append: send it alone.
 ///
 /// - *Go*: `CommitTimeout`.
-/// - *From → to*: FollowerReplicator → itself.
+/// - *From → to*: Leader → itself; what follows is a [`Replicate`] to every replicator.
 /// - *Loss*: the next append or the next commit carries it.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -3,7 +3,7 @@
 use actix::Message;
 
 use crate::{
-    transport::{Identity, Responder, RpcError},
+    transport::{Responder, RpcError},
     types::{NodeId, Response, Term},
 };
 
@@ -17,7 +17,6 @@ use crate::{
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Rpc<T> {
-    pub(crate) from: Identity,
     pub(crate) request: T,
     pub(crate) responder: Responder,
 }

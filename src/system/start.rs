@@ -13,17 +13,17 @@ use crate::{
     actors::{
         bootstrapper::Bootstrapper,
         consensus::Consensus,
-        fsm_applier::FsmApplier,
-        node::{FrontDoor, FsmQueue, Node, NodeParts, Ports},
+        fsm_applier::{FsmApplier, InlineFsm, StateMachineQueue},
+        node::{FrontDoor, Node, NodeParts, Ports},
         raft_system::{Lifecycle, RaftSystem},
-        storage::{Completions, Storage, StorageStep},
+        storage::{Completions, InlineStorage, Storage, StorageQueue, StorageStep},
         ticker::Ticker,
     },
     clock::Clock,
     error::StartError,
     log::Log,
     mailbox::{Credits, Inspector, Port, port_of, spawn},
-    messages::{FsmMutate, LeadershipChanged, NodeFailed, ReadIndexReady, StorageClosed},
+    messages::{LeadershipChanged, NodeFailed, ReadIndexReady, StorageClosed},
     state_machine::StateMachine,
     storage::{
         LogStore, Recovered, StorageError,
@@ -268,17 +268,16 @@ impl<S: StateMachine> Assembly<S> {
         Ok(raft)
     }
 
-    fn spawn_fsm(&self, machine: S, node: &Rc<Node>, front: &Port<RaftSystem<S>>) -> Port<FsmApplier<S>> {
+    fn spawn_fsm(&self, machine: S, node: &Rc<Node>, front: &Port<RaftSystem<S>>) -> StateMachineQueue<S> {
         let name = self.builder.id.to_string();
         let front = front.clone();
-        let applier = if self.threads {
-            FsmApplier::threaded(machine, front, &name)
-        } else {
-            FsmApplier::inline(machine, front)
-        };
+        if !self.threads {
+            return StateMachineQueue::Inline(InlineFsm::new(machine, front));
+        }
+        let applier = FsmApplier::new(machine, front, &name);
         let spawned = spawn(&node.inspector, "fsm_applier", |_| applier);
         node.watch("fsm applier", spawned.task);
-        spawned.port
+        StateMachineQueue::Actor(spawned.port)
     }
 
     fn spawn_consensus(
@@ -286,7 +285,7 @@ impl<S: StateMachine> Assembly<S> {
         node: &Rc<Node>,
         standing: Standing,
         front: &Port<RaftSystem<S>>,
-        fsm: &Port<FsmApplier<S>>,
+        fsm: &StateMachineQueue<S>,
     ) -> Port<Consensus> {
         let store = std::mem::replace(&mut self.opened.store, StoreChoice::memory());
         let step = StorageStep::new(store, self.opened.directory.take());
@@ -298,17 +297,21 @@ impl<S: StateMachine> Assembly<S> {
                 closed: Arc::new(move || closed.send_now(StorageClosed)),
             };
             let storage = if self.threads {
-                Storage::threaded(step, completions, self.builder.id.as_str())
+                let storage = Storage::new(step, completions, self.builder.id.as_str());
+                let storage = spawn(&node.inspector, "storage", |_| storage);
+                subscribe(&node.ticker, &storage.port);
+                node.watch("storage", storage.task);
+                StorageQueue::Actor(storage.port)
             } else {
-                Storage::inline(step, completions)
+                let storage = InlineStorage::new(step, completions);
+                let retried = Rc::downgrade(&storage);
+                node.ticker.subscribe(move |_| retried.upgrade().map(|storage| storage.retry()).is_some());
+                StorageQueue::Inline(storage)
             };
-            let storage = spawn(&node.inspector, "storage", |_| storage);
-            subscribe(&node.ticker, &storage.port);
-            node.watch("storage", storage.task);
             node.connect(Ports {
                 front: Box::new(front.clone()),
                 fsm: Box::new(fsm.clone()),
-                storage: storage.port,
+                storage,
                 consensus,
             });
             Consensus::new(node.clone(), &self.opened.recovered, standing, self.builder.peers.clone())
@@ -348,12 +351,6 @@ impl<S: StateMachine> FrontDoor for Port<RaftSystem<S>> {
     }
 
     fn failed(&self, message: NodeFailed) {
-        self.send_now(message);
-    }
-}
-
-impl<S: StateMachine> FsmQueue for Port<FsmApplier<S>> {
-    fn mutate(&self, message: FsmMutate) {
         self.send_now(message);
     }
 }

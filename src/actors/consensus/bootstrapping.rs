@@ -6,7 +6,7 @@ use super::Consensus;
 use crate::{
     log::Tenure,
     mailbox::Context,
-    messages::{Append, Decided, IdentitySaved, Rpc, SaveIdentity},
+    messages::{Decided, IdentitySaved, Rpc, SaveIdentity},
     protocol::Decision,
     system::Standing,
     types::{
@@ -27,11 +27,11 @@ impl Consensus {
         let Ok(Some((entries, ticket))) = appended else {
             return self.invariant("the first entry does not fit an empty log".to_owned());
         };
-        self.node.ports().storage.send_now(Append { ticket, entries });
+        self.node.ports().storage.append(ticket, entries);
         self.standing = Standing::Founding;
         self.decide(|election, now, _| election.saw_term(now, FIRST_TERM));
         let cluster = ClusterId::of(&data);
-        self.node.ports().storage.send_now(SaveIdentity { cluster, member: true });
+        self.node.ports().storage.save_identity(SaveIdentity { cluster, member: true });
         self.node.publish_log();
     }
 
@@ -49,7 +49,7 @@ impl Consensus {
         drop(log);
         if let (true, Some(cluster)) = (named, cluster) {
             self.standing = Standing::Founding;
-            self.node.ports().storage.send_now(SaveIdentity { cluster, member: true });
+            self.node.ports().storage.save_identity(SaveIdentity { cluster, member: true });
         }
     }
 }

@@ -6,7 +6,7 @@ use super::Consensus;
 use crate::{
     log::Appended,
     mailbox::Context,
-    messages::{Append, EntriesRead, Flushed, Match, OWN_SESSION, Reader, Rpc, Truncate},
+    messages::{EntriesRead, Flushed, Match, OWN_SESSION, Reader, Rpc},
     transport::Responder,
     types::{
         AppendEntries, AppendEntriesResponse, AppendOutcome, Heartbeat, HeartbeatResponse, LogIndex, Response,
@@ -70,11 +70,11 @@ impl Consensus {
         let storage = &self.node.ports().storage;
         if let Some(from) = truncated {
             let ticket = self.node.log.borrow_mut().issue();
-            storage.send_now(Truncate { ticket, from });
+            storage.truncate(ticket, from);
         }
         for entries in new.batches() {
             let ticket = self.node.log.borrow_mut().issue();
-            storage.send_now(Append { ticket, entries: entries.clone() });
+            storage.append(ticket, entries.clone());
         }
         self.node.publish_log();
     }
@@ -99,7 +99,7 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
     type Result = ();
 
     fn handle(&mut self, rpc: Rpc<AppendEntries>, _: &mut Context<Self>) {
-        let Rpc { request, responder, .. } = rpc;
+        let Rpc { request, responder } = rpc;
         if !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }

@@ -22,7 +22,7 @@ use crate::{
     error::{Fatal, LeaderHint},
     log::Tenure,
     mailbox::Context,
-    messages::{LeadershipChanged, SaveVote, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
+    messages::{LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
     protocol::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason},
     storage::Recovered,
     system::{ServerRole, Standing},
@@ -112,7 +112,7 @@ impl Consensus {
         for effect in effects {
             match effect {
                 Effect::Deposed { term, reason } => self.end_tenure(term, reason),
-                Effect::SaveVote(vote) => self.node.ports().storage.send_now(SaveVote { vote }),
+                Effect::SaveVote(vote) => self.node.ports().storage.save_vote(vote),
                 Effect::Ask { request, pre_vote, to } => self.ask_for_votes(&request, pre_vote, &to),
                 Effect::BecameLeader { term } => {
                     tracing::info!(node = %self.node.id, %term, "leader");

@@ -71,7 +71,7 @@ impl Handler<Rpc<RequestVote>> for Consensus {
         if response.granted {
             let vote = Vote { term: self.election.term(), voted_for: self.election.voted_for().cloned() };
             // Also a vote given again is held: its first record may still be on its way.
-            self.node.ports().storage.send_now(crate::messages::SaveVote { vote: vote.clone() });
+            self.node.ports().storage.save_vote(vote.clone());
             self.held_votes.push(HeldVote { vote, responder: rpc.responder, response });
         } else {
             rpc.responder.respond(Ok(Response::RequestVote(response)));

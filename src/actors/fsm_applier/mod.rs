@@ -2,9 +2,10 @@
 //!
 //! Mailbox: [`FsmMutate`], [`FsmQuery`]. Voice: [`Applied`](crate::messages::Applied),
 //! [`Queried`](crate::messages::Queried), [`FsmFailed`](crate::messages::FsmFailed) to the front door. Go: `runFSM`.
-//! What it does is the pure [`FsmStep`]; unless placed inline it has a thread, so that a slow state machine
-//! delays no append, no heartbeat and no vote.
+//! What it does is the pure [`FsmStep`], on a thread, so that a slow state machine delays no append, no
+//! heartbeat and no vote. One placed inline has no actor: see [`StateMachineQueue`].
 
+mod queue;
 mod step;
 mod thread;
 
@@ -16,6 +17,7 @@ use crate::{
     state_machine::StateMachine,
 };
 
+pub(crate) use queue::{InlineFsm, StateMachineQueue};
 pub(crate) use step::FsmStep;
 use thread::{FsmThread, FsmWork};
 
@@ -23,32 +25,17 @@ use super::raft_system::RaftSystem;
 
 /// See the module.
 pub(crate) struct FsmApplier<S: StateMachine> {
-    engine: Engine<S>,
-    front: Port<RaftSystem<S>>,
-}
-
-enum Engine<S: StateMachine> {
-    /// On the protocol thread: for state machines that never block.
-    Inline(FsmStep<S>),
-    Thread(FsmThread<S>),
+    thread: FsmThread<S>,
 }
 
 impl<S: StateMachine> FsmApplier<S> {
-    pub(crate) fn inline(machine: S, front: Port<RaftSystem<S>>) -> Self {
-        Self { engine: Engine::Inline(FsmStep::new(machine)), front }
-    }
-
-    pub(crate) fn threaded(machine: S, front: Port<RaftSystem<S>>, name: &str) -> Self {
-        let thread = FsmThread::start(FsmStep::new(machine), front.clone(), name);
-        Self { engine: Engine::Thread(thread), front }
+    pub(crate) fn new(machine: S, front: Port<RaftSystem<S>>, name: &str) -> Self {
+        Self { thread: FsmThread::start(FsmStep::new(machine), front, name) }
     }
 
     fn perform(&mut self, work: FsmWork<S>) {
-        match &mut self.engine {
-            Engine::Inline(step) => step.perform(work, &mut |completion| completion.deliver(&self.front)),
-            // A thread that has ended has said why before.
-            Engine::Thread(thread) => drop(thread.queue(work)),
-        }
+        // A thread that has ended has said why before.
+        let _ = self.thread.queue(work);
     }
 }
 

@@ -9,7 +9,7 @@ use super::{RaftSystem, batch::Refusal};
 use crate::{
     error::{Fatal, ReadError},
     mailbox::{Park, Parked, ReplySender},
-    messages::{CloseStorage, Shutdown, StopActor, StorageClosed},
+    messages::{Shutdown, StopActor, StorageClosed},
     state_machine::StateMachine,
 };
 
@@ -95,7 +95,7 @@ impl<S: StateMachine> RaftSystem<S> {
             Stage::Settling if self.is_settled() => {
                 self.lifecycle.stage = Stage::Closing(self.now + self.node.config.request_timeout);
                 self.halt();
-                self.node.ports().storage.send_now(CloseStorage);
+                self.node.ports().storage.close();
             }
             Stage::Closing(until) if self.now >= until => {
                 tracing::error!(node = %self.node.id, "the store did not close in time");
@@ -111,7 +111,7 @@ impl<S: StateMachine> RaftSystem<S> {
         }
         self.lifecycle.stage = Stage::Stopped;
         self.settle_all();
-        self.fsm.send_now(StopActor);
+        self.fsm.stop();
         self.lifecycle.ticking.abort();
         self.node.board.set_stopped();
         for caller in self.lifecycle.callers.take() {
@@ -128,8 +128,8 @@ impl<S: StateMachine> Handler<Shutdown> for RaftSystem<S> {
         match self.lifecycle.stage {
             Stage::Stopped => return Parked::Now(()),
             Stage::Failed(_) => {
-                self.node.ports().storage.send_now(CloseStorage);
-                self.fsm.send_now(StopActor);
+                self.node.ports().storage.close();
+                self.fsm.stop();
                 ctx.stop();
                 return Parked::Now(());
             }

@@ -26,7 +26,7 @@ use actix::{Actor, Handler};
 
 use crate::{
     actors::{
-        fsm_applier::FsmApplier,
+        fsm_applier::StateMachineQueue,
         node::{LeadershipView, Node},
     },
     error::Fatal,
@@ -47,7 +47,7 @@ use reads::Reads;
 /// [`Apply`](crate::Apply), await the reply.
 pub struct RaftSystem<S: StateMachine> {
     node: Rc<Node>,
-    fsm: Port<FsmApplier<S>>,
+    fsm: StateMachineQueue<S>,
     credits: Credits,
     intake: Intake<S>,
     read_intake: ReadIntake<S>,
@@ -76,7 +76,7 @@ impl<S: StateMachine> std::fmt::Debug for RaftSystem<S> {
 impl<S: StateMachine> RaftSystem<S> {
     pub(crate) fn new(
         node: Rc<Node>,
-        fsm: Port<FsmApplier<S>>,
+        fsm: StateMachineQueue<S>,
         own: Port<Self>,
         lifecycle: Lifecycle,
         credits: Credits,

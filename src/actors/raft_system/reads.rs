@@ -178,7 +178,7 @@ impl<S: StateMachine> RaftSystem<S> {
         for (query, reader) in ready {
             queries.push((self.enlist_query(reader), query));
         }
-        self.fsm.send_now(FsmQuery::<S> { queries });
+        self.fsm.query(FsmQuery { queries });
     }
 
     fn enlist_query(&mut self, reader: Reader<S>) -> u64 {
@@ -190,7 +190,7 @@ impl<S: StateMachine> RaftSystem<S> {
     /// Queries the present state.
     pub(super) fn query_now(&mut self, query: S::Query, reader: Reader<S>) -> Asked<S> {
         let number = self.enlist_query(reader);
-        self.fsm.send_now(FsmQuery::<S> { queries: vec![(number, query)] });
+        self.fsm.query(FsmQuery { queries: vec![(number, query)] });
         Asked { number, querying: self.reads.querying.clone() }
     }
 

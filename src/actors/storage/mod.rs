@@ -4,8 +4,9 @@
 //! [`CloseStorage`]. Voice: [`Flushed`], [`VoteSaved`], [`IdentitySaved`], [`EntriesRead`], [`StorageRoom`],
 //! [`StorageFailed`] to Consensus, [`StorageClosed`] to the front door. Go: `LogStore`, `StableStore`.
 //! What it does is the pure [`StorageStep`]; a durable store gets a thread for it, which drains everything
-//! queued into one write and one flush.
+//! queued into one write and one flush. A store placed inline has no actor: see [`StorageQueue`].
 
+mod queue;
 mod step;
 mod thread;
 
@@ -23,19 +24,14 @@ use crate::{
     storage::StorageError,
 };
 
+pub(crate) use queue::{InlineStorage, StorageQueue};
 pub(crate) use step::{Completion, Operation, StorageStep};
 pub(crate) use thread::StorageThread;
 
 /// See the module.
 pub(crate) struct Storage {
-    engine: Engine,
+    thread: StorageThread,
     completions: Completions,
-}
-
-enum Engine {
-    /// On the protocol thread: for stores that never block.
-    Inline(StorageStep),
-    Thread(StorageThread),
 }
 
 /// Where completions go. Cheap to clone, and `Send`.
@@ -61,30 +57,16 @@ impl Completions {
 }
 
 impl Storage {
-    /// Runs `step` within the mailbox's own thread.
-    pub(crate) fn inline(step: StorageStep, completions: Completions) -> Self {
-        Self { engine: Engine::Inline(step), completions }
-    }
-
     /// Runs `step` on a thread of its own.
-    pub(crate) fn threaded(step: StorageStep, completions: Completions, name: &str) -> Self {
+    pub(crate) fn new(step: StorageStep, completions: Completions, name: &str) -> Self {
         let thread = StorageThread::start(step, completions.clone(), name);
-        Self { engine: Engine::Thread(thread), completions }
+        Self { thread, completions }
     }
 
     fn perform(&mut self, operation: Operation) {
-        match &mut self.engine {
-            Engine::Inline(step) => {
-                step.queue(operation);
-                step.run(&mut |completion| self.completions.deliver(completion));
-            }
-            Engine::Thread(thread) => {
-                if !thread.queue(operation) {
-                    let what = "the storage thread has ended".to_owned();
-                    let error = Arc::new(StorageError::Misuse(what));
-                    self.completions.deliver(Completion::Failed(error));
-                }
-            }
+        if !self.thread.queue(operation) {
+            let what = "the storage thread has ended".to_owned();
+            self.completions.deliver(Completion::Failed(Arc::new(StorageError::Misuse(what))));
         }
     }
 }
@@ -138,11 +120,7 @@ impl Handler<Tick> for Storage {
     type Result = ();
 
     fn handle(&mut self, _: Tick, _: &mut Self::Context) {
-        let blocked = match &self.engine {
-            Engine::Inline(step) => step.is_blocked(),
-            Engine::Thread(thread) => thread.is_blocked(),
-        };
-        if blocked {
+        if self.thread.is_blocked() {
             self.perform(Operation::Retry);
         }
     }

@@ -1,0 +1,93 @@
+//! The way to the store: its actor, or the step itself when it is placed inline.
+
+use std::{cell::RefCell, rc::Rc};
+
+use super::{Completions, Operation, Storage, StorageStep};
+use crate::{
+    log::Ticket,
+    mailbox::Port,
+    messages::{Append, CloseStorage, ReadEntries, SaveIdentity, SaveVote, Truncate},
+    types::{EntryBatch, LogIndex, Vote},
+};
+
+/// See the module. Whatever the way, completions come as messages, in order.
+#[derive(Clone)]
+pub(crate) enum StorageQueue {
+    /// The store has a thread behind its actor.
+    Actor(Port<Storage>),
+    /// The store never blocks: a hop to an actor would cost more than the work.
+    Inline(Rc<InlineStorage>),
+}
+
+/// A store on the protocol thread.
+pub(crate) struct InlineStorage {
+    step: RefCell<StorageStep>,
+    completions: Completions,
+}
+
+impl InlineStorage {
+    pub(crate) fn new(step: StorageStep, completions: Completions) -> Rc<Self> {
+        Rc::new(Self { step: RefCell::new(step), completions })
+    }
+
+    fn perform(&self, operation: Operation) {
+        let mut step = self.step.borrow_mut();
+        step.queue(operation);
+        step.run(&mut |completion| self.completions.deliver(completion));
+    }
+
+    /// Tries again what found no room.
+    pub(crate) fn retry(&self) {
+        let blocked = self.step.borrow().is_blocked();
+        if blocked {
+            self.perform(Operation::Retry);
+        }
+    }
+}
+
+impl StorageQueue {
+    pub(crate) fn append(&self, ticket: Ticket, entries: EntryBatch) {
+        match self {
+            Self::Actor(port) => port.send_now(Append { ticket, entries }),
+            Self::Inline(store) => store.perform(Operation::Append { ticket, entries }),
+        }
+    }
+
+    pub(crate) fn truncate(&self, ticket: Ticket, from: LogIndex) {
+        match self {
+            Self::Actor(port) => port.send_now(Truncate { ticket, from }),
+            Self::Inline(store) => store.perform(Operation::Truncate { ticket, from }),
+        }
+    }
+
+    pub(crate) fn save_vote(&self, vote: Vote) {
+        match self {
+            Self::Actor(port) => port.send_now(SaveVote { vote }),
+            Self::Inline(store) => store.perform(Operation::SaveVote(vote)),
+        }
+    }
+
+    pub(crate) fn save_identity(&self, message: SaveIdentity) {
+        match self {
+            Self::Actor(port) => port.send_now(message),
+            Self::Inline(store) => {
+                let SaveIdentity { cluster, member } = message;
+                store.perform(Operation::SaveIdentity { cluster, member });
+            }
+        }
+    }
+
+    pub(crate) fn read(&self, message: ReadEntries) {
+        match self {
+            Self::Actor(port) => port.send_now(message),
+            Self::Inline(store) => store.perform(Operation::Read(message)),
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Actor(port) => port.send_now(CloseStorage),
+            Self::Inline(store) => store.perform(Operation::Close),
+        }
+    }
+}
