@@ -83,7 +83,7 @@ impl Actor for Bootstrapper {
     fn started(&mut self, ctx: &mut Self::Context) {
         match self.rule.alone() {
             Some(decision) => self.decide(decision, ctx),
-            None => self.greet_due(self.node.clock.now()),
+            None => self.greet_due(self.node.now()),
         }
     }
 }
@@ -92,7 +92,7 @@ impl Handler<Greeted> for Bootstrapper {
     type Result = ();
 
     fn handle(&mut self, message: Greeted, ctx: &mut Self::Context) {
-        let now = self.node.clock.now();
+        let now = self.node.now();
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == message.peer) {
             peer.due = now + PAUSE;
         }

@@ -14,8 +14,7 @@ use crate::{
     log::{Slice, Tenure},
     mailbox::{Context, Latch, Port},
     messages::{
-        AppendAnswered, Match, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries,
-        Tick,
+        AppendAnswered, Match, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries, Tick,
     },
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
@@ -115,7 +114,7 @@ impl FollowerReplicator {
         let last = entries.last().unwrap_or(prev_index);
         self.progress.sent(self.sent, last, entries.bytes_len());
         self.told = commit.min(last);
-        self.waiting_since.get_or_insert_with(|| self.node.clock.now());
+        self.waiting_since.get_or_insert_with(|| self.node.recent());
         let request = AppendEntries {
             term: self.tenure.term(),
             leader: self.node.id.clone(),
@@ -176,7 +175,7 @@ impl FollowerReplicator {
     fn lost(&mut self, request: u64) {
         self.progress.lost(request);
         self.told = LogIndex::ZERO;
-        self.pause_until = self.node.clock.now() + self.node.config.heartbeat_interval();
+        self.pause_until = self.node.recent() + self.node.config.heartbeat_interval();
     }
 }
 
@@ -212,11 +211,11 @@ impl Handler<AppendAnswered> for FollowerReplicator {
             }
             Ok(_) | Err(_) => self.lost(message.request),
         }
-        if self.node.clock.now() >= self.pause_until {
+        if self.node.recent() >= self.pause_until {
             self.pump();
         }
         if !self.progress.is_idle() {
-            self.waiting_since.get_or_insert_with(|| self.node.clock.now());
+            self.waiting_since.get_or_insert_with(|| self.node.recent());
         }
     }
 }

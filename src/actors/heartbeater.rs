@@ -84,7 +84,7 @@ impl Actor for Heartbeater {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
-        self.beat(self.node.clock.now());
+        self.beat(self.node.now());
     }
 }
 
@@ -103,7 +103,7 @@ impl Handler<HeartbeatNow> for Heartbeater {
 
     fn handle(&mut self, HeartbeatNow { round }: HeartbeatNow, _: &mut Self::Context) {
         self.round = self.round.max(round);
-        self.beat(self.node.clock.now());
+        self.beat(self.node.now());
     }
 }
 

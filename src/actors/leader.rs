@@ -73,7 +73,7 @@ impl Leader {
             if node.log.borrow().membership().is_voter(&node.id) {
                 voters.push(OWN_SESSION);
             }
-            let contact = QuorumContact::new(voters.iter().copied(), OWN_SESSION, node.clock.now());
+            let contact = QuorumContact::new(voters.iter().copied(), OWN_SESSION, node.now());
             Self {
                 node: node.clone(),
                 tenure: tenure.clone(),

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::task::JoinHandle;
@@ -44,7 +45,9 @@ pub(crate) struct Node {
     pub(crate) incarnation: Incarnation,
     pub(crate) config: Config,
     pub(crate) seed: u64,
-    pub(crate) clock: Clock,
+    clock: Clock,
+    /// When the clock was last looked at.
+    recent: Cell<Duration>,
     pub(crate) inspector: Inspector,
     pub(crate) log: RefCell<Log>,
     pub(crate) board: Arc<Board>,
@@ -99,6 +102,7 @@ impl Node {
             incarnation: parts.incarnation,
             config: parts.config,
             seed: parts.seed,
+            recent: Cell::new(parts.clock.now()),
             clock: parts.clock,
             inspector: parts.inspector,
             log: RefCell::new(parts.log),
@@ -120,6 +124,19 @@ impl Node {
 
     pub(crate) fn ports(&self) -> &Ports {
         self.ports.get().expect("actors handle no message before they are connected")
+    }
+
+    /// The time, and for [`recent`](Self::recent) from here on.
+    pub(crate) fn now(&self) -> Duration {
+        let now = self.clock.now();
+        self.recent.set(now);
+        now
+    }
+
+    /// A time no older than a tick. Reading the clock costs as much as a quarter of a message, so what is
+    /// done for every request and only needs to be about right asks this.
+    pub(crate) fn recent(&self) -> Duration {
+        self.recent.get()
     }
 
     /// Raises the commit index and hands on what that releases. Whether it rose.

@@ -23,7 +23,7 @@ impl Consensus {
     /// Whether the sender leads in a term that is not over, after taking note of it.
     fn heard(&mut self, term: crate::types::Term, leader: &crate::types::NodeId) -> bool {
         let mut accepted = false;
-        self.decide(|election, now, _| {
+        self.decide_at(self.node.recent(), |election, now, _| {
             let (heard, effects) = election.heard_leader(now, term, leader);
             accepted = heard;
             effects

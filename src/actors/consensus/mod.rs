@@ -74,7 +74,7 @@ impl Consensus {
             node.incarnation,
             recovered.vote.clone(),
             recovered.withheld,
-            node.clock.now(),
+            node.now(),
             node.seed,
         );
         let peers_hash = crate::protocol::peers_hash(&peers);
@@ -93,6 +93,15 @@ impl Consensus {
 
     /// Asks the election rule something, with what it must know of the log, and carries out what follows.
     fn decide(&mut self, ask: impl FnOnce(&mut Election, Duration, &LogView<'_>) -> Vec<Effect>) {
+        let now = self.node.now();
+        self.decide_at(now, ask);
+    }
+
+    fn decide_at(
+        &mut self,
+        now: Duration,
+        ask: impl FnOnce(&mut Election, Duration, &LogView<'_>) -> Vec<Effect>,
+    ) {
         let node = self.node.clone();
         let log = node.log.borrow();
         let view = LogView {
@@ -100,7 +109,7 @@ impl Consensus {
             membership: log.membership(),
             quarantined: !self.standing.is_member(),
         };
-        let effects = ask(&mut self.election, node.clock.now(), &view);
+        let effects = ask(&mut self.election, now, &view);
         drop(log);
         self.carry_out(effects);
     }
@@ -205,6 +214,7 @@ impl Handler<Tick> for Consensus {
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
         self.watch_disk(now);
         if self.is_healthy() {
+            // The tick may have waited in the mailbox: what was heard since counts.
             self.decide(|election, now, view| election.tick(now, view));
         }
     }

@@ -287,7 +287,7 @@ impl<S: StateMachine> Handler<StaleRead<S::Query>> for RaftSystem<S> {
         let Some(credit) = self.credits.try_acquire(1, 0) else {
             return Parked::Now(Err(ReadError::Overloaded));
         };
-        let deadline = self.node.clock.now().saturating_add(self.node.config.request_timeout);
+        let deadline = self.node.now().saturating_add(self.node.config.request_timeout);
         Parked::Later(Rc::new(self.query_now(query, Reader { deadline, sender: None, _credit: credit })))
     }
 }

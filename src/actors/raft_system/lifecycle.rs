@@ -140,7 +140,7 @@ impl<S: StateMachine> Handler<Shutdown> for RaftSystem<S> {
                 for batch in std::mem::take(&mut self.held) {
                     self.refuse(batch, &Refusal::ShuttingDown);
                 }
-                self.now = self.node.clock.now();
+                self.now = self.node.now();
                 self.go_on_stopping();
             }
             Stage::Settling | Stage::Closing(_) => {}

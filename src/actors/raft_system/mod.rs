@@ -81,7 +81,7 @@ impl<S: StateMachine> RaftSystem<S> {
         lifecycle: Lifecycle,
         credits: Credits,
     ) -> Self {
-        let now = node.clock.now();
+        let now = node.now();
         let applied = node.log.borrow().base().index;
         Self {
             fsm,
@@ -107,7 +107,7 @@ impl<S: StateMachine> RaftSystem<S> {
     fn arm_flush(&mut self, ctx: &mut Context<Self>) {
         if !self.flush_armed {
             self.flush_armed = true;
-            self.now = self.node.clock.now();
+            self.now = self.node.now();
             actix::AsyncContext::notify(ctx, FlushIntake);
         }
     }

@@ -286,7 +286,7 @@ impl<S: StateMachine> Handler<Rpc<ForwardReadIndex>> for RaftSystem<S> {
         if self.lifecycle.refusal().is_some() {
             return answer_index(rpc.responder, Err(None));
         }
-        let deadline = self.node.clock.now().saturating_add(Duration::from_millis(rpc.request.timeout_ms));
+        let deadline = self.node.now().saturating_add(Duration::from_millis(rpc.request.timeout_ms));
         self.ask(Who::Remote(Some(rpc.responder), deadline));
     }
 }
