@@ -5,8 +5,6 @@
 //! its connection is gone.
 
 pub mod memory;
-#[path = "tcp_stub.rs"]
-pub mod tcp;
 
 use std::{fmt, sync::Arc};
 
