@@ -215,12 +215,25 @@ impl FrameHeader {
         Ok(Some(Self { kind, body, covered, request_id, checksum: u32_at(CHECKSUM_AT) }))
     }
 
+    /// How many bytes of the frame have not arrived.
+    fn missing(&self, arrived: usize) -> usize {
+        (FRAME_HEADER_BYTES + self.body).saturating_sub(arrived)
+    }
+
     /// Checks the frame at the front of `bytes`, which has arrived whole.
     pub(super) fn verify(&self, bytes: &[u8]) -> Result<(), FrameError> {
         let covered = &bytes[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + self.covered];
         let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..CHECKSUM_AT]), covered);
         if checksum == self.checksum { Ok(()) } else { Err(FrameError::Checksum(self.kind)) }
     }
+}
+
+/// How many bytes the frame at the front of `bytes` still lacks; zero while its header is not whole.
+///
+/// # Errors
+/// As [`decode`](super::decode()) would say of the header.
+pub fn bytes_missing(bytes: &[u8], limits: FrameLimits) -> Result<usize, FrameError> {
+    Ok(FrameHeader::read(bytes, limits)?.map_or(0, |header| header.missing(bytes.len())))
 }
 
 /// Fills in the header in front of `head`, which begins with room for it, for a body that goes on with

@@ -14,7 +14,7 @@ mod plausible;
 pub use decode::{Message, decode};
 pub use encode::{encode_dropped, encode_ping, encode_pong, encode_request, encode_response};
 pub use forward::FORWARD_COMMANDS_MAX;
-pub use frame::{FRAME_HEADER_BYTES, FrameError, FrameKind, FrameLimits};
+pub use frame::{FRAME_HEADER_BYTES, FrameError, FrameKind, FrameLimits, bytes_missing};
 pub use handshake::{Handshake, HandshakeError, Verdict};
 pub use outgoing::Outgoing;
 

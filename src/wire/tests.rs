@@ -247,7 +247,7 @@ proptest! {
         let mut bytes = BytesMut::zeroed(FRAME_HEADER_BYTES);
         bytes.extend_from_slice(&head);
         bytes[..4].copy_from_slice(&((head.len() + entries.len()) as u32).to_le_bytes());
-        bytes[4] = kind % 10 | kind & 0x80;
+        bytes[4] = (kind % 10) | (kind & 0x80);
         bytes[16..20].copy_from_slice(&(head.len() as u32).to_le_bytes());
         let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..20]), &head);
         bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
