@@ -4,7 +4,9 @@
 //! [`Inbound`] and answers to the [`Responder`] that came with the request; it keeps no request after
 //! its connection is gone.
 
+pub mod conformance;
 pub mod memory;
+pub mod tcp;
 
 use std::{fmt, sync::Arc};
 

@@ -234,7 +234,7 @@ impl EntryBatch {
             batch = Some(match batch {
                 None => (entry.index, entry.term, entry.term, 1),
                 Some((first, first_term, last_term, count)) => {
-                    if entry.index != first.plus(count) {
+                    if Some(entry.index.0) != first.0.checked_add(count) {
                         return Err(damaged("index out of order"));
                     }
                     if entry.term < last_term {

@@ -183,3 +183,15 @@ fn other_clusters_and_other_nodes_are_refused_and_blank_ones_are_not() {
     assert!(is_answered(&ask(&*one.link(&"n3".into(), "n3:1", Lane::Control), &answers)));
     assert!(is_not_sent(&ask(&*one.link(&"n4".into(), "n3:1", Lane::Control), &answers)));
 }
+
+#[tokio::test]
+async fn the_memory_network_keeps_the_contract() {
+    for network in [MemoryNetwork::new(), MemoryNetwork::with_faults()] {
+        let mut nodes = 0;
+        crate::transport::conformance::run(|at| {
+            nodes += 1;
+            network.transport(at.map_or_else(|| format!("node-{nodes}"), str::to_owned))
+        })
+        .await;
+    }
+}

@@ -1,0 +1,354 @@
+//! What was encoded is read back; what was not is refused without a panic or a large allocation.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use proptest::{collection::vec, option, prelude::*};
+
+use super::*;
+use crate::types::*;
+
+fn frame_of(encode: impl FnOnce(&mut Outgoing)) -> BytesMut {
+    let mut out = Outgoing::new();
+    encode(&mut out);
+    let length = out.len();
+    let mut pieces = VecDeque::new();
+    out.drain_into(&mut pieces);
+    let frame: BytesMut = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+    assert_eq!((frame.len(), out.len()), (length, 0));
+    frame
+}
+
+fn request_frame(id: u64, request: &Request) -> BytesMut {
+    frame_of(|out| encode_request(out, id, request, FrameLimits::default()).unwrap())
+}
+
+fn response_frame(id: u64, response: &Response) -> BytesMut {
+    frame_of(|out| encode_response(out, id, response, FrameLimits::default()).unwrap())
+}
+
+/// A batch keeps its bytes; how many batches carried them is not told.
+fn shown(message: &Message) -> String {
+    match message {
+        Message::Request(Request::AppendEntries(a)) => {
+            let entries: Vec<_> = a.entries.iter().map(|e| format!("{e:?} {:?}", e.data)).collect();
+            format!("{} {} {} {} {entries:?}", a.term, a.leader, a.prev, a.commit)
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// A term or an index.
+fn number() -> impl Strategy<Value = u64> {
+    0..1u64 << 62
+}
+
+fn node() -> impl Strategy<Value = NodeId> {
+    "[a-z0-9é]{1,40}".prop_map(NodeId::from)
+}
+
+fn log_id() -> impl Strategy<Value = LogId> {
+    (number(), number()).prop_map(|(term, index)| LogId::new(Term(term), LogIndex(index)))
+}
+
+fn data(bytes_max: usize) -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..bytes_max).prop_map(Bytes::from)
+}
+
+fn entries() -> impl Strategy<Value = Entries> {
+    (1..1u64 << 61, number(), vec(vec(data(2000), 1..4), 0..4)).prop_map(|(first, term, batches)| {
+        let mut entries = Entries::none();
+        for commands in batches {
+            let mut buffer = EntryBuffer::default();
+            commands.iter().for_each(|command| buffer.push(EntryKind::Command, command));
+            let next = entries.last().map_or(LogIndex(first), LogIndex::next);
+            entries.push(buffer.seal(next, Term(term)));
+        }
+        entries
+    })
+}
+
+fn vote() -> impl Strategy<Value = RequestVote> {
+    (number(), node(), any::<u128>(), log_id(), any::<(bool, bool)>()).prop_map(
+        |(term, candidate, incarnation, last, (leadership_transfer, unanimous))| RequestVote {
+            term: Term(term),
+            candidate,
+            incarnation: Incarnation(incarnation),
+            last,
+            leadership_transfer,
+            unanimous,
+        },
+    )
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    prop_oneof![
+        (number(), node(), log_id(), number(), entries()).prop_map(
+            |(term, leader, prev, commit, entries)| Request::AppendEntries(AppendEntries {
+                term: Term(term),
+                leader,
+                prev,
+                commit: LogIndex(commit),
+                entries,
+            })
+        ),
+        (number(), node(), any::<u64>()).prop_map(|(term, leader, round)| Request::Heartbeat(Heartbeat {
+            term: Term(term),
+            leader,
+            round
+        })),
+        vote().prop_map(Request::PreVote),
+        vote().prop_map(Request::RequestVote),
+        (number(), node())
+            .prop_map(|(term, leader)| Request::TimeoutNow(TimeoutNow { term: Term(term), leader })),
+        (node(), any::<u128>(), any::<u64>()).prop_map(|(from, incarnation, peers_hash)| Request::Greet(
+            Greet { from, incarnation: Incarnation(incarnation), peers_hash }
+        )),
+        (vec(data(3000), 0..5), any::<u64>())
+            .prop_map(|(commands, timeout_ms)| Request::ForwardApply(ForwardApply { commands, timeout_ms })),
+        any::<u64>().prop_map(|timeout_ms| Request::ForwardReadIndex(ForwardReadIndex { timeout_ms })),
+    ]
+}
+
+fn forwarded() -> impl Strategy<Value = ForwardedResult> {
+    prop_oneof![
+        (log_id(), data(3000)).prop_map(|(at, reply)| ForwardedResult::Applied { at, reply }),
+        option::of(node()).prop_map(|leader| ForwardedResult::NotLeader { leader }),
+        Just(ForwardedResult::Overloaded),
+        any::<u64>().prop_map(|bytes_max| ForwardedResult::TooLarge { bytes_max }),
+        Just(ForwardedResult::ShuttingDown),
+        Just(ForwardedResult::OutcomeUnknown),
+    ]
+}
+
+fn outcome() -> impl Strategy<Value = AppendOutcome> {
+    prop_oneof![
+        number().prop_map(|matched| AppendOutcome::Matched { matched: LogIndex(matched) }),
+        (number(), log_id())
+            .prop_map(|(refused, hint)| AppendOutcome::Conflict { refused: LogIndex(refused), hint }),
+        Just(AppendOutcome::Refused),
+    ]
+}
+
+fn membership() -> impl Strategy<Value = Membership> {
+    (1..6u8, any::<u128>()).prop_map(|(count, incarnation)| {
+        let server = |i| Server {
+            id: format!("n{i}").as_str().into(),
+            address: format!("host{i}:7000"),
+            suffrage: if i == 0 { Suffrage::Voter } else { Suffrage::Nonvoter },
+            incarnation: Incarnation(incarnation),
+        };
+        Membership::new((0..count).map(server)).unwrap()
+    })
+}
+
+fn response() -> impl Strategy<Value = Response> {
+    let numbers = || (number(), any::<u128>(), any::<u64>(), any::<bool>());
+    let voted = move || {
+        numbers().prop_map(|(term, incarnation, _, granted)| RequestVoteResponse {
+            term: Term(term),
+            incarnation: Incarnation(incarnation),
+            granted,
+        })
+    };
+    prop_oneof![
+        (numbers(), outcome()).prop_map(|((term, incarnation, ..), outcome)| {
+            let (term, incarnation) = (Term(term), Incarnation(incarnation));
+            Response::AppendEntries(AppendEntriesResponse { term, incarnation, outcome })
+        }),
+        numbers().prop_map(|(term, incarnation, round, follows)| {
+            let (term, incarnation) = (Term(term), Incarnation(incarnation));
+            Response::Heartbeat(HeartbeatResponse { term, incarnation, round, follows })
+        }),
+        voted().prop_map(Response::PreVote),
+        voted().prop_map(Response::RequestVote),
+        numbers().prop_map(|(term, .., accepted)| {
+            Response::TimeoutNow(TimeoutNowResponse { term: Term(term), accepted })
+        }),
+        (node(), numbers(), option::of((any::<u128>(), option::of(membership())))).prop_map(
+            |(from, (peers_hash, incarnation, ..), state)| Response::Greet(GreetResponse {
+                from,
+                incarnation: Incarnation(incarnation),
+                peers_hash,
+                state: state.map(|(id, first)| ClusterState { cluster: ClusterId(id), first }),
+            })
+        ),
+        vec(forwarded(), 0..6).prop_map(|results| Response::ForwardApply(ForwardApplyResponse { results })),
+        (option::of(number()), option::of(node())).prop_map(|(index, leader)| {
+            let result = index.map(LogIndex).ok_or(leader);
+            Response::ForwardReadIndex(ForwardReadIndexResponse { result })
+        }),
+    ]
+}
+
+fn handshake() -> impl Strategy<Value = Handshake> {
+    (node(), node(), any::<(u128, u128, u64, u64)>(), 0..3usize, 0..6usize).prop_map(
+        |(node, target, (cluster, incarnation, group, features), lane, verdict)| {
+            use Verdict::*;
+            Handshake {
+                versions: Handshake::VERSIONS,
+                lane: [Lane::Control, Lane::Bulk, Lane::Forward][lane],
+                verdict: [
+                    None,
+                    Some(Ok),
+                    Some(WrongCluster),
+                    Some(WrongVersion),
+                    Some(WrongTarget),
+                    Some(NotNow),
+                ][verdict],
+                cluster: ClusterId(cluster),
+                group: GroupId(group),
+                node,
+                incarnation: Incarnation(incarnation),
+                target,
+                features,
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_request_is_read_back_as_it_was(id: u64, request in request(), cut in any::<prop::sample::Index>()) {
+        let mut frame = request_frame(id, &request);
+        let mut part = BytesMut::from(&frame[..cut.index(frame.len())]);
+        prop_assert!(decode(&mut part, FrameLimits::default()).unwrap().is_none());
+        let (read_id, kind, message) = decode(&mut frame, FrameLimits::default()).unwrap().unwrap();
+        prop_assert_eq!((read_id, kind, frame.len()), (id, FrameKind::of_request(&request), 0));
+        prop_assert_eq!(shown(&message), shown(&Message::Request(request)));
+    }
+
+    #[test]
+    fn a_response_is_read_back_as_it_was(id: u64, response in response(), request in request()) {
+        // Two frames in one buffer: the first takes nothing of the second.
+        let mut frames = response_frame(id, &response);
+        frames.extend_from_slice(&request_frame(id, &request));
+        let (read_id, kind, message) = decode(&mut frames, FrameLimits::default()).unwrap().unwrap();
+        prop_assert_eq!((read_id, kind), (id, FrameKind::of_response(&response)));
+        prop_assert_eq!(shown(&message), shown(&Message::Response(response)));
+        prop_assert!(decode(&mut frames, FrameLimits::default()).unwrap().is_some());
+        prop_assert!(frames.is_empty());
+    }
+
+    #[test]
+    fn a_flipped_bit_is_noticed(request in request(), at in any::<prop::sample::Index>(), bit in 0..8u8) {
+        let mut frame = request_frame(7, &request);
+        let before = shown(&Message::Request(request));
+        let at = at.index(frame.len());
+        frame[at] ^= 1 << bit;
+        // A larger length waits for more; padding between entries carries nothing.
+        if let Ok(Some((id, _, message))) = decode(&mut frame, FrameLimits::default()) {
+            prop_assert_eq!((id, shown(&message)), (7, before));
+        }
+    }
+
+    #[test]
+    fn any_body_behind_a_good_checksum_is_read_or_refused(kind: u8, head in data(200), entries in data(300)) {
+        let mut bytes = BytesMut::zeroed(FRAME_HEADER_BYTES);
+        bytes.extend_from_slice(&head);
+        bytes[..4].copy_from_slice(&((head.len() + entries.len()) as u32).to_le_bytes());
+        bytes[4] = (kind % 10) | (kind & 0x80);
+        bytes[16..20].copy_from_slice(&(head.len() as u32).to_le_bytes());
+        let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..20]), &head);
+        bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
+        bytes.extend_from_slice(&entries);
+        let _ = decode(&mut bytes, FrameLimits::default());
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_waited_for(bytes in vec(any::<u8>(), 0..100)) {
+        let _ = decode(&mut BytesMut::from(&bytes[..]), FrameLimits::default());
+        prop_assert!(Handshake::decode(bytes.into()).is_err());
+    }
+
+    #[test]
+    fn a_handshake_is_read_back_and_a_damaged_one_is_not(
+        handshake in handshake(),
+        at in any::<prop::sample::Index>(),
+        bit in 0..8u8,
+    ) {
+        let mut bytes = handshake.encode();
+        prop_assert_eq!(Handshake::length(bytes.first_chunk().unwrap()), Ok(bytes.len()));
+        prop_assert_eq!(Handshake::decode(bytes.clone().into()), Ok(handshake));
+        let at = at.index(bytes.len());
+        prop_assert!(Handshake::decode(bytes[..at].to_vec().into()).is_err());
+        bytes[at] ^= 1 << bit;
+        prop_assert!(Handshake::decode(bytes.into()).is_err());
+    }
+}
+
+#[test]
+fn a_frame_that_announces_four_gigabytes_is_refused_from_its_header() {
+    for kind in [FrameKind::AppendEntries, FrameKind::Heartbeat, FrameKind::Ping] {
+        let mut bytes = BytesMut::zeroed(FRAME_HEADER_BYTES);
+        bytes[..4].fill(0xff);
+        bytes[4] = kind as u8;
+        let error = decode(&mut bytes, FrameLimits::default()).unwrap_err();
+        assert!(matches!(error, FrameError::TooLarge { bytes: 0xffff_ffff, .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_term_nobody_can_count_on_from_is_refused() {
+    let response =
+        HeartbeatResponse { term: Term(u64::MAX), incarnation: Incarnation(1), round: 1, follows: true };
+    let mut frame = response_frame(1, &Response::Heartbeat(response));
+    assert!(matches!(decode(&mut frame, FrameLimits::default()), Err(FrameError::Malformed { .. })));
+}
+
+#[test]
+fn what_is_too_large_to_send_leaves_the_queue_as_it_was() {
+    let mut out = Outgoing::new();
+    encode_ping(&mut out);
+    let apply = |commands: Vec<Bytes>| Request::ForwardApply(ForwardApply { commands, timeout_ms: 1 });
+    let limits = FrameLimits { frame_bytes_max: 5000 };
+    let large = apply(vec![vec![0; 6000].into()]);
+    assert!(matches!(encode_request(&mut out, 1, &large, limits), Err(FrameError::TooLarge { .. })));
+    let many = apply(vec![Bytes::new(); FORWARD_COMMANDS_MAX + 1]);
+    assert!(encode_request(&mut out, 1, &many, FrameLimits::default()).is_err());
+    let long = Request::TimeoutNow(TimeoutNow { term: Term(1), leader: "x".repeat(2000).into() });
+    assert!(encode_request(&mut out, 1, &long, limits).is_err());
+    assert_eq!(out.len(), FRAME_HEADER_BYTES);
+}
+
+#[test]
+fn entries_are_shared_and_not_copied() {
+    let mut buffer = EntryBuffer::default();
+    buffer.push(EntryKind::Command, &[7; 4096]);
+    let batch = buffer.seal(LogIndex(1), Term(1));
+    let append = AppendEntries {
+        term: Term(1),
+        leader: "n1".into(),
+        prev: LogId::ZERO,
+        commit: LogIndex(0),
+        entries: batch.clone().into(),
+    };
+    let mut out = Outgoing::new();
+    encode_request(&mut out, 1, &Request::AppendEntries(append.clone()), FrameLimits::default()).unwrap();
+    let mut pieces = VecDeque::new();
+    out.drain_into(&mut pieces);
+    assert_eq!(pieces[1].as_ptr(), batch.bytes().as_ptr());
+    let mut frame = request_frame(1, &Request::AppendEntries(append));
+    let inside = frame.as_ptr_range();
+    let Some((_, _, Message::Request(Request::AppendEntries(read)))) =
+        decode(&mut frame, FrameLimits::default()).unwrap()
+    else {
+        panic!("not AppendEntries")
+    };
+    assert!(inside.contains(&read.entries.batches()[0].bytes().as_ptr()));
+}
+
+#[test]
+fn entries_at_the_end_of_all_indexes_are_refused() {
+    let mut buffer = EntryBuffer::default();
+    buffer.push(EntryKind::Command, b"last");
+    let last = buffer.seal(LogIndex(u64::MAX - 1), Term(1)).bytes().to_vec();
+    // Two entries with a good checksum each, the first at the largest index there is.
+    let mut first = last.clone();
+    first[8..16].fill(0xff);
+    let body = first.len() - 4;
+    let checksum = crc32c::crc32c(&first[4..4 + body - 4]);
+    first[..4].copy_from_slice(&checksum.to_le_bytes());
+    first.extend_from_slice(&last);
+    assert!(EntryBatch::verify(first.into()).is_err());
+}
