@@ -17,8 +17,7 @@ fn open_all(disk: &SimVfs) -> Result<(DataDir, Wal, Image), StorageError> {
     Ok((dir, wal, image))
 }
 
-/// A small directory: recycled segments, a conflict, votes; with or without a further flush behind the
-/// one that holds the last vote.
+/// A small directory: recycled segments, a conflict, and a last flush that holds a vote between entries.
 fn directory() -> (SimVfs, Image) {
     let disk = SimVfs::new();
     let (mut dir, mut wal, _) = open_all(&disk).unwrap();
@@ -34,10 +33,10 @@ fn directory() -> (SimVfs, Image) {
         wal.flush().unwrap();
     }
     assert!(disk.count(Operation::Rename) > 6, "segments were recycled");
-    wal.save_vote(&vote(4, "n3")).unwrap();
     wal.truncate(LogIndex(next - 2)).unwrap();
     wal.append(&batch(next - 2, 3, 2, 30)).unwrap();
     wal.append(&batch(next, 4, 1, 700)).unwrap();
+    wal.save_vote(&vote(4, "n3")).unwrap();
     wal.append(&batch(next + 1, 4, 2, 10)).unwrap();
     wal.flush().unwrap();
     drop((dir, wal));
@@ -68,14 +67,13 @@ fn outcome(disk: &SimVfs, acknowledged: &Image, what: &str) -> usize {
     0
 }
 
-fn each_byte(disk: &SimVfs, acknowledged: &Image) -> [u64; 3] {
+/// Flips a bit in every byte of `file` in turn. How often each outcome occurred.
+fn each_byte(disk: &SimVfs, file: &Path, acknowledged: &Image) -> [u64; 3] {
     let mut outcomes = [0; 3];
-    for file in disk.files() {
-        for offset in 0..disk.content(&file).len() as u64 {
-            let rotten = disk.fork();
-            rotten.flip(&file, offset, 1 << (offset % 8));
-            outcomes[outcome(&rotten, acknowledged, &format!("{} byte {offset}", file.display()))] += 1;
-        }
+    for offset in 0..disk.content(file).len() as u64 {
+        let rotten = disk.fork();
+        rotten.flip(file, offset, 1 << (offset % 8));
+        outcomes[outcome(&rotten, acknowledged, &format!("{} byte {offset}", file.display()))] += 1;
     }
     outcomes
 }
@@ -83,6 +81,54 @@ fn each_byte(disk: &SimVfs, acknowledged: &Image) -> [u64; 3] {
 #[test]
 fn each_flipped_byte_is_harmless_or_refused_or_withholds_the_node() {
     let (disk, acknowledged) = directory();
-    let outcomes = each_byte(&disk, &acknowledged);
-    assert!(outcomes.iter().all(|times| *times > 100), "all three occur: {outcomes:?}");
+    let mut sum = [0; 3];
+    for file in disk.files() {
+        let outcomes = each_byte(&disk, &file, &acknowledged);
+        (0..3).for_each(|at| sum[at] += outcomes[at]);
+    }
+    assert!(sum.iter().all(|times| *times > 100), "all three occur: {sum:?}");
+}
+
+#[test]
+fn each_flipped_byte_of_a_tail_that_was_written_anew_is_harmless_or_refused() {
+    let (disk, acknowledged) = directory();
+    let (dir, mut wal, _) = open_all(&disk).unwrap();
+    let active = wal.opened().active.ordinal();
+    let file = wal.folder.path(active);
+    drop((dir, wal));
+    disk.kill();
+    let outcomes = each_byte(&disk, &file, &acknowledged);
+    assert!(outcomes[0] > 100 && outcomes[2] > 100, "{outcomes:?}");
+}
+
+#[test]
+fn a_damaged_last_flush_never_keeps_the_log_from_opening_whatever_was_purged() {
+    let (disk, mut wal) = fresh();
+    let mut heads = 0;
+    for round in 0..40 {
+        let next = round * 3 + 1;
+        wal.append(&batch(next, 1, 3, 300)).unwrap();
+        wal.flush().unwrap();
+        heads += check_last_flush(&disk, &mut wal, HEADER_PAGE_BYTES);
+        let purge_at = wal.opened().active.pending.end();
+        wal.purge(&base(next + 1, 1)).unwrap();
+        wal.flush().unwrap();
+        check_last_flush(&disk, &mut wal, purge_at);
+    }
+    assert!(heads > 3, "a head was in the last flush {heads} times");
+}
+
+/// Flips a byte of the record at `offset` if that is in the last flush; whether it was.
+fn check_last_flush(disk: &SimVfs, wal: &mut Wal, offset: u64) -> u64 {
+    let last = wal.state.last;
+    let (ordinal, flushes) = (wal.opened().active.ordinal(), wal.opened().active.flushes);
+    let file = wal.folder.path(ordinal);
+    if offset == HEADER_PAGE_BYTES && flushes != 1 {
+        return 0;
+    }
+    let rotten = disk.fork();
+    rotten.flip(&file, offset, 1);
+    let (_, found, _) = reopen(&rotten).unwrap();
+    assert_eq!(found.recovered.withheld.unwrap_or(found.recovered.last), last);
+    1
 }
