@@ -91,8 +91,13 @@ fn each_flipped_byte_is_harmless_or_refused_or_withholds_the_node() {
 
 #[test]
 fn each_flipped_byte_of_a_tail_that_was_written_anew_is_harmless_or_refused() {
-    let (disk, acknowledged) = directory();
+    let (disk, before) = directory();
     let (dir, mut wal, _) = open_all(&disk).unwrap();
+    wal.append(&batch(before.recovered.last.index.0 + 1, 5, 2, 100)).unwrap();
+    wal.flush().unwrap();
+    drop((dir, wal));
+    disk.kill();
+    let (dir, mut wal, acknowledged) = open_all(&disk).unwrap();
     let active = wal.opened().active.ordinal();
     let file = wal.folder.path(active);
     drop((dir, wal));
