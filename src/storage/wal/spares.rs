@@ -201,6 +201,16 @@ impl Spares {
         Ok(self.ready.pop_front().expect("one is ready"))
     }
 
+    /// A segment of just `size` bytes, where there is no room for a whole one. Only before the helper
+    /// thread is started.
+    pub(super) fn make_small(&mut self, size: u64) -> Result<SegmentFile, StorageError> {
+        let Maker::Here { workshop, .. } = &mut self.maker else { return Err(helper_gone()) };
+        let whole = std::mem::replace(&mut workshop.segment_bytes, size);
+        let made = workshop.create();
+        workshop.segment_bytes = whole;
+        made
+    }
+
     /// Takes what the helper has done and gives it more to do. Never waits.
     pub(super) fn top_up(&mut self) -> Result<(), StorageError> {
         loop {

@@ -115,6 +115,30 @@ fn a_log_on_a_full_disk_opens_without_a_reserve() {
 }
 
 #[test]
+fn a_node_on_a_full_disk_can_be_restarted_and_vote() {
+    let disk = SimVfs::new();
+    let open = || {
+        let options = WalOptions { segment_bytes: 128 << 10, ..options() };
+        let mut wal = Wal::open(Arc::new(disk.clone()), Path::new("n1/wal"), options);
+        wal.recover().map(|recovered| (wal, recovered))
+    };
+    let (mut wal, _) = open().unwrap();
+    wal.append(&batch(1, 1, 3, 100)).unwrap();
+    wal.flush().unwrap();
+    disk.set_capacity(Some(disk.used()));
+    for term in 2..5 {
+        disk.kill();
+        let (mut wal, recovered) = open().unwrap();
+        assert_eq!(
+            (recovered.last.index.0, recovered.vote.term.0),
+            (3, if term == 2 { 0 } else { term - 1 })
+        );
+        wal.save_vote(&vote(term, "n1")).unwrap();
+        wal.flush().unwrap();
+    }
+}
+
+#[test]
 fn what_a_recycled_segment_held_never_comes_back() {
     let (disk, mut wal) = fresh();
     for round in 0..8 {
