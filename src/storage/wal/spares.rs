@@ -50,7 +50,7 @@ impl Workshop {
             Job::Create => Some(self.create()),
             Job::Recycle(old) => {
                 let made = self.folder.recycle(old, self.next_ordinal, &self.owner);
-                self.next_ordinal += 1;
+                self.next_ordinal += u64::from(made.is_ok());
                 Some(made)
             }
             Job::Remove(old) => self.folder.remove(old).and_then(|()| self.folder.sync()).err().map(Err),

@@ -1,8 +1,9 @@
 //! Bytes change where they lie, in a directory whose segments were recycled.
 
+use proptest::prelude::*;
+
 use super::*;
-use crate::storage::data_dir::DataDir;
-use crate::types::Incarnation;
+use crate::{storage::data_dir::DataDir, types::Incarnation};
 
 fn open_all(disk: &SimVfs) -> Result<(DataDir, Wal, Image), StorageError> {
     let vfs = Arc::new(disk.clone());
@@ -136,4 +137,32 @@ fn check_last_flush(disk: &SimVfs, wal: &mut Wal, offset: u64) -> u64 {
     let (_, found, _) = reopen(&rotten).unwrap();
     assert_eq!(found.recovered.withheld.unwrap_or(found.recovered.last), last);
     1
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_files_hold_opening_them_ends_in_a_log_or_an_error(
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u16>(), 1u8..), 1..12),
+        cut in proptest::option::of((any::<prop::sample::Index>(), any::<u16>())),
+    ) {
+        let (disk, _) = directory();
+        let files = disk.files();
+        for (file, offset, mask) in damage {
+            let file = file.get(&files);
+            disk.flip(file, u64::from(offset) % disk.content(file).len() as u64, mask);
+        }
+        if let Some((file, size)) = cut {
+            let path: &PathBuf = file.get(&files);
+            let mut file = disk.open(path).unwrap();
+            let size = u64::from(size) % file.size().unwrap();
+            file.set_len(size).unwrap();
+        }
+        if let Ok((_, mut wal, image)) = open_all(&disk) {
+            let next = image.recovered.last.index.0 + 1;
+            wal.append(&batch(next, image.recovered.last.term.0.max(9), 1, 1)).unwrap();
+            wal.flush().unwrap();
+        }
+    }
 }
