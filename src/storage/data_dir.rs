@@ -248,7 +248,10 @@ fn damaged(file: &Path, what: &str) -> StorageError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::vfs::RealVfs;
+    use crate::{
+        sim::vfs::{Fault, SimVfs},
+        storage::vfs::RealVfs,
+    };
 
     fn open(path: &Path, node: &str) -> Result<DataDir, StorageError> {
         DataDir::open(Arc::new(RealVfs), path, &node.into())
@@ -285,6 +288,36 @@ mod tests {
         std::fs::create_dir(dir.path().join("wal")).unwrap();
         std::fs::write(dir.path().join("wal/0000000000000001.wal"), b"").unwrap();
         assert!(matches!(open(dir.path(), "n1"), Err(StorageError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn power_lost_at_any_step_keeps_the_identity_and_what_it_was_told() {
+        let path = Path::new("n1");
+        for at in 0..12 {
+            for seed in 0..8 {
+                let disk = SimVfs::new();
+                disk.inject(Fault::power_off_at(at));
+                let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+                let mut told = None;
+                let open =
+                    |drawn| DataDir::open_with(vfs.clone(), path, &"n1".into(), || Ok(Incarnation(drawn)));
+                if let Ok(mut dir) = open(1) {
+                    told = Some(dir.identity().clone());
+                    if dir.set_cluster(ClusterId(7)).is_ok() {
+                        told = Some(dir.identity().clone());
+                    }
+                    if dir.mark_member().is_ok() {
+                        told = Some(dir.identity().clone());
+                    }
+                }
+                disk.power_loss(seed);
+                let found = open(2).unwrap().identity().clone();
+                let Some(told) = told else { continue };
+                assert_eq!(found.incarnation, told.incarnation);
+                assert!(told.cluster.is_none() || found.cluster == told.cluster);
+                assert!(!told.member || found.member);
+            }
+        }
     }
 
     #[test]

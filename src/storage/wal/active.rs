@@ -165,13 +165,12 @@ impl Open {
 
     /// After a flush: the segments that may go. `needed` is the oldest that the log still needs.
     ///
-    /// The head of the segment that becomes the oldest must not be in the last flush: lost there, it
-    /// would leave nothing to begin from.
+    /// The head of the segment that becomes the oldest is not in the last flush then, where damage could
+    /// leave nothing to begin from: the floor of the flush before was no higher than its active segment.
     fn give_up(&mut self, needed: u64) -> Vec<Sealed> {
         let mut gone = Vec::new();
         while let Some(oldest) = self.sealed.front()
             && oldest.ordinal < self.floor
-            && (self.sealed.len() > 1 || self.active.flushes >= 2)
         {
             gone.extend(self.sealed.pop_front());
         }

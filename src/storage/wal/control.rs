@@ -111,7 +111,7 @@ pub(super) fn decode_base(mut bytes: &[u8]) -> Option<LogBase> {
 }
 
 pub(super) fn decode_index(bytes: &[u8]) -> Option<LogIndex> {
-    Some(LogIndex(u64::from_le_bytes(bytes.try_into().ok()?)))
+    checked_index(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
 fn put_u64(to: &mut Vec<u8>, number: u64) {
@@ -155,8 +155,13 @@ fn take_bytes<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 fn take_id(from: &mut &[u8]) -> Option<LogId> {
-    let index = LogIndex(take_u64(from)?);
+    let index = checked_index(take_u64(from)?)?;
     Some(LogId::new(Term(take_u64(from)?), index))
+}
+
+/// No log is that long: what follows may count on without overflow.
+fn checked_index(index: u64) -> Option<LogIndex> {
+    (index <= u64::MAX / 2).then_some(LogIndex(index))
 }
 
 fn some_id(id: LogId) -> Option<LogId> {

@@ -51,8 +51,8 @@ use state::State;
 
 /// The least size of a segment: a header page and a page of records.
 const SEGMENT_BYTES_MIN: u64 = 2 * HEADER_PAGE_BYTES;
-/// The most that an append may need, far below what a record's place can express.
-const APPEND_BYTES_MAX: usize = 8 << 30;
+/// The most that one append may bring: a record's length is 32 bits.
+const APPEND_BYTES_MAX: usize = 2 << 30;
 /// More than a head takes whose membership is as large as one may be.
 const HEAD_BYTES_MAX: u64 = 256 << 10;
 

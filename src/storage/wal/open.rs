@@ -17,6 +17,8 @@ use crate::storage::{Recovered, StorageError};
 
 /// More than the record of a truncation takes.
 const TRUNCATE_BYTES: u64 = 64;
+/// On a full disk a segment with room for a few dozen votes will do to start with.
+const VOTES_BYTES: u64 = 16 << 10;
 
 impl Wal {
     /// Every opening goes on in a new segment. So nothing is ever written behind a cut, no two lives of
@@ -30,7 +32,11 @@ impl Wal {
         spares.adopt(&found.blank)?;
 
         let tail: u64 = found.tail.iter().map(|record| record::len(record.payload.len()) as u64).sum();
-        let segment = spares.take(size_for(&found.head, tail + TRUNCATE_BYTES))?;
+        let size = size_for(&found.head, tail + TRUNCATE_BYTES);
+        let segment = match spares.take(size) {
+            Err(StorageError::Full { .. }) => spares.make_small(size + VOTES_BYTES)?,
+            taken => taken?,
+        };
         let active = Active::begin(segment, &found.head, found.sequence, FLAG_COPIED);
         self.state = std::mem::take(&mut found.state);
         self.state.vote.clone_from(&found.head.vote);

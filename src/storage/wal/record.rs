@@ -106,7 +106,8 @@ impl Header {
         }
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
-        if u32_at(0) != checksum(segment, offset, bytes) {
+        // No stream is that long: what follows may count on without overflow.
+        if u64_at(8) > u64::MAX / 2 || u32_at(0) != checksum(segment, offset, bytes) {
             return None;
         }
         Some(Self {

@@ -193,12 +193,15 @@ impl Folder {
     }
 }
 
+const ORDINAL_DIGITS: usize = 16;
+
 fn name(ordinal: u64) -> String {
-    format!("{ordinal:016}.wal")
+    format!("{ordinal:0ORDINAL_DIGITS$}.wal")
 }
 
 fn ordinal(name: &str) -> Option<u64> {
-    let ordinal = name.strip_suffix(".wal")?.parse().ok()?;
+    let digits = name.strip_suffix(".wal").filter(|digits| digits.len() == ORDINAL_DIGITS)?;
+    let ordinal = digits.parse().ok()?;
     (self::name(ordinal) == name).then_some(ordinal)
 }
 

@@ -50,7 +50,7 @@ impl Workshop {
             Job::Create => Some(self.create()),
             Job::Recycle(old) => {
                 let made = self.folder.recycle(old, self.next_ordinal, &self.owner);
-                self.next_ordinal += 1;
+                self.next_ordinal += u64::from(made.is_ok());
                 Some(made)
             }
             Job::Remove(old) => self.folder.remove(old).and_then(|()| self.folder.sync()).err().map(Err),
@@ -199,6 +199,16 @@ impl Spares {
             spare.size = size;
         }
         Ok(self.ready.pop_front().expect("one is ready"))
+    }
+
+    /// A segment of just `size` bytes, where there is no room for a whole one. Only before the helper
+    /// thread is started.
+    pub(super) fn make_small(&mut self, size: u64) -> Result<SegmentFile, StorageError> {
+        let Maker::Here { workshop, .. } = &mut self.maker else { return Err(helper_gone()) };
+        let whole = std::mem::replace(&mut workshop.segment_bytes, size);
+        let made = workshop.create();
+        workshop.segment_bytes = whole;
+        made
     }
 
     /// Takes what the helper has done and gives it more to do. Never waits.

@@ -1,7 +1,5 @@
 //! The log against a disk that fails, with the memory store as its model.
 
-use std::io;
-
 use super::*;
 use crate::{
     sim::vfs::{Effect, Fault, Operation, SimVfs, SyncFailure},
