@@ -76,8 +76,7 @@ impl RaftSystem<NoStateMachine> {
             vfs: None,
             segment_bytes: WalOptions::default().segment_bytes,
             transport: TransportChoice::Tcp,
-            tcp: TcpOptions::default(),
-            listen: None,
+            tcp: None,
             advertise: None,
             peers: Vec::new(),
             placement: Placement::Auto,
@@ -95,8 +94,7 @@ pub struct RaftBuilder<S> {
     pub(super) vfs: Option<Arc<dyn Vfs>>,
     pub(super) segment_bytes: u64,
     pub(super) transport: TransportChoice,
-    pub(super) tcp: TcpOptions,
-    pub(super) listen: Option<String>,
+    pub(super) tcp: Option<TcpOptions>,
     pub(super) advertise: Option<String>,
     pub(super) peers: Vec<(NodeId, String)>,
     pub(super) placement: Placement,
@@ -136,10 +134,9 @@ impl<S> RaftBuilder<S> {
         self
     }
 
-    /// Listens for other nodes at this `host:port`.
-    pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.listen = Some(address.into());
-        self
+    /// Listens for other nodes at this `host:port`, in plain text: see [`tcp`](Self::tcp) for the limits.
+    pub fn listen(self, address: impl Into<String>) -> Self {
+        self.tcp(TcpOptions::new(address))
     }
 
     /// Tells other nodes this `host:port`, where it differs from the one listened on.
@@ -171,9 +168,9 @@ impl<S> RaftBuilder<S> {
         self
     }
 
-    /// Limits and timing of the TCP transport.
+    /// Listens as [`listen`](Self::listen) does, with limits and timing of your own.
     pub fn tcp(mut self, options: TcpOptions) -> Self {
-        self.tcp = options;
+        self.tcp = Some(options);
         self
     }
 
@@ -199,7 +196,6 @@ impl<S> RaftBuilder<S> {
             segment_bytes: self.segment_bytes,
             transport: self.transport,
             tcp: self.tcp,
-            listen: self.listen,
             advertise: self.advertise,
             peers: self.peers,
             placement: self.placement,
@@ -233,17 +229,17 @@ impl<S: StateMachine> RaftBuilder<S> {
         self.advertise
             .as_ref()
             .or(listed)
-            .or(self.listen.as_ref())
+            .or(self.tcp.as_ref().map(|tcp| &tcp.listen))
             .cloned()
             .unwrap_or_else(|| format!("{}.local:0", self.id))
     }
 }
 
 impl TransportChoice {
-    pub(super) fn open(self, listen: Option<String>, options: TcpOptions) -> Box<dyn Transport> {
-        match (self, listen) {
+    pub(super) fn open(self, options: Option<TcpOptions>) -> Box<dyn Transport> {
+        match (self, options) {
             (Self::Own(transport), _) => transport,
-            (Self::Tcp, Some(listen)) => Box::new(TcpTransport::new(listen, options)),
+            (Self::Tcp, Some(options)) => Box::new(TcpTransport::new(options)),
             (Self::Tcp, None) => {
                 let network = MemoryNetwork::new();
                 Box::new(network.transport("alone"))

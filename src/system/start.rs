@@ -219,9 +219,15 @@ impl<S: StateMachine> Assembly<S> {
         let identity = self.identity();
         let board = Arc::new(Board::new(identity.clone()));
         let inspector = Inspector::new(self.builder.id.to_string());
-        let listen = self.builder.listen.take();
+        let tcp = self.builder.tcp.take().map(|mut options| {
+            options.seed ^= self.seed;
+            // The largest command must fit a frame, with room for its envelope.
+            let frame = self.builder.config.entry_bytes_max.max(self.builder.config.append_bytes_max) * 2;
+            options.frame_bytes_max = options.frame_bytes_max.max(frame);
+            options
+        });
         let choice = std::mem::replace(&mut self.builder.transport, super::builder::TransportChoice::Tcp);
-        let transport = Rc::new(RefCell::new(choice.open(listen, self.builder.tcp.clone())));
+        let transport = Rc::new(RefCell::new(choice.open(tcp)));
         let clock = Clock::start();
         let ticker = Ticker::default();
         let node = Node::new(NodeParts {
