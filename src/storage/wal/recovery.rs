@@ -46,65 +46,76 @@ pub(super) fn read(folder: &Folder, owner: &Owner, must_exist: bool) -> Result<R
     let mut newest = find_newest(folder, owner, &ordinals)?;
     check_names(folder, &ordinals, newest.scan.as_ref().map(|scan| scan.ordinal))?;
     let Some(scan) = newest.scan.take() else {
-        return begin(folder, newest, must_exist);
+        return begin(folder, &ordinals, newest, must_exist);
     };
     let (kept, promise) = judge(folder, &scan, &mut newest.repairs)?;
-    let promise = newest.promise.take().or(promise);
     let records = &scan.records[..kept];
+    let tail = tail_start(records);
     let head = scan.head().expect("the newest segment was chosen for its head");
-
     let links = trace(folder, owner, &ordinals, &head, scan.ordinal)?;
-    let mut state = State::start(&head);
-    let mut sequence = None;
+
+    let mut state = State::start(links.first().map_or(&head, |oldest| &oldest.head));
     let nexts = links.iter().skip(1).map(|link| link.sequence).chain([records[0].sequence()]);
     for (link, next) in links.iter().zip(nexts) {
-        if sequence.is_none() {
-            state = State::start(&link.head);
-        }
         replay_link(folder, owner, link, next, &mut state)?;
-        sequence = Some(next);
     }
-
-    let tail = tail_start(records);
     replay(folder, scan.ordinal, &records[..tail], &mut state)?;
     let mut ahead = state.clone();
     replay(folder, scan.ordinal, &records[tail..], &mut ahead)?;
     let written = ahead.last.index;
-    settle(&mut ahead, promise);
+    settle(&mut ahead, newest.promise.take().or(promise));
     if let Some(index) = ahead.missing() {
-        let file = folder.text(ordinals[0]);
         let what = format!("entry {index} and those behind it are in no segment");
-        return Err(super::corrupt(file, HEADER_PAGE_BYTES, what));
+        return Err(super::corrupt(folder.text(ordinals[0]), HEADER_PAGE_BYTES, what));
     }
 
-    let changes_log = |record: &Record| !matches!(record.header.kind, Kind::Head | Kind::Vote | Kind::Commit);
-    let stays = records[..tail].iter().any(changes_log);
-    let last_kept = &records[tail.saturating_sub(1)];
-    let cut = Cut { ordinal: scan.ordinal, offset: flush_end(last_kept) };
-    let mut chain: Vec<u64> = links.iter().map(|link| link.cut.ordinal).collect();
-    chain.extend(stays.then_some(scan.ordinal));
-    let mut blank = newest.blank;
-    blank.reverse();
-    let in_use = |ordinal: &u64| blank.contains(ordinal) || chain.contains(ordinal);
-    Ok(Recovery {
-        head: Head {
-            previous: if stays { Some(cut) } else { head.previous },
-            vote: ahead.vote.clone(),
-            withheld: ahead.withheld,
-            last: state.last,
-            base: state.base.clone(),
-        },
-        sequence: if stays { last_kept.sequence() + 1 } else { records[0].sequence() },
-        tail: records[tail..].iter().filter(|record| changes_log(record)).cloned().collect(),
-        truncate: (ahead.last.index < written).then(|| ahead.last.index.next()),
-        abandoned: ordinals.iter().copied().filter(|ordinal| !in_use(ordinal)).collect(),
-        highest: ordinals.iter().copied().rfind(|ordinal| !blank.contains(ordinal)).unwrap_or(0),
-        state,
-        ahead,
-        chain,
-        blank,
-        repairs: newest.repairs,
-    })
+    let chain: Vec<u64> = links.iter().map(|link| link.cut.ordinal).collect();
+    let mut found = go_on_from(scan.ordinal, records, tail, head.previous, chain);
+    found.truncate = (ahead.last.index < written).then(|| ahead.last.index.next());
+    found.head.vote.clone_from(&ahead.vote);
+    found.head.withheld = ahead.withheld;
+    found.head.last = state.last;
+    found.head.base.clone_from(&state.base);
+    (found.state, found.ahead) = (state, ahead);
+    found.sort_out(&ordinals, newest);
+    Ok(found)
+}
+
+/// Where the stream leaves the newest segment: behind what is not written anew. If nothing of the log
+/// is left there, the stream leaves the segment before instead, and this one is superfluous.
+fn go_on_from(
+    newest: u64,
+    records: &[Record],
+    tail: usize,
+    previous: Option<Cut>,
+    mut chain: Vec<u64>,
+) -> Recovery {
+    let changes_log =
+        |record: &&Record| !matches!(record.header.kind, Kind::Head | Kind::Vote | Kind::Commit);
+    let (stay, again) = records.split_at(tail);
+    let tail = again.iter().filter(changes_log).cloned().collect();
+    let last = stay.last().filter(|_| stay.iter().any(|record| changes_log(&record)));
+    let (previous, sequence) = match last {
+        Some(last) => {
+            chain.push(newest);
+            (Some(Cut { ordinal: newest, offset: flush_end(last) }), last.sequence() + 1)
+        }
+        None => (previous, records[0].sequence()),
+    };
+    Recovery { head: Head { previous, ..Head::default() }, sequence, tail, chain, ..Recovery::default() }
+}
+
+impl Recovery {
+    /// Says of every segment what becomes of it.
+    fn sort_out(&mut self, ordinals: &[u64], newest: Newest) {
+        self.repairs = newest.repairs;
+        self.blank = newest.blank;
+        self.blank.reverse();
+        let recorded = ordinals.iter().copied().filter(|ordinal| !self.blank.contains(ordinal));
+        let recorded: Vec<u64> = recorded.collect();
+        self.highest = recorded.last().copied().unwrap_or(0);
+        self.abandoned = recorded.into_iter().filter(|ordinal| !self.chain.contains(ordinal)).collect();
+    }
 }
 
 /// The end of the stream, as far as it can be found.
@@ -115,7 +126,8 @@ struct Newest {
     /// The commit record of a segment behind it whose first flush is not.
     promise: Option<Commit>,
     blank: Vec<u64>,
-    damaged: Vec<u64>,
+    /// Whether a segment behind it was set aside.
+    damaged: bool,
     repairs: Vec<String>,
 }
 
@@ -123,7 +135,7 @@ fn find_newest(folder: &Folder, owner: &Owner, ordinals: &[u64]) -> Result<Newes
     let mut newest = Newest::default();
     for ordinal in ordinals.iter().rev() {
         let scan = scan::scan(folder, &mut folder.open(*ordinal, owner)?)?;
-        if scan.records.is_empty() && newest.damaged.is_empty() {
+        if scan.records.is_empty() && !newest.damaged {
             newest.blank.push(*ordinal);
         } else if scan.head().is_some() && !unfinished_opening(&scan) {
             newest.scan = Some(scan);
@@ -132,7 +144,7 @@ fn find_newest(folder: &Folder, owner: &Owner, ordinals: &[u64]) -> Result<Newes
             let promise = only_promise(folder, &scan)?;
             newest.repairs.push(format!("{}: first flush damaged, its records cut", folder.text(*ordinal)));
             newest.promise = newest.promise.or(promise);
-            newest.damaged.push(*ordinal);
+            newest.damaged = true;
         }
     }
     match ordinals.first() {
@@ -178,23 +190,22 @@ fn check_names(folder: &Folder, ordinals: &[u64], newest: Option<u64>) -> Result
 }
 
 /// A log whose first flush never became whole: nothing was ever acknowledged.
-fn begin(folder: &Folder, newest: Newest, must_exist: bool) -> Result<Recovery, StorageError> {
+fn begin(
+    folder: &Folder,
+    ordinals: &[u64],
+    mut newest: Newest,
+    must_exist: bool,
+) -> Result<Recovery, StorageError> {
     if must_exist {
         let dir = folder.dir.display().to_string();
         return Err(super::corrupt(dir, 0, "the directory is a member's and its log is missing"));
     }
     let mut ahead = State::default();
-    settle(&mut ahead, newest.promise);
-    Ok(Recovery {
-        head: Head { vote: ahead.vote.clone(), withheld: ahead.withheld, ..Head::default() },
-        sequence: 1,
-        highest: newest.damaged.first().copied().unwrap_or(0),
-        blank: newest.blank.into_iter().rev().collect(),
-        abandoned: newest.damaged,
-        repairs: newest.repairs,
-        ahead,
-        ..Recovery::default()
-    })
+    settle(&mut ahead, newest.promise.take());
+    let head = Head { vote: ahead.vote.clone(), withheld: ahead.withheld, ..Head::default() };
+    let mut found = Recovery { head, sequence: 1, ahead, ..Recovery::default() };
+    found.sort_out(ordinals, newest);
+    Ok(found)
 }
 
 /// How many records of the newest segment count, and what its damaged last flush had promised.
