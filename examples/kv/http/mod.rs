@@ -1,0 +1,80 @@
+//! What clients see. Every node takes every request: Raft carries it to the leader.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `PUT /kv/{key}`, the value as body | `{"index", "term"}` |
+//! | `GET /kv/{key}` | the value; it reflects every write answered before. `?read=stale`: as this node has it |
+//! | `DELETE /kv/{key}` | `{"index", "term", "deleted"}` |
+//! | `POST /kv/{key}/cas`, `{"expect": "…" or null, "value": "…"}` | `{"swapped"}` |
+//! | `POST /load`, lines of `{"key": "…", "value": "…"}` | `{"applied"}` |
+//! | `GET /status`, `GET /mailboxes` | what the node knows of itself |
+//! | `GET /health`, `GET /ready` | whether the process lives; whether it can serve |
+//!
+//! A key is one path segment of percent-encoded bytes. An error is `{"error": code, "message": text}`, with
+//! `"applied"` beside it from `/load`; `error.rs` has the codes.
+
+mod error;
+mod kv;
+mod load;
+mod request;
+mod status;
+
+use std::{io, net::TcpListener};
+
+use actix_web::{
+    App, HttpServer, Route,
+    dev::Server,
+    http::Method,
+    web::{self, Data, ServiceConfig},
+};
+
+use self::error::{method_not_allowed, unknown_route};
+use crate::node::Node;
+
+/// Threads that parse requests and write answers; the protocol has its own.
+const WORKERS: usize = 2;
+
+/// How long connections may take to end once the server is told to stop.
+const SHUTDOWN_TIMEOUT_S: u64 = 1;
+
+/// A server on `listener`; it runs when it is spawned, and until it is told to stop.
+///
+/// # Errors
+/// If the listener cannot be used.
+pub(crate) fn serve(raft: Node, listener: TcpListener) -> io::Result<Server> {
+    let raft = Data::new(raft);
+    let server = HttpServer::new(move || App::new().app_data(raft.clone()).configure(routes))
+        .workers(WORKERS)
+        .disable_signals()
+        .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+fn routes(config: &mut ServiceConfig) {
+    let get = || web::method(Method::GET);
+    let post = || web::method(Method::POST);
+    config
+        .service(
+            web::resource("/kv/{key:[^/]*}")
+                .route(web::get().to(kv::get))
+                .route(web::put().to(kv::put))
+                .route(web::delete().to(kv::delete))
+                .default_service(only("GET, PUT, DELETE")),
+        )
+        .service(web::resource("/kv/{key:[^/]*}/cas").route(post().to(kv::cas)).default_service(only("POST")))
+        .service(web::resource("/load").route(post().to(load::load)).default_service(only("POST")));
+    let mut page = |path: &str, handler: Route| {
+        config.service(web::resource(path).route(handler).default_service(only("GET")));
+    };
+    page("/status", get().to(status::status));
+    page("/mailboxes", get().to(status::mailboxes));
+    page("/health", get().to(status::health));
+    page("/ready", get().to(status::ready));
+    config.default_service(web::to(unknown_route));
+}
+
+/// Answers every other method.
+fn only(allowed: &'static str) -> Route {
+    web::to(move || method_not_allowed(allowed))
+}

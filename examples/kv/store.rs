@@ -1,0 +1,78 @@
+//! The replicated state: a sorted map from bytes to bytes, and the commands that change it.
+//!
+//! Every node applies the same commands in the same order, so nothing here may depend on anything else:
+//! no clock, no randomness, no hashed map.
+
+use std::collections::BTreeMap;
+
+use actix::Message;
+use bytes::Bytes;
+use raftix::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// The longest key, in bytes; the shortest is one byte.
+pub(crate) const KEY_BYTES_MAX: usize = 4096;
+
+/// The largest value, in bytes; zero bytes are a value too.
+pub(crate) const VALUE_BYTES_MAX: usize = 1 << 20;
+
+/// What changes the state. Each is one log entry.
+#[derive(Clone, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "Outcome")]
+pub(crate) enum Command {
+    /// Give `key` this value, whatever it had. Doing it twice is doing it once.
+    Set { key: Bytes, value: Bytes },
+    /// Forget `key`.
+    Delete { key: Bytes },
+    /// Compare and swap: give `key` the value `value` if it now has `expect`; `None` expects no key.
+    /// The comparison happens where the order is decided, so of two that race one wins.
+    Cas { key: Bytes, expect: Option<Bytes>, value: Bytes },
+}
+
+/// What a command did.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    /// Where in the log it stands.
+    pub(crate) at: LogId,
+    /// Whether it found what it needed: the key to delete, the value to swap. A `Set` always does.
+    pub(crate) took_effect: bool,
+}
+
+/// Ask for the value of a key. Queries are not logged and never leave the node.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Option<Bytes>")]
+pub(crate) struct Get(pub(crate) Bytes);
+
+/// The state machine.
+#[derive(Debug, Default)]
+pub(crate) struct KvStore {
+    values: BTreeMap<Bytes, Bytes>,
+}
+
+impl StateMachine for KvStore {
+    type Command = Command;
+    type Query = Get;
+
+    fn apply(&mut self, at: LogId, command: Command) -> Outcome {
+        let took_effect = match command {
+            Command::Set { key, value } => {
+                self.values.insert(key, value);
+                true
+            }
+            Command::Delete { key } => self.values.remove(&key).is_some(),
+            Command::Cas { key, expect, value } => {
+                let as_expected = self.values.get(&key) == expect.as_ref();
+                if as_expected {
+                    self.values.insert(key, value);
+                }
+                as_expected
+            }
+        };
+        Outcome { at, took_effect }
+    }
+
+    fn query(&self, Get(key): Get) -> Option<Bytes> {
+        // A `Bytes` is cloned by reference: a large value is not copied.
+        self.values.get(&key).cloned()
+    }
+}
