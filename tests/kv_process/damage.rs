@@ -109,25 +109,24 @@ fn a_flipped_bit_in_the_log_of_one_of_three_never_shows_in_what_it_serves() {
     let mut cluster = Cluster::start(3);
     write_keys(&cluster[0].client);
     let victim = (cluster.leader() + 1) % 3;
-    cluster[victim].terminate();
-    let pristine = cluster[victim].data.with_extension("pristine");
-    copy_directory(&cluster[victim].data, &pristine);
-    for (file, offset, bit) in places(&cluster[victim].data.clone(), 6) {
+    const FLIPS: usize = 6;
+    for n in 0..FLIPS {
+        cluster[victim].terminate();
+        // A refused log is mended by turning the bit back, never by an older copy: that would be a node
+        // that has forgotten what it promised.
+        let (file, offset, bit) = places(&cluster[victim].data, FLIPS).swap_remove(n);
         flip(&file, offset, bit);
-        match start_damaged(&mut cluster, victim) {
-            Reaction::Refused(why) => assert_explained(&why, &file),
-            Reaction::Runs(_) => {
-                cluster[victim].wait_until_ready();
-                // A linearizable read first: behind it all that was acknowledged is applied here.
-                for n in 0..KEYS {
-                    let path = if n == 0 { path(n) } else { path(n) + "?read=stale" };
-                    cluster.read(victim, &path).assert_ok(&value(n));
-                }
-                cluster[victim].kill();
-            }
+        if let Reaction::Refused(why) = start_damaged(&mut cluster, victim) {
+            assert_explained(&why, &file);
+            flip(&file, offset, bit);
+            cluster[victim].start();
         }
-        fs::remove_dir_all(&cluster[victim].data).unwrap();
-        copy_directory(&pristine, &cluster[victim].data);
+        cluster[victim].wait_until_ready();
+        // A linearizable read first: behind it all that was acknowledged is applied here.
+        cluster.read(victim, &path(0)).assert_ok(&value(0));
+        for n in 1..KEYS {
+            cluster.read(victim, &format!("{}?read=stale", path(n))).assert_ok(&value(n));
+        }
     }
 }
 
@@ -138,7 +137,7 @@ fn a_flipped_bit_in_the_only_log_is_never_passed_over_in_silence() {
     cluster[0].kill();
     let pristine = cluster[0].data.with_extension("pristine");
     copy_directory(&cluster[0].data, &pristine);
-    for (file, offset, bit) in places(&cluster[0].data.clone(), 16) {
+    for (file, offset, bit) in places(&cluster[0].data, 16) {
         flip(&file, offset, bit);
         match start_damaged(&mut cluster, 0) {
             Reaction::Refused(why) => assert_explained(&why, &file),

@@ -47,6 +47,7 @@ pub(crate) fn serve(raft: Node, listener: TcpListener) -> io::Result<Server> {
         .workers(WORKERS)
         .disable_signals()
         .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+        .tcp_nodelay(true)
         .listen(listener)?;
     Ok(server.run())
 }
