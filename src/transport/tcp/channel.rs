@@ -5,6 +5,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
@@ -135,6 +136,9 @@ impl Channel {
 
     /// The connection, or the attempt at one, has ended.
     pub(super) fn ended(&self, closed: &Closed) {
+        if matches!(closed, Closed::Renewed) {
+            return self.close("connecting anew");
+        }
         let options = &self.shared.options;
         let pause = {
             let pause = &mut self.state.borrow_mut().pause;
@@ -187,7 +191,7 @@ impl Link for ChannelLink {
 
 /// The channels of a transport, so that links to the same target share one.
 #[derive(Default)]
-pub(super) struct Channels(RefCell<std::collections::BTreeMap<Target, Weak<Channel>>>);
+pub(super) struct Channels(RefCell<BTreeMap<Target, Weak<Channel>>>);
 
 impl Channels {
     pub(super) fn get(&self, shared: &Rc<Shared>, target: Target) -> Rc<Channel> {

@@ -1,8 +1,8 @@
 //! Raftix over TCP: one connection for each peer and lane, pipelined, with limits on everything.
 //!
 //! Runs as local tasks on the node's thread and takes its time from tokio. Connections are made by the
-//! side that asks ([`channel`], [`dial`]) and served by the side that answers ([`listen`], [`serve`]);
-//! both move their frames with [`pump`]. docs/wire.md tells what is sent.
+//! side that asks (`channel`, `dial`) and served by the side that answers (`listen`, `serve`);
+//! both move their frames with `pump`. docs/wire.md tells what is sent.
 
 mod channel;
 mod closed;
