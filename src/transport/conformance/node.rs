@@ -55,6 +55,11 @@ impl Node {
         })
     }
 
+    #[cfg(test)]
+    pub(in crate::transport) fn join(&self, cluster: u128) {
+        lock(&self.identity).cluster = ClusterId(cluster);
+    }
+
     pub(in crate::transport) fn behave(&self, manner: Manner) {
         *lock(&self.manner) = manner;
     }

@@ -144,7 +144,7 @@ impl Channel {
             let pause = &mut self.state.borrow_mut().pause;
             // Asking again and again does not help against a refusal.
             let longest = if closed.is_refusal() { options.reconnect_max } else { *pause };
-            *pause = (longest * 2).min(options.reconnect_max);
+            *pause = longest.saturating_mul(2).min(options.reconnect_max);
             self.shared.jitter(longest)
         };
         let why = format!("{}: {closed}", self.target.address);
