@@ -79,7 +79,7 @@ impl Channel {
             Err(why) => return Err((why, responder)),
         };
         let waiting = &mut self.state.borrow_mut().waiting;
-        if waiting.span() >= options.requests_in_flight_max {
+        if waiting.count() >= options.requests_in_flight_max {
             return Err(("too many requests wait for an answer".into(), responder));
         }
         let pushed = outbox.push(options.write_buffer_bytes_max, |out| {
@@ -121,9 +121,9 @@ impl Channel {
         result: Result<Response, RpcError>,
     ) -> Result<(), Closed> {
         let mut state = self.state.borrow_mut();
-        // The peer understands and is understood: what comes now is a new trouble.
-        state.pause = self.shared.options.reconnect_min;
         let asked = state.waiting.take(id, kind).ok_or(Closed::Protocol("an answer nobody asked for"))?;
+        // The two understand each other: what comes now is a new trouble.
+        state.pause = self.shared.options.reconnect_min;
         drop(state);
         asked.responder.respond(result);
         Ok(())

@@ -1,6 +1,7 @@
 //! Damage, silence and ends: what the callers are told, and that the link goes on.
 
 use super::*;
+use crate::types::{Term, TimeoutNowResponse};
 
 #[test]
 fn damaged_and_oversized_frames_close_the_connection_and_no_more() {
@@ -70,6 +71,42 @@ fn an_answer_nobody_asked_for_closes_the_connection() {
         stream.write_all(&answer).await.unwrap();
         let (_, result) = answers.wait(1).await.remove(0);
         assert!(matches!(&result, Err(RpcError::Lost(why)) if why.contains("nobody asked")), "{result:?}");
+    });
+}
+
+#[test]
+fn an_answer_of_another_kind_closes_the_connection() {
+    local(async {
+        let (one, _node, _) = start(options(), "n1");
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let link = one.link(&"n2".into(), &listener.local_addr().unwrap().to_string(), Lane::Control);
+        let answers = Arc::<Answers>::default();
+        answers.request(&*link, 5, ask(5));
+        let mut stream = accept(&listener).await;
+        let (id, _) = next_frame(&mut stream, &mut BytesMut::new()).await;
+        let other = Response::TimeoutNow(TimeoutNowResponse { term: Term(1), accepted: true });
+        let answer = frame(|out| wire::encode_response(out, id, &other, FrameLimits::default()).unwrap());
+        stream.write_all(&answer).await.unwrap();
+        assert!(matches!(answers.wait(1).await.remove(0).1, Err(RpcError::Lost(_))));
+    });
+}
+
+#[test]
+fn one_slow_answer_holds_up_no_other() {
+    local(async {
+        let (one, _node, _) = start(TcpOptions { requests_in_flight_max: 8, ..options() }, "n1");
+        let (_two, slow, address) = start(options(), "n2");
+        let link = one.link(&"n2".into(), &address, Lane::Forward);
+        let (first, rest) = (Arc::<Answers>::default(), Arc::<Answers>::default());
+        slow.behave(Manner::Keep);
+        first.request(&*link, 1, ask(1));
+        slow.arrivals(1).await;
+        slow.behave(Manner::Answer);
+        for number in 0..100 {
+            assert_eq!(rest.ask(&*link, number).await, Ok(number));
+        }
+        drop(slow.kept());
+        assert_eq!(first.wait(1).await.remove(0).1.unwrap_err(), RpcError::Dropped);
     });
 }
 
