@@ -4,8 +4,10 @@
 //! seed; what is to happen goes out as data. What a peer sends may be refused here but never panics;
 //! what another room of this node passes in is asserted, in release builds too.
 
+mod matching;
 mod quorum;
 mod term_runs;
 
+pub use matching::{Verdict, check_append, is_contiguous};
 pub use quorum::{TallyState, VoteTally, quorum_index};
 pub use term_runs::TermRuns;
