@@ -74,9 +74,8 @@ impl Inflight {
 
     /// Drops `request` and everything sent before it.
     pub(super) fn free_through(&mut self, request: u64) {
-        while let Some(sent) = self.sent.pop_front_if(|sent| sent.request <= request) {
-            self.bytes -= sent.bytes;
-        }
+        let freed = self.sent.partition_point(|sent| sent.request <= request);
+        self.bytes -= self.sent.drain(..freed).map(|sent| sent.bytes).sum::<usize>();
         debug_assert_eq!(self.bytes, self.sent.iter().map(|sent| sent.bytes).sum::<usize>());
     }
 

@@ -97,7 +97,7 @@ fn first_conflict(
         let end = entries.peek().map_or(last, |next| next.0.prev());
         let mut index = first.max(runs.base().index);
         while index <= end {
-            let Some((ours, until)) = runs.run_at(index) else { return None };
+            let (ours, until) = runs.run_at(index)?;
             if ours != term {
                 return Some(index);
             }

@@ -4,14 +4,22 @@
 //! seed; what is to happen goes out as data. What a peer sends may be refused here but never panics;
 //! what another room of this node passes in is asserted, in release builds too.
 
+mod commitment;
+mod contact;
 mod inflight;
 mod matching;
+mod membership_history;
 mod progress;
 mod quorum;
+mod read_rounds;
 mod term_runs;
 
+pub use commitment::Commitment;
+pub use contact::QuorumContact;
 pub use inflight::WindowLimits;
 pub use matching::{Verdict, check_append, is_contiguous};
+pub use membership_history::MembershipHistory;
 pub use progress::Progress;
 pub use quorum::{TallyState, VoteTally, quorum_index};
+pub use read_rounds::ReadRounds;
 pub use term_runs::TermRuns;

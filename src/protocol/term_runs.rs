@@ -97,7 +97,7 @@ impl TermRuns {
     /// If that reaches the base, which is committed: a broken invariant.
     pub fn truncate(&mut self, from: LogIndex) {
         assert!(from > self.base.index, "{from} is compacted, so it is committed: {self}");
-        while self.runs.pop_back_if(|run| run.0 >= from).is_some() {}
+        self.runs.truncate(self.runs.partition_point(|run| run.0 < from));
         self.last = self.last.min(from.prev());
     }
 
