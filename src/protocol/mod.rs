@@ -6,6 +6,7 @@
 
 mod commitment;
 mod contact;
+mod election;
 mod inflight;
 mod matching;
 mod membership_history;
@@ -16,6 +17,7 @@ mod term_runs;
 
 pub use commitment::Commitment;
 pub use contact::QuorumContact;
+pub use election::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason};
 pub use inflight::WindowLimits;
 pub use matching::{Verdict, check_append, is_contiguous};
 pub use membership_history::MembershipHistory;
