@@ -4,6 +4,7 @@
 //! seed; what is to happen goes out as data. What a peer sends may be refused here but never panics;
 //! what another room of this node passes in is asserted, in release builds too.
 
+mod bootstrap;
 mod commitment;
 mod contact;
 mod election;
@@ -15,6 +16,7 @@ mod quorum;
 mod read_rounds;
 mod term_runs;
 
+pub use bootstrap::{Bootstrap, Decision, MismatchReason, QuarantineReason, peers_hash};
 pub use commitment::Commitment;
 pub use contact::QuorumContact;
 pub use election::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason};

@@ -149,7 +149,8 @@ impl Cluster {
         let seed = self.rng.u64(..);
         let reached = self.rng.usize(0..=self.nodes[node].unflushed.len());
         let member = &mut self.nodes[node];
-        if let Some(newest) = member.unflushed.drain(..).take(reached).last() {
+        member.unflushed.truncate(reached);
+        if let Some(newest) = member.unflushed.drain(..).next_back() {
             member.durable = newest;
         }
         member.held.clear();
