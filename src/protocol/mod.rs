@@ -9,6 +9,7 @@ mod commitment;
 mod contact;
 mod election;
 mod inflight;
+pub mod invariants;
 mod matching;
 mod membership_history;
 mod progress;
