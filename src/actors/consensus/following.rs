@@ -69,11 +69,11 @@ impl Consensus {
         }
         let storage = &self.node.ports().storage;
         if let Some(from) = truncated {
-            let ticket = self.node.log.borrow_mut().issue();
+            let ticket = self.node.log.borrow_mut().issue(from.prev());
             storage.truncate(ticket, from);
         }
         for entries in new.batches() {
-            let ticket = self.node.log.borrow_mut().issue();
+            let ticket = self.node.log.borrow_mut().issue(entries.last());
             storage.append(ticket, entries.clone());
         }
         self.node.publish_log();
