@@ -137,7 +137,7 @@ impl FollowerReplicator {
     fn read_stored(&mut self, first: LogIndex, last: LogIndex) {
         self.reading = true;
         self.node.ports().storage.read(ReadEntries {
-            reader: Reader::Replicator(self.session),
+            reader: Reader::Replicator { term: self.tenure.term(), session: self.session },
             first,
             last,
             bytes_max: self.node.config.append_bytes_max,

@@ -148,8 +148,8 @@ impl Handler<EntriesRead> for Consensus {
     fn handle(&mut self, message: EntriesRead, _: &mut Context<Self>) {
         match (message.reader, &self.leadership) {
             (Reader::HandOff, _) => self.node.hand_off_stored(&message.batches),
-            (Reader::Replicator(_), Some(leadership)) => leadership.leader.send_now(message),
-            (Reader::Replicator(_), None) => {}
+            (Reader::Replicator { .. }, Some(leadership)) => leadership.leader.send_now(message),
+            (Reader::Replicator { .. }, None) => {}
         }
     }
 }
