@@ -1,7 +1,7 @@
 //! Whether an AppendEntries fits a follower's log (Raft §5.3).
 
 use super::TermRuns;
-use crate::types::{LogId, LogIndex, Term};
+use crate::types::{AppendEntries, LogId, LogIndex, Term};
 
 /// What a follower does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,22 @@ pub enum Verdict {
         /// Everything up to here equals the leader's log.
         proven: LogIndex,
     },
+}
+
+/// Whether a request's entries follow one another and its `prev`, with terms that never fall and are
+/// not beyond the leader's. What is not must be refused before [`check_append`] sees it.
+pub fn is_contiguous(request: &AppendEntries) -> bool {
+    let mut end = request.prev;
+    if end.index == LogIndex::ZERO && end != LogId::ZERO {
+        return false;
+    }
+    for batch in request.entries.batches() {
+        if end.index.0.checked_add(1) != Some(batch.first().0) || batch.first_term() < end.term {
+            return false;
+        }
+        end = batch.last_id();
+    }
+    end.term <= request.term
 }
 
 /// Checks a request with entries up to `last` whose runs of terms begin as `entries` says.

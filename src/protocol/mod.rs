@@ -15,7 +15,7 @@ pub use bootstrap::{Bootstrap, Decision, QuarantineReason, peers_hash};
 pub use commitment::Commitment;
 pub use contact::QuorumContact;
 pub use election::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason};
-pub use matching::{Verdict, check_append};
+pub use matching::{Verdict, check_append, is_contiguous};
 pub use membership_history::MembershipHistory;
 pub use progress::{Progress, WindowLimits};
 pub use quorum::{TallyState, VoteTally, quorum_index};

@@ -7,6 +7,7 @@ use crate::{
     log::Appended,
     mailbox::Context,
     messages::{EntriesRead, Flushed, Match, OWN_SESSION, Reader, Rpc},
+    protocol::is_contiguous,
     transport::Responder,
     types::{
         AppendEntries, AppendEntriesResponse, AppendOutcome, Heartbeat, HeartbeatResponse, LogIndex, Response,
@@ -100,6 +101,10 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<AppendEntries>, _: &mut Context<Self>) {
         let Rpc { request, responder } = rpc;
+        if !is_contiguous(&request) {
+            tracing::error!(node = %self.node.id, leader = %request.leader, "refused entries that do not follow one another");
+            return self.acknowledge(responder, AppendOutcome::Refused);
+        }
         if !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
