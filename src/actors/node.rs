@@ -18,7 +18,7 @@ use crate::{
     error::{Fatal, LeaderHint},
     log::{Log, Slice},
     mailbox::{Inspector, Port},
-    messages::{FsmMutate, LeadershipChanged, NodeFailed, ReadEntries, ReadIndexReady, Reader},
+    messages::{FsmMutate, LeadershipChanged, NodeFailed, ReadEntries, ReadIndexReady, Reader, StopActor},
     system::Board,
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
@@ -199,9 +199,21 @@ impl Node {
         self.hand_off();
     }
 
-    /// Stops the node with a reason.
+    /// Stops the node with a reason. Does not rely on the front door, which may be what failed: that only
+    /// tells those who wait.
     pub(crate) fn fail(&self, fatal: Fatal) {
+        if self.board.set_fatal(&fatal) {
+            tracing::error!(node = %self.id, %fatal, "the node has failed");
+        }
+        self.halt();
         self.ports().front.failed(NodeFailed(fatal));
+    }
+
+    /// Ends the protocol at once: from here on no connection carries a request or an answer, and once it
+    /// has handled what is queued before this, Consensus takes no more.
+    pub(crate) fn halt(&self) {
+        self.links.stop();
+        self.ports().consensus.send_now(StopActor);
     }
 
     /// Stops the node if `task`, which runs `actor`, panics: tokio would swallow it.
