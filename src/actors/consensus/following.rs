@@ -132,7 +132,7 @@ impl Handler<Flushed> for Consensus {
 
     fn handle(&mut self, Flushed { ticket }: Flushed, _: &mut Context<Self>) {
         let rose = self.node.log.borrow_mut().flushed(ticket);
-        self.disk.waiting_since = None;
+        self.disk.flushed();
         if !rose {
             return;
         }
