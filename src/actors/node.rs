@@ -182,9 +182,12 @@ impl Node {
     pub(crate) fn hand_off_stored(&self, batches: &[crate::types::EntryBatch]) {
         self.reading.set(false);
         let entries = self.log.borrow_mut().hand_off_stored(batches);
-        if !entries.is_empty() {
-            self.mutate(entries);
+        if entries.is_empty() {
+            // One read at a time, and nothing else moves the cursor meanwhile: asking again would not help.
+            let what = "the store does not hold committed entries that it made durable";
+            return self.fail(Fatal::Invariant(what.to_owned()));
         }
+        self.mutate(entries);
         self.hand_off();
     }
 
