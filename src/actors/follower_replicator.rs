@@ -81,7 +81,7 @@ impl FollowerReplicator {
 
     /// Sends whatever the window allows.
     fn pump(&mut self) {
-        while self.tenure.is_live() && !self.reading && self.progress.may_send() {
+        while self.may_send() && !self.reading {
             let next = self.progress.next();
             let config = &self.node.config;
             let slice =
@@ -94,6 +94,10 @@ impl FollowerReplicator {
                 Slice::Compacted => return self.fall_behind(),
             }
         }
+    }
+
+    fn may_send(&self) -> bool {
+        self.tenure.is_live() && self.progress.may_send() && self.node.recent() >= self.pause_until
     }
 
     /// Whether the peer is known to have everything although it is still being probed.
@@ -129,7 +133,7 @@ impl FollowerReplicator {
     /// Tells the peer the commit index alone, if no entries took it along.
     fn tell_commit(&mut self) {
         let commit = self.node.log.borrow().commit().min(self.progress.matched());
-        if self.tenure.is_live() && commit > self.told && self.progress.may_send() {
+        if commit > self.told && self.may_send() {
             self.send(Entries::none());
         }
     }
@@ -137,7 +141,7 @@ impl FollowerReplicator {
     fn read_stored(&mut self, first: LogIndex, last: LogIndex) {
         self.reading = true;
         self.node.ports().storage.read(ReadEntries {
-            reader: Reader::Replicator(self.session),
+            reader: Reader::Replicator { term: self.tenure.term(), session: self.session },
             first,
             last,
             bytes_max: self.node.config.append_bytes_max,
@@ -146,6 +150,7 @@ impl FollowerReplicator {
 
     fn fall_behind(&mut self) {
         // Nothing compacts the log before there are snapshots to send instead.
+        self.pause_until = Duration::MAX;
         let what = format!("{} needs entry {}, which is gone", self.peer.id, self.progress.next());
         self.node.fail(Fatal::Invariant(what));
     }
@@ -175,7 +180,8 @@ impl FollowerReplicator {
     fn lost(&mut self, request: u64) {
         self.progress.lost(request);
         self.told = LogIndex::ZERO;
-        self.pause_until = self.node.recent() + self.node.config.heartbeat_interval();
+        self.waiting_since = None;
+        self.pause_until = self.node.recent().saturating_add(self.node.config.heartbeat_interval());
     }
 }
 
@@ -211,9 +217,7 @@ impl Handler<AppendAnswered> for FollowerReplicator {
             }
             Ok(_) | Err(_) => self.lost(message.request),
         }
-        if self.node.recent() >= self.pause_until {
-            self.pump();
-        }
+        self.pump();
         if !self.progress.is_idle() {
             self.waiting_since.get_or_insert_with(|| self.node.recent());
         }
@@ -237,7 +241,11 @@ impl Handler<StoredEntries> for FollowerReplicator {
                 _ => {}
             }
         }
-        if !entries.is_empty() && self.progress.may_send() {
+        if entries.is_empty() {
+            // Asked for at the next tick what is wanted now, and not in a loop.
+            return;
+        }
+        if self.may_send() {
             self.send(entries);
         }
         self.pump();
@@ -250,13 +258,10 @@ impl Handler<Tick> for FollowerReplicator {
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
         let patience = self.node.config.election_timeout.max(Duration::from_secs(1));
         if self.waiting_since.is_some_and(|since| now.saturating_sub(since) > patience) {
-            self.waiting_since = None;
             self.lost(self.sent);
         }
-        if now >= self.pause_until {
-            self.pump();
-            self.tell_commit();
-        }
+        self.pump();
+        self.tell_commit();
     }
 }
 

@@ -34,9 +34,16 @@ pub(crate) struct Heartbeater {
     /// The newest read round; every heartbeat carries it.
     round: u64,
     sent: u64,
-    /// Number and sending time of the heartbeats without an answer.
-    unanswered: VecDeque<(u64, Duration)>,
+    /// The heartbeats without an answer, oldest first.
+    unanswered: VecDeque<Unanswered>,
     due: Duration,
+}
+
+/// One heartbeat that was sent. What its answer proves is taken from here, not from what the peer repeats.
+struct Unanswered {
+    number: u64,
+    round: u64,
+    sent_at: Duration,
 }
 
 impl Heartbeater {
@@ -72,7 +79,7 @@ impl Heartbeater {
         if self.unanswered.len() == UNANSWERED_MAX {
             self.unanswered.pop_front();
         }
-        self.unanswered.push_back((self.sent, now));
+        self.unanswered.push_back(Unanswered { number: self.sent, round: self.round, sent_at: now });
         let heartbeat =
             Heartbeat { term: self.tenure.term(), leader: self.node.id.clone(), round: self.round };
         let responder = Responder::new(self.answers.clone(), self.sent);
@@ -111,10 +118,8 @@ impl Handler<HeartbeatAnswered> for Heartbeater {
     type Result = ();
 
     fn handle(&mut self, message: HeartbeatAnswered, _: &mut Self::Context) {
-        let Some(at) = self.unanswered.iter().position(|(number, _)| *number == message.request) else {
-            return;
-        };
-        let Some((_, sent_at)) = self.unanswered.remove(at) else { return };
+        let at = self.unanswered.iter().position(|heartbeat| heartbeat.number == message.request);
+        let Some(sent) = at.and_then(|at| self.unanswered.remove(at)) else { return };
         let Ok(Response::Heartbeat(answer)) = message.result else { return };
         if !self.tenure.is_live() {
             return;
@@ -124,7 +129,8 @@ impl Handler<HeartbeatAnswered> for Heartbeater {
             let reason = StepDownReason::HigherTerm;
             self.node.ports().consensus.send_now(StepDown { term, seen: answer.term, reason });
         } else if answer.follows && answer.incarnation == self.peer.incarnation {
-            self.leader.send_now(RoundAcked { session: self.session, round: answer.round, sent_at });
+            let Unanswered { round, sent_at, .. } = sent;
+            self.leader.send_now(RoundAcked { session: self.session, round, sent_at });
         }
     }
 }

@@ -18,8 +18,8 @@ use crate::{
     log::Tenure,
     mailbox::{Context, Port, Signal, port_of, spawn},
     messages::{
-        CommitAdvanced, CommitDue, HeartbeatNow, OWN_SESSION, Propose, ReadIndex, ReadIndexReady, Replicate,
-        RoundAcked, StepDown, StopActor, StoredEntries, Tick,
+        CommitAdvanced, CommitDue, EntriesRead, HeartbeatNow, OWN_SESSION, Propose, ReadIndex,
+        ReadIndexReady, Reader, Replicate, RoundAcked, StepDown, StopActor, StoredEntries, Tick,
     },
     protocol::{self, QuorumContact, ReadRounds, StepDownReason},
     types::{EntryBuffer, EntryKind, LogId, LogIndex, Server, Suffrage},
@@ -342,11 +342,14 @@ impl Handler<Tick> for Leader {
 /// Entries from the store, for the replicator that asked.
 ///
 /// Consensus passes them to the leader, which knows who has which session.
-impl Handler<crate::messages::EntriesRead> for Leader {
+impl Handler<EntriesRead> for Leader {
     type Result = ();
 
-    fn handle(&mut self, message: crate::messages::EntriesRead, _: &mut Self::Context) {
-        let crate::messages::Reader::Replicator(session) = message.reader else { return };
+    fn handle(&mut self, message: EntriesRead, _: &mut Self::Context) {
+        let Reader::Replicator { term, session } = message.reader else { return };
+        if term != self.tenure.term() {
+            return;
+        }
         if let Some(peer) = self.peers.iter().find(|peer| peer.session == session) {
             peer.replicator.send_now(StoredEntries { batches: message.batches });
         }

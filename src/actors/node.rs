@@ -18,7 +18,7 @@ use crate::{
     error::{Fatal, LeaderHint},
     log::{Log, Slice},
     mailbox::{Inspector, Port},
-    messages::{FsmMutate, LeadershipChanged, NodeFailed, ReadEntries, ReadIndexReady, Reader},
+    messages::{FsmMutate, LeadershipChanged, NodeFailed, ReadEntries, ReadIndexReady, Reader, StopActor},
     system::Board,
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
@@ -182,9 +182,12 @@ impl Node {
     pub(crate) fn hand_off_stored(&self, batches: &[crate::types::EntryBatch]) {
         self.reading.set(false);
         let entries = self.log.borrow_mut().hand_off_stored(batches);
-        if !entries.is_empty() {
-            self.mutate(entries);
+        if entries.is_empty() {
+            // One read at a time, and nothing else moves the cursor meanwhile: asking again would not help.
+            let what = "the store does not hold committed entries that it made durable";
+            return self.fail(Fatal::Invariant(what.to_owned()));
         }
+        self.mutate(entries);
         self.hand_off();
     }
 
@@ -199,9 +202,21 @@ impl Node {
         self.hand_off();
     }
 
-    /// Stops the node with a reason.
+    /// Stops the node with a reason. Does not rely on the front door, which may be what failed: that only
+    /// tells those who wait.
     pub(crate) fn fail(&self, fatal: Fatal) {
+        if self.board.set_fatal(&fatal) {
+            tracing::error!(node = %self.id, %fatal, "the node has failed");
+        }
+        self.halt();
         self.ports().front.failed(NodeFailed(fatal));
+    }
+
+    /// Ends the protocol at once: from here on no connection carries a request or an answer, and once it
+    /// has handled what is queued before this, Consensus takes no more.
+    pub(crate) fn halt(&self) {
+        self.links.stop();
+        self.ports().consensus.send_now(StopActor);
     }
 
     /// Stops the node if `task`, which runs `actor`, panics: tokio would swallow it.

@@ -161,7 +161,8 @@ impl Log {
         self.note_memberships(&batch)?;
         self.runs.extend_same_term(batch.last(), tenure.term());
         self.cache.push(batch.clone());
-        Ok(Some((batch, self.issue())))
+        let ticket = self.issue(batch.last());
+        Ok(Some((batch, ticket)))
     }
 
     /// Follows the current leader: checks an AppendEntries against the log, removes what conflicts and
@@ -211,9 +212,12 @@ impl Log {
         self.flushes.truncated(from);
     }
 
-    /// A ticket for what was just added or removed; [`flushed`](Self::flushed) takes it back.
-    pub fn issue(&mut self) -> Ticket {
-        self.flushes.issue(self.last().index)
+    /// A ticket for one operation given to the store, after which the log on the medium ends at `last`;
+    /// [`flushed`](Self::flushed) takes it back. Each operation of a request has an end of its own, since
+    /// the store may flush between any two of them.
+    pub fn issue(&mut self, last: LogIndex) -> Ticket {
+        assert!(last <= self.last().index, "an operation that reaches {last} in a log up to {}", self.last());
+        self.flushes.issue(last)
     }
 
     /// The store has made everything up to `ticket` durable. Whether the durable index rose.

@@ -7,7 +7,7 @@ use actix::Message;
 use crate::{
     log::Ticket,
     storage::StorageError,
-    types::{EntryBatch, LogIndex, Vote},
+    types::{EntryBatch, LogIndex, Term, Vote},
 };
 
 /// Write these entries and make them durable.
@@ -68,8 +68,9 @@ pub(crate) struct ReadEntries {
 pub(crate) enum Reader {
     /// The hand-off to the state machine.
     HandOff,
-    /// The replicator with this session.
-    Replicator(u64),
+    /// The replicator with this session in this term. Sessions begin anew with each tenure, and what an
+    /// earlier one asked for may be of entries that were truncated since.
+    Replicator { term: Term, session: u64 },
 }
 
 /// Everything up to `ticket` is durable.

@@ -222,8 +222,14 @@ impl Board {
         self.durable.store(durable.0, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_fatal(&self, fatal: &Fatal) {
-        self.change(|state| state.fatal = Some(fatal.clone()));
+    /// Notes why the node stopped. Whether this is the first reason, which stays.
+    pub(crate) fn set_fatal(&self, fatal: &Fatal) -> bool {
+        let mut first = false;
+        self.change(|state| {
+            first = state.fatal.is_none();
+            state.fatal.get_or_insert_with(|| fatal.clone());
+        });
+        first
     }
 
     pub(crate) fn set_stopped(&self) {

@@ -7,6 +7,7 @@ use crate::{
     log::Appended,
     mailbox::Context,
     messages::{EntriesRead, Flushed, Match, OWN_SESSION, Reader, Rpc},
+    protocol::is_contiguous,
     transport::Responder,
     types::{
         AppendEntries, AppendEntriesResponse, AppendOutcome, Heartbeat, HeartbeatResponse, LogIndex, Response,
@@ -69,11 +70,11 @@ impl Consensus {
         }
         let storage = &self.node.ports().storage;
         if let Some(from) = truncated {
-            let ticket = self.node.log.borrow_mut().issue();
+            let ticket = self.node.log.borrow_mut().issue(from.prev());
             storage.truncate(ticket, from);
         }
         for entries in new.batches() {
-            let ticket = self.node.log.borrow_mut().issue();
+            let ticket = self.node.log.borrow_mut().issue(entries.last());
             storage.append(ticket, entries.clone());
         }
         self.node.publish_log();
@@ -100,6 +101,10 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<AppendEntries>, _: &mut Context<Self>) {
         let Rpc { request, responder } = rpc;
+        if !is_contiguous(&request) {
+            tracing::error!(node = %self.node.id, leader = %request.leader, "refused entries that do not follow one another");
+            return self.acknowledge(responder, AppendOutcome::Refused);
+        }
         if !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
@@ -127,7 +132,7 @@ impl Handler<Flushed> for Consensus {
 
     fn handle(&mut self, Flushed { ticket }: Flushed, _: &mut Context<Self>) {
         let rose = self.node.log.borrow_mut().flushed(ticket);
-        self.disk.waiting_since = None;
+        self.disk.flushed();
         if !rose {
             return;
         }
@@ -148,8 +153,8 @@ impl Handler<EntriesRead> for Consensus {
     fn handle(&mut self, message: EntriesRead, _: &mut Context<Self>) {
         match (message.reader, &self.leadership) {
             (Reader::HandOff, _) => self.node.hand_off_stored(&message.batches),
-            (Reader::Replicator(_), Some(leadership)) => leadership.leader.send_now(message),
-            (Reader::Replicator(_), None) => {}
+            (Reader::Replicator { .. }, Some(leadership)) => leadership.leader.send_now(message),
+            (Reader::Replicator { .. }, None) => {}
         }
     }
 }

@@ -7,6 +7,7 @@
 //! before anything of the next term happens.
 
 mod bootstrapping;
+mod disk;
 mod following;
 mod voting;
 
@@ -29,6 +30,7 @@ use crate::{
     types::{LogIndex, NodeId},
 };
 
+use disk::Disk;
 use following::HeldAck;
 use voting::HeldVote;
 
@@ -45,15 +47,6 @@ pub(crate) struct Consensus {
     peers: Vec<(NodeId, String)>,
     peers_hash: u64,
     disk: Disk,
-}
-
-/// What is known of the store's health.
-#[derive(Debug, Default)]
-struct Disk {
-    full: bool,
-    /// Since when an operation has been waiting for its flush.
-    waiting_since: Option<Duration>,
-    stalled: bool,
 }
 
 impl Consensus {
@@ -166,22 +159,10 @@ impl Consensus {
         *self.node.leadership.borrow_mut() = LeadershipView { term, leader, here };
     }
 
-    fn is_healthy(&self) -> bool {
-        !self.disk.full && !self.disk.stalled
-    }
-
-    /// Gives up leadership when the store has made no progress for too long (hashicorp/raft#503).
     fn watch_disk(&mut self, now: Duration) {
-        if self.node.log.borrow().unflushed() == 0 {
-            self.disk.waiting_since = None;
-            self.disk.stalled = false;
-            return;
-        }
-        let since = *self.disk.waiting_since.get_or_insert(now);
-        if !self.disk.stalled && now.saturating_sub(since) > self.node.config.disk_stall_timeout {
+        let waits = self.node.log.borrow().unflushed() > 0;
+        if self.disk.watch(now, waits, self.node.config.disk_stall_timeout) {
             tracing::error!(node = %self.node.id, "the disk has stalled");
-            self.disk.stalled = true;
-            self.step_down(StepDownReason::DiskStalled);
         }
     }
 
@@ -211,11 +192,14 @@ impl Actor for Consensus {
 impl Handler<Tick> for Consensus {
     type Result = ();
 
-    fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
+    fn handle(&mut self, _: Tick, _: &mut Self::Context) {
+        // The tick may have waited in the mailbox: what was heard since counts.
+        let now = self.node.now();
         self.watch_disk(now);
-        if self.is_healthy() {
-            // The tick may have waited in the mailbox: what was heard since counts.
-            self.decide(|election, now, view| election.tick(now, view));
+        match self.disk.ailment() {
+            None => self.decide_at(now, |election, now, view| election.tick(now, view)),
+            // Also one that was elected when its store was ailing already.
+            Some(reason) => self.step_down(reason),
         }
     }
 }
@@ -238,7 +222,7 @@ impl Handler<StorageRoom> for Consensus {
     type Result = ();
 
     fn handle(&mut self, StorageRoom { full }: StorageRoom, _: &mut Self::Context) {
-        self.disk.full = full;
+        self.disk.set_full(full);
         if full {
             tracing::error!(node = %self.node.id, "no space left for the log");
             self.step_down(StepDownReason::DiskFull);

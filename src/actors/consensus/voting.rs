@@ -101,8 +101,12 @@ impl Handler<VoteAnswered> for Consensus {
     type Result = ();
 
     fn handle(&mut self, message: VoteAnswered, _: &mut Context<Self>) {
-        let (Ok(Response::PreVote(response)) | Ok(Response::RequestVote(response))) = message.result else {
-            return;
+        // An answer to the other question is none: a promise is not a vote.
+        let response = match (message.pre_vote, message.result) {
+            (true, Ok(Response::PreVote(response))) | (false, Ok(Response::RequestVote(response))) => {
+                response
+            }
+            _ => return,
         };
         self.decide(|election, now, view| {
             election.vote_answered(now, &message.from, message.pre_vote, message.asked, &response, view)
@@ -115,7 +119,11 @@ impl Handler<Rpc<TimeoutNow>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<TimeoutNow>, _: &mut Context<Self>) {
         let mut accepted = false;
+        let fit = self.disk.ailment().is_none();
         self.decide(|election, now, view| {
+            if !fit {
+                return Vec::new();
+            }
             let (stands, effects) = election.stand_now(now, &rpc.request.leader, rpc.request.term, view);
             accepted = stands;
             effects

@@ -62,10 +62,15 @@ impl<S: StateMachine> FsmStep<S> {
         if self.failed {
             return;
         }
-        let done = match work {
+        // Everything of the user's runs in here: apply and query, and how commands decode and are dropped.
+        let done = catch_unwind(AssertUnwindSafe(|| match work {
             FsmWork::Mutate(message) => self.mutate(message, emit),
-            FsmWork::Query(message) => self.query(message, emit),
-        };
+            FsmWork::Query(message) => {
+                self.query(message, emit);
+                Ok(())
+            }
+        }));
+        let done = done.unwrap_or_else(|panic| Err(panicked(&*panic)));
         if let Err(fatal) = done {
             self.failed = true;
             emit(FsmCompletion::Failed(FsmFailed { fatal }));
@@ -102,24 +107,17 @@ impl<S: StateMachine> FsmStep<S> {
         }
         let command: S::Command = rmp_serde::from_slice(entry.data)
             .map_err(|error| Fatal::Undecodable { index: entry.index, reason: error.to_string() })?;
-        let machine = &mut self.machine;
-        let reply = catch_unwind(AssertUnwindSafe(|| machine.apply(entry.id(), command)))
-            .map_err(|panic| panicked(&*panic))?;
+        let reply = self.machine.apply(entry.id(), command);
         if replies {
             portion.replies.push((entry.id(), reply));
         }
         Ok(())
     }
 
-    fn query(&mut self, message: FsmQuery<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) -> Result<(), Fatal> {
-        let machine = &self.machine;
-        let answers = message.queries.into_iter().map(|(number, query)| {
-            let answer = catch_unwind(AssertUnwindSafe(|| machine.query(query)));
-            answer.map(|answer| (number, answer)).map_err(|panic| panicked(&*panic))
-        });
-        let answers = answers.collect::<Result<_, _>>()?;
+    fn query(&self, message: FsmQuery<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) {
+        let answer = |(number, query)| (number, self.machine.query(query));
+        let answers = message.queries.into_iter().map(answer).collect();
         emit(FsmCompletion::Queried(Queried { answers }));
-        Ok(())
     }
 }
 

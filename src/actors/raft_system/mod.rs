@@ -12,6 +12,8 @@ mod forwarding;
 mod intake;
 mod lifecycle;
 mod reads;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use std::{
@@ -29,7 +31,6 @@ use crate::{
         fsm_applier::StateMachineQueue,
         node::{LeadershipView, Node},
     },
-    error::Fatal,
     mailbox::{Context, Credits, Port},
     messages::{Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Tick},
     state_machine::StateMachine,
@@ -116,15 +117,6 @@ impl<S: StateMachine> RaftSystem<S> {
         self.requests += 1;
         self.requests
     }
-
-    fn failed(&mut self, fatal: Fatal) {
-        if self.lifecycle.fail(fatal.clone()) {
-            tracing::error!(node = %self.node.id, %fatal, "the node has failed");
-            self.node.board.set_fatal(&fatal);
-            self.halt();
-            self.settle_all();
-        }
-    }
 }
 
 /// Nothing of it is ever pinned, whatever the state machine's messages are.
@@ -172,7 +164,7 @@ impl<S: StateMachine> Handler<FsmFailed> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, FsmFailed { fatal }: FsmFailed, _: &mut Self::Context) {
-        self.failed(fatal);
+        self.node.fail(fatal);
     }
 }
 
@@ -180,7 +172,9 @@ impl<S: StateMachine> Handler<NodeFailed> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, NodeFailed(fatal): NodeFailed, _: &mut Self::Context) {
-        self.failed(fatal);
+        self.lifecycle.fail(fatal);
+        self.settle_all();
+        self.go_on_stopping();
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     error::UnknownReason,
     messages::{Proposal, Propose},
     state_machine::{Reply, StateMachine},
-    types::{EntryBuffer, LogId},
+    types::{EntryBuffer, LogId, LogIndex},
 };
 
 impl<S: StateMachine> RaftSystem<S> {
@@ -61,7 +61,7 @@ impl<S: StateMachine> RaftSystem<S> {
         if let Some(buffer) = batch.proposal.take() {
             batch.refuse(refusal, buffer.data());
         } else {
-            batch.doubt_beyond(self.node.log.borrow().commit(), &UnknownReason::LeadershipLost);
+            batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::LeadershipLost);
         }
     }
 
@@ -76,9 +76,13 @@ impl<S: StateMachine> RaftSystem<S> {
                     }
                     return;
                 }
-                // Another term's entry took its place: it was never applied, and never will be, but its
-                // caller was told at the latest when the leadership was lost.
-                Some(next) if next.index <= at.index => drop(self.proposed.pop_front()),
+                // Another entry took its place. Who was not told when the leadership was lost, since the
+                // commit index had passed it by then, is told now.
+                Some(next) if next.index <= at.index => {
+                    if let Some(mut batch) = self.proposed.pop_front() {
+                        batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::LeadershipLost);
+                    }
+                }
                 _ => return,
             }
         }
@@ -143,11 +147,11 @@ impl<S: StateMachine> RaftSystem<S> {
         for mut batch in std::mem::take(&mut self.proposed) {
             match batch.proposal.take() {
                 Some(buffer) => batch.refuse(refusal, buffer.data()),
-                None => batch.doubt_beyond(crate::types::LogIndex::ZERO, &UnknownReason::Stopped),
+                None => batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::Stopped),
             }
         }
         for (_, mut batch) in std::mem::take(&mut self.forwarded) {
-            batch.doubt_beyond(crate::types::LogIndex::ZERO, &UnknownReason::Stopped);
+            batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::Stopped);
         }
         self.node.awaited.set(false);
     }

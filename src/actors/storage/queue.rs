@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::{Completions, Operation, Storage, StorageStep};
+use super::{Completion, Completions, Operation, Storage, StorageStep};
 use crate::{
     log::Ticket,
     mailbox::Port,
@@ -21,24 +21,33 @@ pub(crate) enum StorageQueue {
 
 /// A store on the protocol thread.
 pub(crate) struct InlineStorage {
-    step: RefCell<StorageStep>,
+    /// None once it is closed: the lock of its directory is let go then, not when the node is dropped.
+    step: RefCell<Option<StorageStep>>,
     completions: Completions,
 }
 
 impl InlineStorage {
     pub(crate) fn new(step: StorageStep, completions: Completions) -> Rc<Self> {
-        Rc::new(Self { step: RefCell::new(step), completions })
+        Rc::new(Self { step: RefCell::new(Some(step)), completions })
     }
 
     fn perform(&self, operation: Operation) {
-        let mut step = self.step.borrow_mut();
+        let mut slot = self.step.borrow_mut();
+        let Some(step) = slot.as_mut() else { return };
+        let mut closed = false;
         step.queue(operation);
-        step.run(&mut |completion| self.completions.deliver(completion));
+        step.run(&mut |completion| {
+            closed |= matches!(completion, Completion::Closed);
+            self.completions.deliver(completion);
+        });
+        if closed {
+            *slot = None;
+        }
     }
 
     /// Tries again what found no room.
     pub(crate) fn retry(&self) {
-        let blocked = self.step.borrow().is_blocked();
+        let blocked = self.step.borrow().as_ref().is_some_and(StorageStep::is_blocked);
         if blocked {
             self.perform(Operation::Retry);
         }

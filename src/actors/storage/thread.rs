@@ -1,6 +1,7 @@
 //! The bridge to a store's own thread: one wake per batch, never per entry.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -77,7 +78,11 @@ fn serve(
                 completions.deliver(completion);
             }
         };
-        step.run(&mut deliver);
+        if catch_unwind(AssertUnwindSafe(|| step.run(&mut deliver))).is_err() {
+            // The store may be anybody's. Nothing that it had not flushed was told, and nothing is from here on.
+            let error = StorageError::Misuse("the store panicked".to_owned());
+            return completions.deliver(Completion::Failed(Arc::new(error)));
+        }
         blocked.store(step.is_blocked(), Ordering::Relaxed);
         if closed {
             // The store, and with it the lock of its directory, is let go before anybody hears of it.
