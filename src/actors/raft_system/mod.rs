@@ -29,11 +29,11 @@ use crate::{
         fsm_applier::StateMachineQueue,
         node::{LeadershipView, Node},
     },
+    board::Status,
     error::Fatal,
     mailbox::{Context, Credits, Port},
     messages::{Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Tick},
     state_machine::StateMachine,
-    system::Status,
     transport::{ResponseSink, RpcError},
     types::{LogIndex, Response},
 };
