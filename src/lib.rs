@@ -1,6 +1,7 @@
 //! Raft consensus as an actix actor system.
 
 mod actors;
+mod board;
 mod clock;
 pub mod config;
 pub mod error;

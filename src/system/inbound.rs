@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Board;
 use crate::{
     actors::{consensus::Consensus, raft_system::RaftSystem},
+    board::Board,
     mailbox::Port,
     messages::{PreVote, Rpc},
     state_machine::StateMachine,

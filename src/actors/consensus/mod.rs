@@ -20,13 +20,13 @@ use crate::{
         leader::{Leader, Leadership},
         node::{LeadershipView, Node},
     },
+    board::{ServerRole, Standing},
     error::{Fatal, LeaderHint},
     log::Tenure,
     mailbox::Context,
     messages::{LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
     protocol::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason},
     storage::Recovered,
-    system::{ServerRole, Standing},
     types::{LogIndex, NodeId},
 };
 

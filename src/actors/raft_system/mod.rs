@@ -31,10 +31,10 @@ use crate::{
         fsm_applier::StateMachineQueue,
         node::{LeadershipView, Node},
     },
+    board::Status,
     mailbox::{Context, Credits, Port},
     messages::{Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Tick},
     state_machine::StateMachine,
-    system::Status,
     transport::{ResponseSink, RpcError},
     types::{LogIndex, Response},
 };
