@@ -1,0 +1,9 @@
+//! Whole clusters of the actors that ship, on one thread with paused time, with a disk that survives what a
+//! process does not. One file per topic; `support` is the world they run in.
+//!
+//! The few tests that measure real time are in `overlap`; they run when no other test of this binary does.
+
+mod support;
+
+mod basics;
+mod random;
