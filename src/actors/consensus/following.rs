@@ -99,8 +99,10 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
     type Result = ();
 
     fn handle(&mut self, rpc: Rpc<AppendEntries>, _: &mut Context<Self>) {
-        let Rpc { request, responder, .. } = rpc;
-        if !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
+        let Rpc { from, request, responder } = rpc;
+        // Nobody speaks for another, least of all for this node.
+        let own = from.id == request.leader;
+        if !own || !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
         self.follow(request, responder);
@@ -112,7 +114,8 @@ impl Handler<Rpc<Heartbeat>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<Heartbeat>, _: &mut Context<Self>) {
         let request = rpc.request;
-        let follows = self.standing.takes_entries() && self.heard(request.term, &request.leader);
+        let own = rpc.from.id == request.leader;
+        let follows = own && self.standing.takes_entries() && self.heard(request.term, &request.leader);
         rpc.responder.respond(Ok(Response::Heartbeat(HeartbeatResponse {
             term: self.election.term(),
             incarnation: self.node.incarnation,
