@@ -2,8 +2,8 @@
 
 use futures::future::join_all;
 use raftix::{
-    Apply, ApplyBatch, ApplyError, GetStatus, InspectMailboxes, Read, ReadError, ServerRole, Shutdown, StaleRead,
-    UnknownReason,
+    Apply, ApplyBatch, ApplyError, GetStatus, InspectMailboxes, Read, ReadError, ServerRole, Shutdown,
+    StaleRead, UnknownReason,
 };
 use tokio::time::{Instant, sleep};
 

@@ -5,5 +5,8 @@
 
 mod support;
 
+mod append_entries;
 mod basics;
 mod random;
+mod step_down;
+mod votes;

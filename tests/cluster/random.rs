@@ -31,8 +31,7 @@ struct Ledger {
 
 impl Ledger {
     fn see(&self, world: &World) {
-        *self.nodes.borrow_mut() =
-            world.all().map(|n| world.is_running(n).then(|| world.raft(n))).collect();
+        *self.nodes.borrow_mut() = world.all().map(|n| world.is_running(n).then(|| world.raft(n))).collect();
     }
 
     fn any_node(&self, rng: &mut fastrand::Rng) -> Option<Raft<Recorder>> {

@@ -1,9 +1,11 @@
 //! The world the tests run in: nodes, their network, their disks, and what their state machines saw.
 
+mod peer;
 mod recorder;
 mod traffic;
 mod world;
 
+pub(crate) use peer::{Puppet, Stage, agree, entries, joined, let_time_run_out};
 pub(crate) use recorder::{History, Put, Recorder, Recording};
 pub(crate) use traffic::Traffic;
 pub(crate) use world::World;

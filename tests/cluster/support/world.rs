@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
+use raftix::{Apply, ApplyError, Read, ReadError, Shutdown, types::LogIndex};
 use raftix::{
     Config, Placement, Raft, RaftSystem, ServerRole, StartError, Status, sim::vfs::SimVfs,
     transport::memory::MemoryNetwork,
 };
-use raftix::{Apply, ApplyError, Read, ReadError, Shutdown, types::LogIndex};
 use tokio::{
     task::{JoinHandle, LocalSet},
     time::{Instant, sleep},
