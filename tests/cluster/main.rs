@@ -5,8 +5,10 @@
 
 mod support;
 
+mod admission;
 mod append_entries;
 mod basics;
+mod failures;
 mod random;
 mod step_down;
 mod votes;

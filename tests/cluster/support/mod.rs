@@ -2,11 +2,13 @@
 
 mod peer;
 mod recorder;
+mod store;
 mod traffic;
 mod world;
 
 pub(crate) use peer::{Puppet, Stage, agree, entries, joined, let_time_run_out};
 pub(crate) use recorder::{History, Put, Recorder, Recording};
+pub(crate) use store::{FaultyStore, StoreFaults};
 pub(crate) use traffic::Traffic;
 pub(crate) use world::World;
 

@@ -11,7 +11,7 @@ use std::{
 
 use raftix::{Apply, ApplyError, Read, ReadError, Shutdown, types::LogIndex};
 use raftix::{
-    Config, Placement, Raft, RaftSystem, ServerRole, StartError, Status, sim::vfs::SimVfs,
+    Config, Placement, Raft, RaftBuilder, RaftSystem, ServerRole, StartError, Status, sim::vfs::SimVfs,
     transport::memory::MemoryNetwork,
 };
 use tokio::{
@@ -117,14 +117,22 @@ impl World {
 
     /// Starts a node with its disk as it is.
     pub(crate) async fn try_start(&mut self, n: usize) -> Result<(), StartError> {
-        self.try_start_with(n, |recording| Recorder::new(recording)).await
+        self.try_start_with(n, |builder, _| builder).await
     }
 
-    /// The same with a state machine of the test's.
-    pub(crate) async fn try_start_with(
+    /// The same with a state machine or a store of the test's.
+    pub(crate) async fn start_with(
         &mut self,
         n: usize,
-        machine: impl FnOnce(Recording) -> Recorder,
+        change: impl FnOnce(RaftBuilder<Recorder>, Recording) -> RaftBuilder<Recorder>,
+    ) {
+        self.try_start_with(n, change).await.unwrap();
+    }
+
+    async fn try_start_with(
+        &mut self,
+        n: usize,
+        change: impl FnOnce(RaftBuilder<Recorder>, Recording) -> RaftBuilder<Recorder>,
     ) -> Result<(), StartError> {
         assert!(self.nodes[n].running.is_none(), "{} runs already", self.id(n));
         let peers = self.peers();
@@ -141,9 +149,9 @@ impl World {
             .transport(self.traffic.transport(own, &slot.id))
             .placement(Placement::Inline)
             .seed(self.seed.wrapping_mul(1_000_003) ^ ((n as u64) << 32) ^ slot.starts)
-            .state_machine(machine(slot.recording.clone()));
+            .state_machine(Recorder::new(slot.recording.clone()));
         let set = LocalSet::new();
-        let raft = set.run_until(builder.start()).await?;
+        let raft = set.run_until(change(builder, slot.recording.clone()).start()).await?;
         slot.running = Some(Running { raft, task: tokio::task::spawn_local(set) });
         Ok(())
     }
