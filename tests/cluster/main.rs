@@ -10,5 +10,6 @@ mod append_entries;
 mod basics;
 mod failures;
 mod random;
+mod reads;
 mod step_down;
 mod votes;
