@@ -134,7 +134,7 @@ fn a_request_behind_an_entry_of_another_term_is_refused_and_removes_nothing() {
         let response = stage.n3.append(3, (4, 3), entries(5, 3, &["x"]), 4).await;
         let AppendOutcome::Conflict { refused, hint } = response.outcome else { panic!("{response:?}") };
         assert_eq!(refused, LogIndex(4));
-        assert!(hint.index < refused, "{hint}");
+        assert!(hint < LogId::new(Term(3), refused), "the leader looks further back: {hint}");
         expect(&stage, 3, 4, 2, &["a"]);
     });
 }
