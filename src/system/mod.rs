@@ -5,6 +5,8 @@ mod builder;
 mod handle;
 mod inbound;
 mod start;
+#[cfg(test)]
+mod tests;
 
 pub use board::{ServerRole, Status};
 pub use builder::{Placement, RaftBuilder};

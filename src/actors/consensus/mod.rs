@@ -185,6 +185,9 @@ impl Actor for Consensus {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
+        if self.standing == Standing::Founding {
+            self.become_member();
+        }
         self.publish();
     }
 }
