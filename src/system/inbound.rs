@@ -20,7 +20,11 @@ pub(super) struct NodeInbound<S: StateMachine> {
 }
 
 impl<S: StateMachine> Inbound for NodeInbound<S> {
-    fn deliver(&self, _: &Identity, request: Request, responder: Responder) {
+    fn deliver(&self, from: &Identity, request: Request, responder: Responder) {
+        // The handshake may be older than this node's cluster: a blank node talks to anybody.
+        if self.board.is_stranger(from) {
+            return;
+        }
         let to = &self.consensus;
         match request {
             Request::AppendEntries(request) => to.send_now(Rpc { request, responder }),
