@@ -127,6 +127,11 @@ impl Consensus {
                 }
             }
         }
+        self.announce();
+    }
+
+    /// Publishes who leads and has the front door look.
+    fn announce(&self) {
         self.publish();
         self.node.ports().front.leadership_changed(LeadershipChanged);
     }
