@@ -21,6 +21,10 @@ pub(super) struct NodeInbound<S: StateMachine> {
 
 impl<S: StateMachine> Inbound for NodeInbound<S> {
     fn deliver(&self, from: &Identity, request: Request, responder: Responder) {
+        // The handshake may be older than this node's cluster: a blank node talks to anybody.
+        if self.board.is_stranger(from) {
+            return;
+        }
         let from = from.id.clone();
         let to = &self.consensus;
         match request {

@@ -130,6 +130,11 @@ impl Consensus {
                 }
             }
         }
+        self.announce();
+    }
+
+    /// Publishes who leads and has the front door look.
+    fn announce(&self) {
         self.publish();
         self.node.ports().front.leadership_changed(LeadershipChanged);
     }
@@ -186,6 +191,13 @@ impl Consensus {
 
 impl Actor for Consensus {
     type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        if self.standing == Standing::Founding {
+            self.become_member();
+        }
+        self.publish();
+    }
 }
 
 impl Handler<Tick> for Consensus {
