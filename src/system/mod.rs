@@ -6,6 +6,7 @@ mod handle;
 mod inbound;
 mod start;
 
+pub use crate::actors::storage::FlushGate;
 pub use board::{ServerRole, Status};
 pub use builder::{Placement, RaftBuilder};
 pub use handle::Raft;

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::{Completions, Operation, Storage, StorageStep};
+use super::{Completions, FlushGate, Operation, Storage, StorageStep};
 use crate::{
     log::Ticket,
     mailbox::Port,
@@ -23,17 +23,35 @@ pub(crate) enum StorageQueue {
 pub(crate) struct InlineStorage {
     step: RefCell<StorageStep>,
     completions: Completions,
+    gate: FlushGate,
 }
 
 impl InlineStorage {
-    pub(crate) fn new(step: StorageStep, completions: Completions) -> Rc<Self> {
-        Rc::new(Self { step: RefCell::new(step), completions })
+    pub(crate) fn new(step: StorageStep, completions: Completions, gate: FlushGate) -> Rc<Self> {
+        Rc::new(Self { step: RefCell::new(step), completions, gate })
     }
 
     fn perform(&self, operation: Operation) {
-        let mut step = self.step.borrow_mut();
-        step.queue(operation);
-        step.run(&mut |completion| self.completions.deliver(completion));
+        self.step.borrow_mut().queue(operation);
+        self.run();
+    }
+
+    /// Does what is queued, unless the gate is closed.
+    fn run(&self) {
+        if !self.gate.is_closed() {
+            self.step.borrow_mut().run(&mut |completion| self.completions.deliver(completion));
+        }
+    }
+
+    /// Does what the gate held back, whenever it opens.
+    pub(crate) async fn follow_gate(self: Rc<Self>) {
+        let (gate, store) = (self.gate.clone(), Rc::downgrade(&self));
+        drop(self);
+        loop {
+            gate.opened().await;
+            let Some(store) = store.upgrade() else { return };
+            store.run();
+        }
     }
 
     /// Tries again what found no room.
