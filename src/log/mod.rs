@@ -222,7 +222,10 @@ impl Log {
 
     /// The store has made everything up to `ticket` durable. Whether the durable index rose.
     pub fn flushed(&mut self, ticket: Ticket) -> bool {
-        self.flushes.flushed(ticket)
+        let rose = self.flushes.flushed(ticket);
+        // What the store has it can give back, also to a state machine that is far behind.
+        self.cache.evict(self.durable());
+        rose
     }
 
     /// How many operations the store has not finished.
@@ -246,7 +249,6 @@ impl Log {
         let slice = self.slice(self.handed.next(), self.commit, u64::MAX, bytes_max);
         if let Slice::Entries(entries) = &slice {
             self.handed = entries.last().unwrap_or(self.handed);
-            self.cache.evict(self.evictable());
         }
         slice
     }
@@ -286,10 +288,6 @@ impl Log {
     /// What lies before the first entry, as the store keeps it.
     pub fn log_base(&self) -> LogBase {
         LogBase { last: self.base(), membership: self.memberships.committed(self.base().index).clone() }
-    }
-
-    fn evictable(&self) -> LogIndex {
-        self.handed.min(self.durable())
     }
 
     fn note_memberships(&mut self, batch: &EntryBatch) -> Result<(), MembershipError> {
