@@ -19,8 +19,8 @@ use crate::{
     protocol::{MembershipHistory, TermRuns, Verdict, check_append},
     storage::Recovered,
     types::{
-        Entries, EntryBatch, EntryBuffer, EntryKind, LogBase, LogId, LogIndex, Membership, MembershipError,
-        Term,
+        Entries, EntryBatch, EntryBuffer, EntryKind, EntryRef, LogBase, LogId, LogIndex, Membership,
+        MembershipError, Term,
     },
 };
 
@@ -158,7 +158,9 @@ impl Log {
             return Ok(None);
         }
         let batch = buffer.seal(self.last().index.next(), tenure.term());
-        self.note_memberships(&batch)?;
+        for (index, membership) in decode_memberships(batch.iter())? {
+            self.memberships.appended(index, membership);
+        }
         self.runs.extend_same_term(batch.last(), tenure.term());
         self.cache.push(batch.clone());
         let ticket = self.issue(batch.last());
@@ -186,7 +188,7 @@ impl Log {
                 }
             }
         }
-        let memberships = decode_memberships(&new)?;
+        let memberships = decode_memberships(new.iter())?;
         if let Some(from) = truncate_from {
             self.truncate(from);
         }
@@ -289,19 +291,12 @@ impl Log {
     pub fn log_base(&self) -> LogBase {
         LogBase { last: self.base(), membership: self.memberships.committed(self.base().index).clone() }
     }
-
-    fn note_memberships(&mut self, batch: &EntryBatch) -> Result<(), MembershipError> {
-        // Every entry of a batch is looked at once; a batch of commands alone is the usual case.
-        for entry in batch.iter().filter(|entry| entry.kind == EntryKind::Configuration) {
-            self.memberships.appended(entry.index, Membership::decode(entry.data)?);
-        }
-        Ok(())
-    }
 }
 
-fn decode_memberships(entries: &Entries) -> Result<Vec<(LogIndex, Membership)>, MembershipError> {
+fn decode_memberships<'a>(
+    entries: impl Iterator<Item = EntryRef<'a>>,
+) -> Result<Vec<(LogIndex, Membership)>, MembershipError> {
     entries
-        .iter()
         .filter(|entry| entry.kind == EntryKind::Configuration)
         .map(|entry| Ok((entry.index, Membership::decode(entry.data)?)))
         .collect()

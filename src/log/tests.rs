@@ -151,3 +151,19 @@ fn a_membership_takes_effect_on_append_and_falls_back_on_truncation() {
     log.follow(LogId::new(Term(1), LogIndex(1)), &batch(2, 2, &["x"]).into()).unwrap();
     assert_eq!(log.membership(), &one);
 }
+
+#[test]
+fn a_membership_that_does_not_decode_is_refused_with_everything_beside_it() {
+    let server = crate::types::Server {
+        id: "a".into(),
+        address: "a".into(),
+        suffrage: crate::types::Suffrage::Voter,
+        incarnation: crate::types::Incarnation(1),
+    };
+    let mut log = log();
+    let mut buffer = EntryBuffer::default();
+    buffer.push(EntryKind::Configuration, &Membership::new([server]).unwrap().encode());
+    buffer.push(EntryKind::Configuration, b"no membership");
+    assert!(log.append_own(&Tenure::new(Term(1)), buffer).is_err());
+    assert!(log.membership().is_empty() && log.last() == LogId::ZERO);
+}
