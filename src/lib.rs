@@ -1,6 +1,7 @@
 //! Raft consensus as an actix actor system.
 
 mod actors;
+mod board;
 mod clock;
 pub mod config;
 pub mod error;
@@ -30,7 +31,7 @@ pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
 /// What a service usually needs.
 pub mod prelude {
     pub use crate::{
-        Apply, ApplyBatch, ApplyError, Config, GetStatus, InspectMailboxes, Raft, RaftSystem, Read,
+        Apply, ApplyBatch, ApplyError, Config, Fatal, GetStatus, InspectMailboxes, Raft, RaftSystem, Read,
         ReadError, ServerRole, Shutdown, StaleRead, StartError, StateMachine, Status,
         types::{LogId, LogIndex, NodeId, Term},
     };

@@ -13,13 +13,13 @@ use tokio::task::JoinHandle;
 
 use crate::{
     actors::{consensus::Consensus, leader::Leader, storage::StorageQueue, ticker::Ticker},
+    board::Board,
     clock::Clock,
     config::Config,
     error::{Fatal, LeaderHint},
     log::{Log, Slice},
     mailbox::{Inspector, Port},
     messages::{FsmMutate, LeadershipChanged, NodeFailed, ReadEntries, ReadIndexReady, Reader, StopActor},
-    system::Board,
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
 };

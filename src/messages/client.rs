@@ -6,9 +6,9 @@ use std::time::Duration;
 use actix::Message;
 
 use crate::{
+    board::Status,
     error::{ApplyError, ReadError},
     inspect::{InspectionDisabled, MailboxReport},
-    system::Status,
 };
 
 /// Apply a command to the replicated state machine.

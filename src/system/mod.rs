@@ -1,6 +1,7 @@
-//! Starting a node and holding on to it: the builder, the handle and what the node publishes.
+//! Starting a node and holding on to it: the builder and the handle.
+//!
+//! The top of the tree: it may use every other room, and no other room uses it.
 
-mod board;
 mod builder;
 mod handle;
 mod inbound;
@@ -8,8 +9,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-pub use board::{ServerRole, Status};
 pub use builder::{Placement, RaftBuilder};
 pub use handle::Raft;
 
-pub(crate) use board::{Board, Standing};
+pub use crate::board::{ServerRole, Status};

@@ -5,7 +5,7 @@ use std::{cell::RefCell, path::Path, rc::Rc, sync::Arc};
 use futures::channel::oneshot;
 
 use super::{
-    Board, Raft, Standing,
+    Raft,
     builder::{Placement, RaftBuilder, StoreChoice},
     inbound::NodeInbound,
 };
@@ -19,6 +19,7 @@ use crate::{
         storage::{Completions, InlineStorage, Storage, StorageQueue, StorageStep},
         ticker::Ticker,
     },
+    board::{Board, Standing},
     clock::Clock,
     error::StartError,
     log::Log,

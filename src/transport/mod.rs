@@ -1,5 +1,8 @@
 //! Transports: how requests and answers travel between nodes, behind one trait.
 //!
+//! [`memory`] joins the nodes of one process, [`tcp`] those of several; [`conformance`] is the contract as
+//! a suite that both pass.
+//!
 //! This room knows types and nothing of actors or messages. A transport delivers inbound requests to
 //! [`Inbound`] and answers to the [`Responder`] that came with the request; it keeps no request after
 //! its connection is gone.

@@ -21,6 +21,8 @@ pub const FRAME_HEADER_BYTES: usize = 24;
 const CHECKSUM_AT: usize = 20;
 /// The largest body of a small message: a vote, a heartbeat, an acknowledgement.
 const SMALL_BYTES_MAX: usize = 1024;
+/// The largest limit that can be set: lengths have 32 bits, and memory has an end.
+const FRAME_BYTES_CEILING: usize = 1 << 30;
 /// The largest answer to a greeting: a membership of 255 servers.
 const GREETING_BYTES_MAX: usize = 256 * 1024;
 
@@ -114,7 +116,7 @@ impl FrameKind {
 /// How large frames may be. All nodes of a cluster must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameLimits {
-    /// The largest body of entries or of forwarded commands, in bytes.
+    /// The largest body of entries or of forwarded commands, in bytes; 1 GiB is taken if it is more.
     pub frame_bytes_max: usize,
 }
 
@@ -131,7 +133,9 @@ impl FrameLimits {
         use FrameKind::*;
         match kind {
             Ping | Pong | Dropped => 0,
-            AppendEntries | ForwardApply | ForwardApplyResponse => self.frame_bytes_max,
+            AppendEntries | ForwardApply | ForwardApplyResponse => {
+                self.frame_bytes_max.min(FRAME_BYTES_CEILING)
+            }
             GreetResponse => GREETING_BYTES_MAX,
             _ => SMALL_BYTES_MAX,
         }

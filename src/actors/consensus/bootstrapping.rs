@@ -4,11 +4,11 @@ use actix::Handler;
 
 use super::Consensus;
 use crate::{
+    board::Standing,
     log::Tenure,
     mailbox::Context,
     messages::{Decided, IdentitySaved, Rpc, SaveIdentity},
     protocol::Decision,
-    system::Standing,
     types::{
         ClusterId, ClusterState, EntryBuffer, EntryKind, Greet, GreetResponse, LogIndex, Membership, Term,
     },

@@ -117,12 +117,14 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
     type Result = ();
 
     fn handle(&mut self, rpc: Rpc<AppendEntries>, _: &mut Context<Self>) {
-        let Rpc { request, responder } = rpc;
+        let Rpc { from, request, responder } = rpc;
         if !is_contiguous(&request) {
             tracing::error!(node = %self.node.id, leader = %request.leader, "refused entries that do not follow one another");
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
-        if !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
+        // Nobody speaks for another, least of all for this node.
+        let own = from == request.leader;
+        if !own || !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
         self.follow(request, responder);
@@ -134,7 +136,8 @@ impl Handler<Rpc<Heartbeat>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<Heartbeat>, _: &mut Context<Self>) {
         let request = rpc.request;
-        let follows = self.standing.takes_entries() && self.heard(request.term, &request.leader);
+        let own = rpc.from == request.leader;
+        let follows = own && self.standing.takes_entries() && self.heard(request.term, &request.leader);
         rpc.responder.respond(Ok(Response::Heartbeat(HeartbeatResponse {
             term: self.election.term(),
             incarnation: self.node.incarnation,

@@ -20,13 +20,13 @@ use crate::{
         leader::{Leader, Leadership},
         node::{LeadershipView, Node},
     },
+    board::{ServerRole, Standing},
     error::{Fatal, LeaderHint},
     log::Tenure,
     mailbox::Context,
     messages::{LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
     protocol::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason},
     storage::Recovered,
-    system::{ServerRole, Standing},
     types::{LogIndex, NodeId},
 };
 
@@ -71,7 +71,7 @@ impl Consensus {
             node.seed,
         );
         let peers_hash = crate::protocol::peers_hash(&peers);
-        Self {
+        let consensus = Self {
             node,
             election,
             standing,
@@ -81,7 +81,10 @@ impl Consensus {
             peers,
             peers_hash,
             disk: Disk::default(),
-        }
+        };
+        // Whoever asks before the first message is told what was recovered.
+        consensus.publish();
+        consensus
     }
 
     /// Asks the election rule something, with what it must know of the log, and carries out what follows.

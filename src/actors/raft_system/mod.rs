@@ -31,10 +31,10 @@ use crate::{
         fsm_applier::StateMachineQueue,
         node::{LeadershipView, Node},
     },
+    board::Status,
     mailbox::{Context, Credits, Port},
     messages::{Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Tick},
     state_machine::StateMachine,
-    system::Status,
     transport::{ResponseSink, RpcError},
     types::{LogIndex, Response},
 };
@@ -153,6 +153,7 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
         for (at, reply) in message.replies {
             self.resolve(at, reply);
         }
+        self.give_up_replaced(message.last);
         self.node.awaited.set(!self.proposed.is_empty());
         self.node.applied(message.bytes);
         self.query_applied();

@@ -6,11 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, Sender, channel},
-    },
+    sync::mpsc::{Receiver, Sender, channel},
     thread::JoinHandle,
 };
 
@@ -37,8 +33,6 @@ struct Workshop {
     owner: Owner,
     segment_bytes: u64,
     next_ordinal: u64,
-    /// Whether to write a segment's blocks once, and when to stop that.
-    zeroed: Option<Arc<AtomicBool>>,
 }
 
 type Done = Result<SegmentFile, StorageError>;
@@ -63,8 +57,7 @@ impl Workshop {
 
     /// An ordinal is used up only by a segment that exists, so that a missing one means a lost file.
     fn create(&mut self) -> Done {
-        let zeroed = self.zeroed.as_deref();
-        let made = self.folder.create(self.next_ordinal, &self.owner, self.segment_bytes, zeroed)?;
+        let made = self.folder.create(self.next_ordinal, &self.owner, self.segment_bytes)?;
         self.next_ordinal += 1;
         Ok(made)
     }
@@ -82,14 +75,11 @@ struct Helper {
     jobs: Option<Sender<Job>>,
     done: Receiver<Done>,
     thread: Option<JoinHandle<()>>,
-    stopping: Arc<AtomicBool>,
 }
 
 impl Helper {
     fn start(mut workshop: Workshop) -> Result<Self, StorageError> {
-        let stopping = Arc::new(AtomicBool::new(false));
         let dir = workshop.folder.dir.clone();
-        workshop.zeroed = Some(stopping.clone());
         let (jobs, inbox) = channel();
         let (outbox, done) = channel();
         let work = move || {
@@ -103,14 +93,13 @@ impl Helper {
         };
         let spawned = std::thread::Builder::new().name("raftix-wal-spares".to_owned()).spawn(work);
         let thread = Some(spawned.map_err(|e| io_error("start a thread for", &dir, e))?);
-        Ok(Self { jobs: Some(jobs), done, thread, stopping })
+        Ok(Self { jobs: Some(jobs), done, thread })
     }
 }
 
 impl Drop for Helper {
     /// No file is touched after the log is gone: its lock may be given to somebody else.
     fn drop(&mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
         self.jobs.take();
         let _ = self.thread.take().map(JoinHandle::join);
     }
@@ -131,7 +120,7 @@ pub(super) struct Spares {
 impl Spares {
     /// Makes segments from `next_ordinal` on.
     pub(super) fn new(folder: Folder, owner: Owner, segment_bytes: u64, next_ordinal: u64) -> Self {
-        let workshop = Workshop { folder, owner, segment_bytes, next_ordinal, zeroed: None };
+        let workshop = Workshop { folder, owner, segment_bytes, next_ordinal };
         let maker = Maker::Here { workshop, done: VecDeque::new() };
         Self { maker, ready: VecDeque::new(), outstanding: 0, starved: false, segment_bytes }
     }

@@ -8,7 +8,7 @@
 //! # }
 //! ```
 
-mod node;
+pub(in crate::transport) mod node;
 
 use std::{sync::Arc, time::Duration};
 

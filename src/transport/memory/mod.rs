@@ -7,7 +7,7 @@ mod faults;
 mod link;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fmt, io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -109,13 +109,17 @@ pub struct MemoryTransport {
 
 impl Transport for MemoryTransport {
     fn start(&mut self, inbound: Arc<dyn Inbound>) -> Result<String, TransportError> {
-        if self.shared.lock().nodes.contains_key(&self.address) {
-            return Err(TransportError::Bind {
-                address: self.address.clone(),
-                source: io::ErrorKind::AddrInUse.into(),
-            });
+        let free = self.shared.change(|registry| match registry.nodes.entry(self.address.clone()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(inbound);
+                true
+            }
+        });
+        if !free {
+            let source = io::ErrorKind::AddrInUse.into();
+            return Err(TransportError::Bind { address: self.address.clone(), source });
         }
-        self.shared.change(|registry| registry.nodes.insert(self.address.clone(), inbound));
         self.listening = true;
         Ok(self.address.clone())
     }

@@ -1,187 +1,117 @@
 //! What only the memory network does: faults, and calls without anything in between.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::*;
-use crate::{
-    transport::{Identity, Responder, ResponseSink, RpcError},
-    types::{ClusterId, GroupId, Heartbeat, HeartbeatResponse, Incarnation, Request, Response, Term},
+use crate::transport::{
+    RpcError,
+    conformance::node::{Answers, Manner, Node, ask as question, echo, read},
 };
 
-/// A node that answers heartbeats, or keeps their responders while `hold` is set.
-struct Node {
-    identity: Identity,
-    hold: bool,
-    held: Mutex<Vec<Responder>>,
-}
+type Asked = Option<Result<u64, RpcError>>;
 
-impl Inbound for Node {
-    fn deliver(&self, from: &Identity, request: Request, responder: Responder) {
-        let Request::Heartbeat(Heartbeat { term, leader, round }) = request else { return };
-        assert_eq!(from.id, leader);
-        if self.hold {
-            self.held.lock().unwrap().push(responder);
-        } else {
-            responder.respond(Ok(answer(term, round)));
-        }
-    }
-
-    fn identity(&self) -> Identity {
-        self.identity.clone()
-    }
-}
-
-#[derive(Default)]
-struct Answers(Mutex<Vec<(u64, Result<Response, RpcError>)>>);
-
-impl ResponseSink for Answers {
-    fn respond(&self, request_id: u64, result: Result<Response, RpcError>) {
-        self.0.lock().unwrap().push((request_id, result));
-    }
-}
-
-fn answer(term: Term, round: u64) -> Response {
-    Response::Heartbeat(HeartbeatResponse { term, incarnation: Incarnation(1), round, follows: true })
-}
-
-fn node(id: &str, cluster: u128, hold: bool) -> Arc<Node> {
-    let identity = Identity {
-        id: id.into(),
-        cluster: ClusterId(cluster),
-        group: GroupId(0),
-        incarnation: Incarnation(1),
-    };
-    Arc::new(Node { identity, hold, held: Mutex::default() })
-}
-
-fn start(network: &MemoryNetwork, node: Arc<Node>) -> MemoryTransport {
-    let mut transport = network.transport(format!("{}:1", node.identity.id));
-    transport.start(node).unwrap();
+fn start(network: &MemoryNetwork, id: &str, node: &Arc<Node>) -> MemoryTransport {
+    let mut transport = network.transport(format!("{id}:1"));
+    transport.start(node.clone()).unwrap();
     transport
 }
 
-/// Sends a heartbeat from `n1` over `link` and takes what is known of it by then.
-fn ask(link: &dyn Link, answers: &Arc<Answers>) -> Option<Result<Response, RpcError>> {
-    link.send(
-        Request::Heartbeat(Heartbeat { term: Term(3), leader: "n1".into(), round: 9 }),
-        Responder::new(answers.clone(), 5),
-    );
-    answers.0.lock().unwrap().pop().map(|(id, result)| {
+/// Nodes `n1` and `n2` on a network, and a link from one to the other.
+fn pair(network: &MemoryNetwork) -> (MemoryTransport, MemoryTransport, Arc<Node>, Box<dyn Link>) {
+    let (one, two) = (Node::new("n1", 7), Node::new("n2", 7));
+    let (first, second) = (start(network, "n1", &one), start(network, "n2", &two));
+    let link = first.link(&"n2".into(), "n2:1", Lane::Control);
+    (first, second, two, link)
+}
+
+/// Asks over `link` and takes what is known of the answer when the call returns.
+fn ask(link: &dyn Link) -> Asked {
+    let answers = Arc::<Answers>::default();
+    answers.request(link, 5, question(9));
+    answers.taken().pop().map(|(id, result)| {
         assert_eq!(id, 5);
-        result
+        result.map(|response| read(&response))
     })
 }
 
-fn is_lost(result: &Option<Result<Response, RpcError>>) -> bool {
-    matches!(result, Some(Err(RpcError::Lost(_))))
+fn is_lost(asked: &Asked) -> bool {
+    matches!(asked, Some(Err(RpcError::Lost(_))))
 }
 
-fn is_not_sent(result: &Option<Result<Response, RpcError>>) -> bool {
-    matches!(result, Some(Err(RpcError::NotSent(_))))
-}
-
-fn is_answered(result: &Option<Result<Response, RpcError>>) -> bool {
-    matches!(result, Some(Ok(Response::Heartbeat(HeartbeatResponse { round: 9, .. }))))
+fn is_not_sent(asked: &Asked) -> bool {
+    matches!(asked, Some(Err(RpcError::NotSent(_))))
 }
 
 #[test]
 fn a_request_is_answered_within_the_call() {
-    let network = MemoryNetwork::new();
-    let one = start(&network, node("n1", 7, false));
-    let _two = start(&network, node("n2", 7, false));
-    let link = one.link(&"n2".into(), "n2:1", Lane::Control);
-    assert!(is_answered(&ask(&*link, &Arc::default())));
-}
-
-#[test]
-fn a_stopped_node_is_not_sent_to_and_may_come_back() {
-    let network = MemoryNetwork::new();
-    let one = start(&network, node("n1", 7, false));
-    let answers = Arc::default();
-    let link = one.link(&"n2".into(), "n2:1", Lane::Control);
-    assert!(is_not_sent(&ask(&*link, &answers)));
-    let mut two = start(&network, node("n2", 7, false));
-    assert!(is_answered(&ask(&*link, &answers)));
-    two.stop();
-    assert!(is_not_sent(&ask(&*link, &answers)));
-    drop(start(&network, node("n2", 7, false)));
-    assert!(is_not_sent(&ask(&*link, &answers)));
-}
-
-#[test]
-fn an_address_is_listened_on_once() {
-    let network = MemoryNetwork::new();
-    let _one = start(&network, node("n1", 7, false));
-    let error = network.transport("n1:1").start(node("n1", 7, false)).unwrap_err();
-    assert!(error.to_string().starts_with("cannot listen on n1:1"));
-    assert!(network.shared.lock().nodes.contains_key("n1:1"));
+    let (_one, _two, _, link) = pair(&MemoryNetwork::new());
+    assert_eq!(ask(&*link), Some(Ok(9)));
 }
 
 #[test]
 fn a_cut_loses_requests_one_way_and_answers_the_other() {
     let network = MemoryNetwork::new();
-    let one = start(&network, node("n1", 7, false));
-    let _two = start(&network, node("n2", 7, false));
-    let answers = Arc::default();
-    let link = one.link(&"n2".into(), "n2:1", Lane::Control);
-    for (from, to) in [("n1:1", "n2:1"), ("n2:1", "n1:1")] {
+    let (_one, _two, node, link) = pair(&network);
+    for (from, to, arrives) in [("n1:1", "n2:1", 0), ("n2:1", "n1:1", 1)] {
         network.cut(from, to);
-        assert!(is_lost(&ask(&*link, &answers)), "{from} to {to}");
+        assert!(is_lost(&ask(&*link)), "{from} to {to}");
+        assert_eq!(node.arrived(), arrives);
         network.heal();
-        assert!(is_answered(&ask(&*link, &answers)));
+        assert_eq!(ask(&*link), Some(Ok(9)));
+        node.take_arrived();
     }
 }
 
 #[test]
 fn an_answer_that_meets_a_new_cut_is_lost() {
     let network = MemoryNetwork::with_faults();
-    let one = start(&network, node("n1", 7, false));
-    let two = node("n2", 7, true);
-    let _two = start(&network, two.clone());
-    let answers = Arc::default();
-    let link = one.link(&"n2".into(), "n2:1", Lane::Control);
-    assert!(ask(&*link, &answers).is_none());
+    let (_one, _two, node, link) = pair(&network);
+    let answers = Arc::<Answers>::default();
+    node.behave(Manner::Keep);
+    answers.request(&*link, 5, question(9));
     network.partition(["n1:1"], ["n2:1", "n3:1"]);
-    two.held.lock().unwrap().pop().unwrap().respond(Ok(answer(Term(3), 9)));
-    assert!(matches!(answers.0.lock().unwrap()[..], [(5, Err(RpcError::Lost(_)))]));
+    assert!(answers.taken().is_empty());
+    let (number, responder) = node.kept().remove(0);
+    responder.respond(Ok(echo(number)));
+    assert!(matches!(answers.taken()[..], [(5, Err(RpcError::Lost(_)))]));
 }
 
 #[test]
 fn a_disconnected_node_neither_sends_nor_receives() {
     let network = MemoryNetwork::new();
-    let one = start(&network, node("n1", 7, false));
-    let two = start(&network, node("n2", 7, false));
-    let answers = Arc::default();
+    let (_one, two, _, link) = pair(&network);
+    let back = two.link(&"n1".into(), "n1:1", Lane::Control);
     network.disconnect("n1:1");
-    assert!(is_not_sent(&ask(&*one.link(&"n2".into(), "n2:1", Lane::Control), &answers)));
-    assert!(is_not_sent(&ask(&*two.link(&"n1".into(), "n1:1", Lane::Control), &answers)));
+    assert!(is_not_sent(&ask(&*link)) && is_not_sent(&ask(&*back)));
     network.reconnect("n1:1");
-    assert!(is_answered(&ask(&*one.link(&"n2".into(), "n2:1", Lane::Control), &answers)));
+    assert_eq!((ask(&*link), ask(&*back)), (Some(Ok(9)), Some(Ok(9))));
 }
 
 #[test]
-fn a_request_that_is_dropped_is_answered_all_the_same() {
+fn a_dropped_request_is_told_also_where_answers_are_watched() {
     for network in [MemoryNetwork::new(), MemoryNetwork::with_faults()] {
-        let one = start(&network, node("n1", 7, false));
-        let two = node("n2", 7, true);
-        let _two = start(&network, two.clone());
-        let answers = Arc::default();
-        assert!(ask(&*one.link(&"n2".into(), "n2:1", Lane::Control), &answers).is_none());
-        two.held.lock().unwrap().clear();
-        assert_eq!(answers.0.lock().unwrap().pop().unwrap().1.unwrap_err(), RpcError::Dropped);
+        let (_one, _two, node, link) = pair(&network);
+        node.behave(Manner::Drop);
+        assert_eq!(ask(&*link), Some(Err(RpcError::Dropped)));
     }
 }
 
 #[test]
-fn other_clusters_and_other_nodes_are_refused_and_blank_ones_are_not() {
+fn nodes_on_other_threads_are_reached_alike() {
     let network = MemoryNetwork::new();
-    let one = start(&network, node("n1", 7, false));
-    let _two = start(&network, node("n2", 8, false));
-    let _three = start(&network, node("n3", 0, false));
-    let answers = Arc::default();
-    assert!(is_not_sent(&ask(&*one.link(&"n2".into(), "n2:1", Lane::Control), &answers)));
-    assert!(is_answered(&ask(&*one.link(&"n3".into(), "n3:1", Lane::Control), &answers)));
-    assert!(is_not_sent(&ask(&*one.link(&"n4".into(), "n3:1", Lane::Control), &answers)));
+    let two = Node::new("n2", 7);
+    let _two = start(&network, "n2", &two);
+    std::thread::scope(|scope| {
+        for id in ["n1", "n3"] {
+            let network = &network;
+            scope.spawn(move || {
+                let own = start(network, id, &Node::new(id, 7));
+                let link = own.link(&"n2".into(), "n2:1", Lane::Bulk);
+                (0..100).for_each(|_| assert_eq!(ask(&*link), Some(Ok(9))));
+            });
+        }
+    });
+    assert_eq!(two.arrived(), 200);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
@@ -78,7 +79,7 @@ impl Channel {
             Err(why) => return Err((why, responder)),
         };
         let waiting = &mut self.state.borrow_mut().waiting;
-        if waiting.span() >= options.requests_in_flight_max {
+        if waiting.count() >= options.requests_in_flight_max {
             return Err(("too many requests wait for an answer".into(), responder));
         }
         let pushed = outbox.push(options.write_buffer_bytes_max, |out| {
@@ -120,9 +121,9 @@ impl Channel {
         result: Result<Response, RpcError>,
     ) -> Result<(), Closed> {
         let mut state = self.state.borrow_mut();
-        // The peer understands and is understood: what comes now is a new trouble.
-        state.pause = self.shared.options.reconnect_min;
         let asked = state.waiting.take(id, kind).ok_or(Closed::Protocol("an answer nobody asked for"))?;
+        // The two understand each other: what comes now is a new trouble.
+        state.pause = self.shared.options.reconnect_min;
         drop(state);
         asked.responder.respond(result);
         Ok(())
@@ -135,12 +136,15 @@ impl Channel {
 
     /// The connection, or the attempt at one, has ended.
     pub(super) fn ended(&self, closed: &Closed) {
+        if matches!(closed, Closed::Renewed) {
+            return self.close("connecting anew");
+        }
         let options = &self.shared.options;
         let pause = {
             let pause = &mut self.state.borrow_mut().pause;
             // Asking again and again does not help against a refusal.
             let longest = if closed.is_refusal() { options.reconnect_max } else { *pause };
-            *pause = (longest * 2).min(options.reconnect_max);
+            *pause = longest.saturating_mul(2).min(options.reconnect_max);
             self.shared.jitter(longest)
         };
         let why = format!("{}: {closed}", self.target.address);
@@ -187,7 +191,7 @@ impl Link for ChannelLink {
 
 /// The channels of a transport, so that links to the same target share one.
 #[derive(Default)]
-pub(super) struct Channels(RefCell<std::collections::BTreeMap<Target, Weak<Channel>>>);
+pub(super) struct Channels(RefCell<BTreeMap<Target, Weak<Channel>>>);
 
 impl Channels {
     pub(super) fn get(&self, shared: &Rc<Shared>, target: Target) -> Rc<Channel> {

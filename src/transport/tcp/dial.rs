@@ -5,11 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{
-    io::AsyncWriteExt,
-    net::TcpStream,
-    time::{Instant, timeout_at},
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use super::{
     Closed, Shared,
@@ -49,7 +45,6 @@ pub(super) async fn run(shared: Rc<Shared>, target: Target, outbox: Arc<Outbox>,
 
 /// A connection to the target, and what this node said it is.
 async fn connect(shared: &Shared, target: &Target) -> Result<(TcpStream, Identity), Closed> {
-    let deadline = Instant::now() + shared.options.connect_timeout;
     let attempt = async {
         // Names are resolved here, at each attempt.
         let mut stream = TcpStream::connect(&target.address).await?;
@@ -58,7 +53,7 @@ async fn connect(shared: &Shared, target: &Target) -> Result<(TcpStream, Identit
         shake_hands(&mut stream, &own, target).await?;
         Ok((stream, own))
     };
-    timeout_at(deadline, attempt).await.map_err(|_| Closed::ConnectTimeout)?
+    timeout(shared.options.connect_timeout, attempt).await.map_err(|_| Closed::ConnectTimeout)?
 }
 
 async fn shake_hands(stream: &mut TcpStream, own: &Identity, target: &Target) -> Result<(), Closed> {

@@ -1,8 +1,8 @@
 //! Raftix over TCP: one connection for each peer and lane, pipelined, with limits on everything.
 //!
 //! Runs as local tasks on the node's thread and takes its time from tokio. Connections are made by the
-//! side that asks ([`channel`], [`dial`]) and served by the side that answers ([`listen`], [`serve`]);
-//! both move their frames with [`pump`]. docs/wire.md tells what is sent.
+//! side that asks (`channel`, `dial`) and served by the side that answers (`listen`, `serve`);
+//! both move their frames with `pump`. docs/wire.md tells what is sent.
 
 mod channel;
 mod closed;
@@ -88,6 +88,9 @@ impl fmt::Debug for TcpTransport {
     }
 }
 
+/// No wait is longer, whatever the options say, so that no instant overflows.
+const WAIT_MAX: Duration = Duration::from_secs(3600);
+
 /// What all tasks of one transport share.
 struct Shared {
     options: TcpOptions,
@@ -117,12 +120,12 @@ impl Shared {
 
     /// How often connections look whether they live.
     fn beat(&self) -> Duration {
-        (self.options.silence_max / 4).max(Duration::from_millis(1))
+        (self.options.silence_max / 4).clamp(Duration::from_millis(1), WAIT_MAX)
     }
 
     /// Between half of `pause` and all of it, so that nodes do not come back in step.
     fn jitter(&self, pause: Duration) -> Duration {
-        pause.mul_f64(0.5 + self.random.borrow_mut().f64() / 2.0)
+        pause.min(WAIT_MAX).mul_f64(0.5 + self.random.borrow_mut().f64() / 2.0)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::wire::FrameLimits;
 pub struct TcpOptions {
     /// Where to listen: `host:port`; port 0 takes a free one.
     pub listen: String,
-    /// The largest frame with entries or commands, in bytes. The same on all nodes.
+    /// The largest frame with entries or commands, in bytes, up to 1 GiB. The same on all nodes.
     pub frame_bytes_max: usize,
     /// The most connections that peers may have to this node.
     pub connections_max: usize,

@@ -71,8 +71,13 @@ impl Outbox {
         !queue.closed
     }
 
-    /// Waits until something was queued, or the outbox closed.
-    pub(super) fn filled(&self) -> Notified<'_> {
+    /// Whether it takes frames.
+    pub(super) fn is_open(&self) -> bool {
+        !self.lock().closed
+    }
+
+    /// Waits until something was queued where nothing was, or the outbox closed.
+    pub(super) fn changed(&self) -> Notified<'_> {
         self.wake.notified()
     }
 

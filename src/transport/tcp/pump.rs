@@ -60,7 +60,9 @@ async fn run(
     let mut beats = interval_at(Instant::now() + beat, beat);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        if pieces.is_empty() && !outbox.take(&mut pieces) {
+        // What waits is taken only when all before it is written, so that the outbox knows how full it is.
+        let open = if pieces.is_empty() { outbox.take(&mut pieces) } else { outbox.is_open() };
+        if !open {
             return Err(Closed::Stopped);
         }
         let may_read = handler.may_read();
@@ -85,7 +87,7 @@ async fn run(
                 quiet = 0;
                 inbox.deliver(outbox, handler)?;
             }
-            () = outbox.filled(), if pieces.is_empty() => {}
+            () = outbox.changed() => {}
         }
     }
 }
@@ -157,5 +159,38 @@ fn advance(pieces: &mut VecDeque<Bytes>, mut written: usize) {
         }
         written -= piece.len();
         pieces.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_only_announced_gets_no_room() {
+        let limits = FrameLimits::default();
+        let mut inbox = Inbox { bytes: BytesMut::new(), chunk: READ_BYTES_MAX, limits };
+        let mut header = [0; wire::FRAME_HEADER_BYTES];
+        header[..4].copy_from_slice(&(limits.frame_bytes_max as u32).to_le_bytes());
+        header[4] = FrameKind::AppendEntries as u8;
+        inbox.bytes.extend_from_slice(&header);
+        while inbox.bytes.len() < limits.frame_bytes_max {
+            inbox.make_room().unwrap();
+            let (arrived, room) = (inbox.bytes.len(), inbox.bytes.capacity());
+            assert!(room > arrived && room <= 3 * arrived + 2 * READ_BYTES_MAX, "{room} for {arrived}");
+            inbox.bytes.resize((arrived * 2).min(room), 0);
+        }
+        header[3] = 0xff;
+        inbox.bytes = header[..].into();
+        assert!(matches!(inbox.make_room(), Err(Closed::Frame(_))));
+    }
+
+    #[test]
+    fn a_partial_write_leaves_just_what_was_not_written() {
+        for written in 0..=6 {
+            let mut pieces = VecDeque::from(["ab", "", "cde", "f"].map(Bytes::from));
+            advance(&mut pieces, written);
+            assert_eq!(pieces.into_iter().flatten().collect::<Vec<_>>(), b"abcdef"[written..]);
+        }
     }
 }

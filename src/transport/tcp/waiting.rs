@@ -1,18 +1,14 @@
 //! The requests of one connection that wait for an answer. Plain data; answers nobody itself.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use crate::{transport::Responder, wire::FrameKind};
 
-/// Waiting requests, numbered without a gap, so that an answer finds its own by subtraction.
+/// Waiting requests by number. Numbers are never used twice.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// The number of the front of `ring`.
-    first_id: u64,
-    /// `None` where the answer has come. The front is never `None`.
-    ring: VecDeque<Option<Asked>>,
-    /// How many are `Some`.
-    count: usize,
+    next_id: u64,
+    asked: BTreeMap<u64, Asked>,
 }
 
 /// One request that was sent.
@@ -25,44 +21,35 @@ pub(super) struct Asked {
 }
 
 impl Waiting {
-    /// How many numbers are in use. It bounds memory, also where one early answer is late.
-    pub(super) fn span(&self) -> usize {
-        self.ring.len()
+    pub(super) fn count(&self) -> usize {
+        self.asked.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.asked.is_empty()
     }
 
     /// The number the next request gets.
     pub(super) fn next_id(&self) -> u64 {
-        self.first_id + self.ring.len() as u64
+        self.next_id
     }
 
     /// Adds the request numbered [`next_id`](Self::next_id).
     pub(super) fn push(&mut self, asked: Asked) {
-        self.ring.push_back(Some(asked));
-        self.count += 1;
+        self.asked.insert(self.next_id, asked);
+        self.next_id += 1;
     }
 
     /// Takes out the request that an answer of `kind` numbered `id` belongs to. `None` if there is none:
     /// the peer does not keep to the protocol.
     pub(super) fn take(&mut self, id: u64, kind: FrameKind) -> Option<Asked> {
-        let place = usize::try_from(id.checked_sub(self.first_id)?).ok()?;
-        let slot = self.ring.get_mut(place)?;
-        let asked = slot.take_if(|asked| kind == FrameKind::Dropped || kind.answers(asked.kind))?;
-        self.count -= 1;
-        while let Some(None) = self.ring.front() {
-            self.ring.pop_front();
-            self.first_id += 1;
-        }
-        Some(asked)
+        let asked = self.asked.get(&id)?;
+        let fits = kind == FrameKind::Dropped || kind.answers(asked.kind);
+        if fits { self.asked.remove(&id) } else { None }
     }
 
-    /// Takes out every request, in order.
-    pub(super) fn drain(&mut self) -> Vec<Asked> {
-        self.first_id = self.next_id();
-        self.count = 0;
-        self.ring.drain(..).flatten().collect()
+    /// Takes out every request, in the order they were sent.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Asked> + use<> {
+        std::mem::take(&mut self.asked).into_values()
     }
 }
