@@ -199,7 +199,7 @@ async fn a_forwarded_command_that_does_not_decode_is_never_logged() {
         let poison = rmp_serde::to_vec(&Add(POISON)).unwrap().into();
         let request = ForwardApply { commands: vec![vec![0xc1].into(), poison, good], timeout_ms: 10_000 };
         let responder = Responder::new(answered.clone(), 0);
-        raft.addr().do_send(Rpc { request, responder });
+        raft.addr().do_send(Rpc { from: "n2".into(), request, responder });
         assert_eq!(soon(raft.send(Apply(Add(1)))).await.unwrap().unwrap(), 6);
         let answer = answered.0.lock().unwrap().take();
         let Some(Ok(Response::ForwardApply(ForwardApplyResponse { results }))) = answer else {
