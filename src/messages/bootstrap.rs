@@ -18,6 +18,8 @@ use crate::{
 #[rtype(result = "()")]
 pub(crate) struct Greeted {
     pub(crate) peer: NodeId,
+    /// Which greeting; an answer to one that was given up says nothing about now.
+    pub(crate) greeting: u64,
     pub(crate) result: Result<Response, RpcError>,
 }
 

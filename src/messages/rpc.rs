@@ -17,6 +17,8 @@ use crate::{
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Rpc<T> {
+    /// Who sent it, as the connection's handshake said.
+    pub(crate) from: NodeId,
     pub(crate) request: T,
     pub(crate) responder: Responder,
 }

@@ -6,6 +6,8 @@ mod builder;
 mod handle;
 mod inbound;
 mod start;
+#[cfg(test)]
+mod tests;
 
 pub use builder::{Placement, RaftBuilder};
 pub use handle::Raft;

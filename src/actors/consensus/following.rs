@@ -10,9 +10,14 @@ use crate::{
     protocol::is_contiguous,
     transport::Responder,
     types::{
-        AppendEntries, AppendEntriesResponse, AppendOutcome, Heartbeat, HeartbeatResponse, LogIndex, Response,
+        AppendEntries, AppendEntriesResponse, AppendOutcome, Entries, Heartbeat, HeartbeatResponse, LogIndex,
+        NodeId, Response, Term,
     },
 };
+
+/// The most acknowledgements held for a flush, far more than a leader has on its way. A disk that hangs
+/// while leaders ask again and again would make them grow without end.
+const HELD_ACKS_MAX: usize = 4096;
 
 /// An acknowledgement that must not leave before everything up to `proven` is durable.
 pub(super) struct HeldAck {
@@ -22,7 +27,7 @@ pub(super) struct HeldAck {
 
 impl Consensus {
     /// Whether the sender leads in a term that is not over, after taking note of it.
-    fn heard(&mut self, term: crate::types::Term, leader: &crate::types::NodeId) -> bool {
+    fn heard(&mut self, term: Term, leader: &NodeId) -> bool {
         let mut accepted = false;
         self.decide_at(self.node.recent(), |election, now, _| {
             let (heard, effects) = election.heard_leader(now, term, leader);
@@ -60,11 +65,21 @@ impl Consensus {
                 self.node.commit(request.commit.min(proven));
                 self.hold_or_acknowledge(proven, responder);
                 self.learn_membership();
+                self.introduce(&request.leader);
             }
         }
     }
 
-    fn store(&mut self, truncated: Option<LogIndex>, new: crate::types::Entries) {
+    /// Tells the front door where the leader is, once the log does: a node that begins with an empty one
+    /// hears of its leader before it knows any address.
+    fn introduce(&mut self, leader: &NodeId) {
+        let unknown = self.node.leadership.borrow().leader.is_none();
+        if unknown && self.node.log.borrow().membership().get(leader).is_some() {
+            self.announce();
+        }
+    }
+
+    fn store(&mut self, truncated: Option<LogIndex>, new: Entries) {
         if truncated.is_none() && new.is_empty() {
             return;
         }
@@ -83,6 +98,8 @@ impl Consensus {
     fn hold_or_acknowledge(&mut self, proven: LogIndex, responder: Responder) {
         if self.held_acks.is_empty() && self.durable() >= proven {
             self.acknowledge(responder, AppendOutcome::Matched { matched: proven });
+        } else if self.held_acks.len() >= HELD_ACKS_MAX {
+            self.acknowledge(responder, AppendOutcome::Refused);
         } else {
             self.held_acks.push_back(HeldAck { proven, responder });
         }
@@ -100,12 +117,14 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
     type Result = ();
 
     fn handle(&mut self, rpc: Rpc<AppendEntries>, _: &mut Context<Self>) {
-        let Rpc { request, responder } = rpc;
+        let Rpc { from, request, responder } = rpc;
         if !is_contiguous(&request) {
             tracing::error!(node = %self.node.id, leader = %request.leader, "refused entries that do not follow one another");
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
-        if !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
+        // Nobody speaks for another, least of all for this node.
+        let own = from == request.leader;
+        if !own || !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
         self.follow(request, responder);
@@ -117,7 +136,8 @@ impl Handler<Rpc<Heartbeat>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<Heartbeat>, _: &mut Context<Self>) {
         let request = rpc.request;
-        let follows = self.standing.takes_entries() && self.heard(request.term, &request.leader);
+        let own = rpc.from == request.leader;
+        let follows = own && self.standing.takes_entries() && self.heard(request.term, &request.leader);
         rpc.responder.respond(Ok(Response::Heartbeat(HeartbeatResponse {
             term: self.election.term(),
             incarnation: self.node.incarnation,

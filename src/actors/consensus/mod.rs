@@ -71,7 +71,7 @@ impl Consensus {
             node.seed,
         );
         let peers_hash = crate::protocol::peers_hash(&peers);
-        Self {
+        let consensus = Self {
             node,
             election,
             standing,
@@ -81,7 +81,10 @@ impl Consensus {
             peers,
             peers_hash,
             disk: Disk::default(),
-        }
+        };
+        // Whoever asks before the first message is told what was recovered.
+        consensus.publish();
+        consensus
     }
 
     /// Asks the election rule something, with what it must know of the log, and carries out what follows.
@@ -127,6 +130,11 @@ impl Consensus {
                 }
             }
         }
+        self.announce();
+    }
+
+    /// Publishes who leads and has the front door look.
+    fn announce(&self) {
         self.publish();
         self.node.ports().front.leadership_changed(LeadershipChanged);
     }
@@ -185,6 +193,9 @@ impl Actor for Consensus {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
+        if self.standing == Standing::Founding {
+            self.become_member();
+        }
         self.publish();
     }
 }

@@ -155,6 +155,7 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
         for (at, reply) in message.replies {
             self.resolve(at, reply);
         }
+        self.give_up_replaced(message.last);
         self.node.awaited.set(!self.proposed.is_empty());
         self.node.applied(message.bytes);
         self.query_applied();

@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,11 +16,15 @@ use tokio::{task::LocalSet, time::timeout};
 use crate::{
     config::Config,
     error::{ApplyError, Fatal},
-    messages::{Apply, Shutdown},
+    messages::{Apply, Rpc, Shutdown},
     state_machine::{Answer, Reply, StateMachine},
     storage::{LogStore, Recovered, StorageError, VoteStore, memory::MemoryStore},
     system::{Placement, Raft},
-    types::{EntryBatch, LogBase, LogId, LogIndex, Vote},
+    transport::{Responder, ResponseSink, RpcError},
+    types::{
+        EntryBatch, ForwardApply, ForwardApplyResponse, ForwardedResult, LogBase, LogId, LogIndex, Response,
+        Vote,
+    },
 };
 
 #[derive(Clone, Debug, Message, Serialize)]
@@ -174,4 +178,45 @@ async fn a_store_that_was_closed_is_let_go() {
         };
         LocalSet::new().run_until(run).await;
     }
+}
+
+/// Collects the one answer to a request of another node.
+#[derive(Default)]
+struct Answered(Mutex<Option<Result<Response, RpcError>>>);
+
+impl ResponseSink for Answered {
+    fn respond(&self, _: u64, result: Result<Response, RpcError>) {
+        *self.0.lock().unwrap() = Some(result);
+    }
+}
+
+#[tokio::test]
+async fn a_forwarded_command_that_does_not_decode_is_never_logged() {
+    let run = async {
+        let (raft, _) = alone(Placement::Inline).await;
+        let (answered, last) = (Arc::new(Answered::default()), raft.status().last_index);
+        let good = rmp_serde::to_vec(&Add(5)).unwrap().into();
+        let poison = rmp_serde::to_vec(&Add(POISON)).unwrap().into();
+        let request = ForwardApply { commands: vec![vec![0xc1].into(), poison, good], timeout_ms: 10_000 };
+        let responder = Responder::new(answered.clone(), 0);
+        raft.addr().do_send(Rpc { from: "n2".into(), request, responder });
+        assert_eq!(soon(raft.send(Apply(Add(1)))).await.unwrap().unwrap(), 6);
+        let answer = answered.0.lock().unwrap().take();
+        let Some(Ok(Response::ForwardApply(ForwardApplyResponse { results }))) = answer else {
+            panic!("{answer:?}")
+        };
+        assert!(
+            matches!(
+                results[..],
+                [
+                    ForwardedResult::OutcomeUnknown,
+                    ForwardedResult::OutcomeUnknown,
+                    ForwardedResult::Applied { .. }
+                ]
+            ),
+            "{results:?}"
+        );
+        assert_eq!(raft.status().last_index, last.plus(2));
+    };
+    LocalSet::new().run_until(run).await;
 }

@@ -67,24 +67,25 @@ impl<S: StateMachine> RaftSystem<S> {
 
     /// The reply to the command at `at`, if it came from here.
     pub(super) fn resolve(&mut self, at: LogId, reply: Reply<S>) {
-        while let Some(batch) = self.proposed.front_mut() {
-            match batch.next_at() {
-                Some(next) if next == at => {
-                    batch.settle_next(Outcome::Applied(at, reply));
-                    if batch.is_done() {
-                        self.proposed.pop_front();
-                    }
-                    return;
-                }
-                // Another entry took its place. Who was not told when the leadership was lost, since the
-                // commit index had passed it by then, is told now.
-                Some(next) if next.index <= at.index => {
-                    if let Some(mut batch) = self.proposed.pop_front() {
-                        batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::LeadershipLost);
-                    }
-                }
-                _ => return,
-            }
+        self.give_up_replaced(at);
+        let Some(batch) = self.proposed.front_mut().filter(|batch| batch.next_at() == Some(at)) else {
+            return;
+        };
+        batch.settle_next(Outcome::Applied(at, reply));
+        if batch.is_done() {
+            self.proposed.pop_front();
+        }
+    }
+
+    /// `applied` is applied and everything before it is answered. Whoever still waits for an entry up to
+    /// there lost it to another term's: it is not applied, but the command is no longer here to be given
+    /// back as refused.
+    pub(super) fn give_up_replaced(&mut self, applied: LogId) {
+        let replaced =
+            |next: LogId| next.index < applied.index || (next.index == applied.index && next != applied);
+        while let Some(mut batch) = self.proposed.pop_front_if(|batch| batch.next_at().is_some_and(replaced))
+        {
+            batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::LeadershipLost);
         }
     }
 
