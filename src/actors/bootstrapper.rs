@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, Handler};
 use crate::{
     actors::node::Node,
     mailbox::{Context, Port},
-    messages::{Decided, Greeted, StopActor, Tick},
+    messages::{Decided, Greeted, Tick},
     protocol::{Bootstrap, Decision, peers_hash},
     transport::{Responder, ResponseSink, RpcError},
     types::{Greet, NodeId, Request, Response},
@@ -112,14 +112,6 @@ impl Handler<Tick> for Bootstrapper {
 
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
         self.greet_due(now);
-    }
-}
-
-impl Handler<StopActor> for Bootstrapper {
-    type Result = ();
-
-    fn handle(&mut self, _: StopActor, ctx: &mut Self::Context) {
-        ctx.stop();
     }
 }
 

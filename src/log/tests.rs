@@ -1,3 +1,5 @@
+//! What the log keeps, gives out and refuses.
+
 use super::*;
 
 fn buffer(commands: &[&str]) -> EntryBuffer {

@@ -10,7 +10,9 @@ use crate::{
 
 /// A peer answered a greeting, or did not.
 ///
+/// - *Go*: none; `BootstrapCluster` trusts the operator where this asks.
 /// - *From → to*: Transport → Bootstrapper.
+/// - *Follows*: [`Decided`], once it is known what this node is to become.
 /// - *Loss*: greeted again at the next tick.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -33,6 +35,7 @@ pub(crate) struct Decided(pub(crate) Decision);
 
 /// Write down which cluster this directory belongs to, and whether as a member.
 ///
+/// - *Go*: none; a directory there has no identity.
 /// - *From → to*: Consensus → Storage, behind the entry that says so.
 /// - *Reply*: [`IdentitySaved`], when it is durable and everything queued before it is too.
 /// - *Loss*: the node does not vote before it.
@@ -45,6 +48,7 @@ pub(crate) struct SaveIdentity {
 
 /// The directory's identity is durable.
 ///
+/// - *Go*: none.
 /// - *From → to*: Storage → Consensus.
 /// - *Follows*: a member votes and acknowledges from here on.
 /// - *Loss*: never.

@@ -130,6 +130,8 @@ impl<S: StateMachine> Actor for RaftSystem<S> {
 ///
 /// - *Go*: the end of the group commit loop.
 /// - *From → to*: RaftSystem → itself.
+/// - *Follows*: the batch goes to the leader; the reads ask for an index.
+/// - *Loss*: never; it waits behind the actor's own mailbox.
 #[derive(Clone, Copy, Debug, actix::Message)]
 #[rtype(result = "()")]
 pub(crate) struct FlushIntake;
@@ -235,8 +237,11 @@ impl<S: StateMachine> Handler<InspectMailboxes> for RaftSystem<S> {
 
 /// The leader elsewhere answered, or will not.
 ///
+/// - *Go*: none; hashicorp/raft leaves forwarding to the application.
 /// - *From → to*: Transport → RaftSystem.
-/// - *Loss*: the deadline.
+/// - *Follows*: callers are answered; what was certainly not sent waits for a leader again; an index lets
+///   its reads go on.
+/// - *Loss*: the callers' deadlines.
 #[derive(Debug, actix::Message)]
 #[rtype(result = "()")]
 pub(crate) struct ForwardAnswered {
