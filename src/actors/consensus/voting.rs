@@ -8,6 +8,7 @@ use super::Consensus;
 use crate::{
     mailbox::{Context, Port},
     messages::{PreVote, Rpc, VoteAnswered, VoteSaved},
+    protocol::Effect,
     transport::{Responder, ResponseSink, RpcError},
     types::{
         NodeId, Request, RequestVote, RequestVoteResponse, Response, Term, TimeoutNow, TimeoutNowResponse,
@@ -62,16 +63,21 @@ impl Handler<Rpc<RequestVote>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<RequestVote>, _: &mut Context<Self>) {
         let mut answer = None;
+        let mut recorded = false;
         self.decide(|election, now, view| {
             let (effects, response) = election.answer_vote(now, &rpc.request, view);
+            let vote = Vote { term: election.term(), voted_for: election.voted_for().cloned() };
+            recorded = effects.contains(&Effect::SaveVote(vote));
             answer = Some(response);
             effects
         });
         let Some(response) = answer else { return };
         if response.granted {
             let vote = Vote { term: self.election.term(), voted_for: self.election.voted_for().cloned() };
-            // Also a vote given again is held: its first record may still be on its way.
-            self.node.ports().storage.save_vote(vote.clone());
+            if !recorded {
+                // Also a vote given again is held: its first record may still be on its way.
+                self.node.ports().storage.save_vote(vote.clone());
+            }
             self.held_votes.push(HeldVote { vote, responder: rpc.responder, response });
         } else {
             rpc.responder.respond(Ok(Response::RequestVote(response)));
