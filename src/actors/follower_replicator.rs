@@ -60,7 +60,7 @@ impl FollowerReplicator {
             requests: node.config.inflight_requests_max,
             bytes: node.config.inflight_bytes_max,
         };
-        let progress = Progress::new(node.log.borrow().last().index, limits);
+        let progress = Progress::new(node.log.borrow().last().index.next(), limits);
         Self {
             node,
             tenure,
@@ -179,12 +179,9 @@ impl FollowerReplicator {
     }
 }
 
+/// It says nothing by itself: the leader's first entry raises the signal, and is the first probe.
 impl Actor for FollowerReplicator {
     type Context = Context<Self>;
-
-    fn started(&mut self, _: &mut Self::Context) {
-        self.pump();
-    }
 }
 
 impl Handler<Replicate> for FollowerReplicator {
