@@ -67,6 +67,7 @@ macro_rules! scripts {
 
 scripts! {
     bootstrap,
+    check_quorum,
     election,
     figure_7,
     figure_8,

@@ -80,8 +80,10 @@ impl World {
         loop {
             let mut ran = false;
             for node in self.nodes() {
-                ran |= node.run();
-                node.tell();
+                if node.run() {
+                    node.tell();
+                    ran = true;
+                }
             }
             if !ran {
                 return;
