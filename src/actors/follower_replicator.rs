@@ -20,8 +20,8 @@ use crate::{
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
     types::{
-        AppendEntries, AppendEntriesResponse, AppendOutcome, Entries, Lane, LogId, LogIndex, Request,
-        Response, Server,
+        AppendEntries, AppendEntriesResponse, AppendOutcome, Entries, Incarnation, Lane, LogId, LogIndex,
+        Request, Response, Server,
     },
 };
 
@@ -37,6 +37,10 @@ pub(crate) struct FollowerReplicator {
     answers: Arc<dyn ResponseSink>,
     latch: Latch,
     progress: Progress,
+    /// The life of the peer's directory that `progress` is about.
+    life: Incarnation,
+    /// Requests up to this one went to an earlier life.
+    outlived: u64,
     sent: u64,
     /// The commit index the peer was last told.
     told: LogIndex,
@@ -58,11 +62,8 @@ impl FollowerReplicator {
         latch: Latch,
     ) -> Self {
         let link = node.links.to(&peer.id, &peer.address, Lane::Bulk);
-        let limits = WindowLimits {
-            requests: node.config.inflight_requests_max,
-            bytes: node.config.inflight_bytes_max,
-        };
-        let progress = Progress::new(node.log.borrow().last().index, limits);
+        let progress = unknown_progress(&node);
+        let life = peer.incarnation;
         Self {
             node,
             tenure,
@@ -74,6 +75,8 @@ impl FollowerReplicator {
             answers: Arc::new(Answers { port: own }),
             latch,
             progress,
+            life,
+            outlived: 0,
             sent: 0,
             told: LogIndex::ZERO,
             reading: false,
@@ -165,6 +168,12 @@ impl FollowerReplicator {
             self.node.ports().consensus.step_down.send_now(StepDown { term, seen: answer.term, reason });
             return;
         }
+        if request <= self.outlived {
+            return;
+        }
+        if answer.incarnation != self.life {
+            return self.begin_anew(answer.incarnation);
+        }
         match answer.outcome {
             AppendOutcome::Matched { matched } => {
                 let rose = self.progress.acknowledged(request, matched);
@@ -185,6 +194,14 @@ impl FollowerReplicator {
         }
     }
 
+    /// The peer lost its directory: nothing that is known of the old one is true of the new one.
+    fn begin_anew(&mut self, life: Incarnation) {
+        self.life = life;
+        self.outlived = self.sent;
+        self.progress = unknown_progress(&self.node);
+        self.told = LogIndex::ZERO;
+    }
+
     fn lost(&mut self, request: u64) {
         self.progress.lost(request);
         self.told = LogIndex::ZERO;
@@ -193,12 +210,16 @@ impl FollowerReplicator {
     }
 }
 
+/// Of a follower of which nothing is known: the first probe begins behind the leader's log (Raft Figure 2).
+fn unknown_progress(node: &Node) -> Progress {
+    let limits =
+        WindowLimits { requests: node.config.inflight_requests_max, bytes: node.config.inflight_bytes_max };
+    Progress::new(node.log.borrow().last().index.next(), limits)
+}
+
+/// It says nothing by itself: the leader's first entry raises the signal, and is the first probe.
 impl Actor for FollowerReplicator {
     type Context = Context<Self>;
-
-    fn started(&mut self, _: &mut Self::Context) {
-        self.pump();
-    }
 }
 
 impl Handler<Replicate> for FollowerReplicator {

@@ -80,8 +80,10 @@ impl World {
         loop {
             let mut ran = false;
             for node in self.nodes() {
-                ran |= node.run();
-                node.tell();
+                if node.run() {
+                    node.tell();
+                    ran = true;
+                }
             }
             if !ran {
                 return;
@@ -115,7 +117,7 @@ impl World {
         let mut node =
             Node::start(Parts { id: id.to_owned(), incarnation, seed, peers, config, disk, network, trace });
         node.run();
-        let started = describe::status(&node.status());
+        let started = node.tell_all();
         place.node = Some(node);
         self.trace.line(format!("started {started}"));
         self.settle();
