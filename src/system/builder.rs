@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use super::{Raft, start};
 use crate::{
-    actors::raft_system::RaftSystem,
+    actors::{raft_system::RaftSystem, storage::FlushGate},
     config::Config,
     error::StartError,
     state_machine::{Answer, Reply, StateMachine},
@@ -14,7 +14,7 @@ use crate::{
         memory::MemoryNetwork,
         tcp::{TcpOptions, TcpTransport},
     },
-    types::{LogId, NodeId},
+    types::{Incarnation, LogId, NodeId},
 };
 
 /// Which threads a node uses beside the one it is started on.
@@ -80,6 +80,8 @@ impl RaftSystem<NoStateMachine> {
             advertise: None,
             peers: Vec::new(),
             placement: Placement::Auto,
+            incarnation: None,
+            flush_gate: None,
             seed: None,
             machine: None,
         }
@@ -98,6 +100,8 @@ pub struct RaftBuilder<S> {
     pub(super) advertise: Option<String>,
     pub(super) peers: Vec<(NodeId, String)>,
     pub(super) placement: Placement,
+    pub(super) incarnation: Option<Incarnation>,
+    pub(super) flush_gate: Option<FlushGate>,
     pub(super) seed: Option<u64>,
     pub(super) machine: Option<S>,
 }
@@ -119,6 +123,20 @@ impl<S> RaftBuilder<S> {
     /// Keeps the log in a store of your own that passes [`storage::conformance`](crate::storage::conformance).
     pub fn log_store(mut self, store: impl LogStore) -> Self {
         self.store = StoreChoice::Own(Box::new(store));
+        self
+    }
+
+    /// Which life of [`log_store`](Self::log_store) this is: the same at every start as long as the store has lost
+    /// nothing that was ever flushed, another one from then on. Without it each start is a new life, and a node that
+    /// finds the log of an earlier one takes no part.
+    pub fn incarnation(mut self, incarnation: Incarnation) -> Self {
+        self.incarnation = Some(incarnation);
+        self
+    }
+
+    /// Holds back a store that is placed inline, for simulations and tests of slow disks.
+    pub fn flush_gate(mut self, gate: FlushGate) -> Self {
+        self.flush_gate = Some(gate);
         self
     }
 
@@ -199,6 +217,8 @@ impl<S> RaftBuilder<S> {
             advertise: self.advertise,
             peers: self.peers,
             placement: self.placement,
+            incarnation: self.incarnation,
+            flush_gate: self.flush_gate,
             seed: self.seed,
             machine: Some(machine),
         }

@@ -9,6 +9,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+pub use crate::actors::storage::FlushGate;
 pub use builder::{Placement, RaftBuilder};
 pub use handle::Raft;
 

@@ -99,13 +99,14 @@ async fn open<S>(builder: &mut RaftBuilder<S>) -> Result<Opened, StartError> {
     let choice = std::mem::replace(&mut builder.store, StoreChoice::Missing);
     let id = builder.id.clone();
     let segment_bytes = builder.segment_bytes;
+    let incarnation = builder.incarnation;
     let opening = move || -> Result<Opened, StorageError> {
         match choice {
             StoreChoice::Missing => Err(StorageError::Misuse(
                 "a node needs a place for its log: data_dir, in_memory or log_store".to_owned(),
             )),
-            StoreChoice::Memory => open_volatile(StoreChoice::memory()),
-            StoreChoice::Own(store) => open_volatile(store),
+            StoreChoice::Memory => open_volatile(StoreChoice::memory(), None),
+            StoreChoice::Own(store) => open_volatile(store, incarnation),
             StoreChoice::Directory(path) => {
                 let vfs: Arc<dyn Vfs> = vfs.unwrap_or_else(|| Arc::new(RealVfs));
                 open_durable(vfs, &path, &id, segment_bytes, !inline)
@@ -148,14 +149,17 @@ fn open_durable(
     })
 }
 
-/// A store without an identity of its own: the incarnation lasts as long as this start.
-fn open_volatile(mut store: Box<dyn LogStore>) -> Result<Opened, StorageError> {
+/// A store without an identity of its own: unless its incarnation is known, it lasts as long as this start.
+fn open_volatile(
+    mut store: Box<dyn LogStore>,
+    incarnation: Option<Incarnation>,
+) -> Result<Opened, StorageError> {
     let recovered = store.recover()?;
     Ok(Opened {
         store,
         directory: None,
         recovered,
-        incarnation: Incarnation(entropy()),
+        incarnation: incarnation.unwrap_or_else(|| Incarnation(entropy())),
         cluster: ClusterId::NONE,
         member: false,
     })
@@ -313,7 +317,12 @@ impl<S: StateMachine> Assembly<S> {
                 node.watch("storage", storage.task);
                 StorageQueue::Actor(storage.port)
             } else {
-                let storage = InlineStorage::new(step, completions);
+                let gate = self.builder.flush_gate.clone();
+                let gated = gate.is_some();
+                let storage = InlineStorage::new(step, completions, gate.unwrap_or_default());
+                if gated {
+                    actix_rt::spawn(storage.clone().follow_gate());
+                }
                 let retried = Rc::downgrade(&storage);
                 node.ticker.subscribe(move |_| retried.upgrade().map(|storage| storage.retry()).is_some());
                 StorageQueue::Inline(storage)

@@ -6,6 +6,7 @@
 //! What it does is the pure [`StorageStep`]; a durable store gets a thread for it, which drains everything
 //! queued into one write and one flush. A store placed inline has no actor: see [`StorageQueue`].
 
+mod gate;
 mod queue;
 mod step;
 mod thread;
@@ -23,6 +24,8 @@ use crate::{
     },
     storage::StorageError,
 };
+
+pub use gate::FlushGate;
 
 pub(crate) use queue::{InlineStorage, StorageQueue};
 pub(crate) use step::{Completion, Operation, StorageStep};

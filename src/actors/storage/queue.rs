@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::{Completion, Completions, Operation, Storage, StorageStep};
+use super::{Completion, Completions, FlushGate, Operation, Storage, StorageStep};
 use crate::{
     log::Ticket,
     mailbox::Port,
@@ -24,24 +24,43 @@ pub(crate) struct InlineStorage {
     /// None once it is closed: the lock of its directory is let go then, not when the node is dropped.
     step: RefCell<Option<StorageStep>>,
     completions: Completions,
+    gate: FlushGate,
 }
 
 impl InlineStorage {
-    pub(crate) fn new(step: StorageStep, completions: Completions) -> Rc<Self> {
-        Rc::new(Self { step: RefCell::new(Some(step)), completions })
+    pub(crate) fn new(step: StorageStep, completions: Completions, gate: FlushGate) -> Rc<Self> {
+        Rc::new(Self { step: RefCell::new(Some(step)), completions, gate })
     }
 
     fn perform(&self, operation: Operation) {
+        if let Some(step) = self.step.borrow_mut().as_mut() {
+            step.queue(operation);
+        }
+        self.run();
+    }
+
+    /// Does what is queued, unless the gate is closed.
+    fn run(&self) {
         let mut slot = self.step.borrow_mut();
-        let Some(step) = slot.as_mut() else { return };
+        let Some(step) = slot.as_mut().filter(|_| !self.gate.is_closed()) else { return };
         let mut closed = false;
-        step.queue(operation);
         step.run(&mut |completion| {
             closed |= matches!(completion, Completion::Closed);
             self.completions.deliver(completion);
         });
         if closed {
             *slot = None;
+        }
+    }
+
+    /// Does what the gate held back, whenever it opens.
+    pub(crate) async fn follow_gate(self: Rc<Self>) {
+        let (gate, store) = (self.gate.clone(), Rc::downgrade(&self));
+        drop(self);
+        loop {
+            gate.opened().await;
+            let Some(store) = store.upgrade() else { return };
+            store.run();
         }
     }
 
