@@ -76,7 +76,7 @@ impl Bootstrapper {
             }
             return;
         }
-        self.node.ports().consensus.send_now(Decided(decision));
+        self.node.ports().consensus.decided.send_now(Decided(decision));
         ctx.stop();
     }
 }

@@ -9,10 +9,10 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use actix::{Actor, Handler};
 
 use crate::{
-    actors::{commitment::Commitment, node::Node},
+    actors::node::Node,
     error::Fatal,
     log::{Slice, Tenure},
-    mailbox::{Context, Latch, Port},
+    mailbox::{Context, Latch, Outlet, Port},
     messages::{
         AppendAnswered, Match, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries, Tick,
     },
@@ -30,7 +30,7 @@ pub(crate) struct FollowerReplicator {
     tenure: Rc<Tenure>,
     peer: Server,
     session: u64,
-    commitment: Port<Commitment>,
+    matched: Outlet<Match>,
     link: Rc<dyn Link>,
     answers: Arc<dyn ResponseSink>,
     latch: Latch,
@@ -51,7 +51,7 @@ impl FollowerReplicator {
         tenure: Rc<Tenure>,
         peer: Server,
         session: u64,
-        commitment: Port<Commitment>,
+        matched: Outlet<Match>,
         own: Port<Self>,
         latch: Latch,
     ) -> Self {
@@ -66,7 +66,7 @@ impl FollowerReplicator {
             tenure,
             peer,
             session,
-            commitment,
+            matched,
             link,
             answers: Arc::new(Answers { port: own }),
             latch,
@@ -159,7 +159,7 @@ impl FollowerReplicator {
         let term = self.tenure.term();
         if answer.term > term {
             let reason = StepDownReason::HigherTerm;
-            self.node.ports().consensus.send_now(StepDown { term, seen: answer.term, reason });
+            self.node.ports().consensus.step_down.send_now(StepDown { term, seen: answer.term, reason });
             return;
         }
         match answer.outcome {
@@ -167,7 +167,7 @@ impl FollowerReplicator {
                 let rose = self.progress.acknowledged(request, matched);
                 // What another life of the directory holds counts for nothing.
                 if rose && answer.incarnation == self.peer.incarnation {
-                    self.commitment.send_now(Match { session: self.session, index: self.progress.matched() });
+                    self.matched.send_now(Match { session: self.session, index: self.progress.matched() });
                 }
             }
             AppendOutcome::Conflict { refused, hint } => {

@@ -11,9 +11,9 @@ use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
 use actix::{Actor, Handler};
 
 use crate::{
-    actors::{leader::Leader, node::Node},
+    actors::node::Node,
     log::Tenure,
-    mailbox::{Context, Port},
+    mailbox::{Context, Outlet, Port},
     messages::{HeartbeatAnswered, HeartbeatNow, RoundAcked, StepDown, StopActor, Tick},
     protocol::StepDownReason,
     transport::{Responder, ResponseSink, RpcError},
@@ -29,7 +29,7 @@ pub(crate) struct Heartbeater {
     tenure: Rc<Tenure>,
     peer: Server,
     session: u64,
-    leader: Port<Leader>,
+    acked: Outlet<RoundAcked>,
     answers: Arc<dyn ResponseSink>,
     /// The newest read round; every heartbeat carries it.
     round: u64,
@@ -52,7 +52,7 @@ impl Heartbeater {
         tenure: Rc<Tenure>,
         peer: Server,
         session: u64,
-        leader: Port<Leader>,
+        acked: Outlet<RoundAcked>,
         own: Port<Self>,
     ) -> Self {
         let answers = Arc::new(Answers { port: own });
@@ -61,7 +61,7 @@ impl Heartbeater {
             tenure,
             peer,
             session,
-            leader,
+            acked,
             answers,
             round: 0,
             sent: 0,
@@ -127,10 +127,10 @@ impl Handler<HeartbeatAnswered> for Heartbeater {
         let term = self.tenure.term();
         if answer.term > term {
             let reason = StepDownReason::HigherTerm;
-            self.node.ports().consensus.send_now(StepDown { term, seen: answer.term, reason });
+            self.node.ports().consensus.step_down.send_now(StepDown { term, seen: answer.term, reason });
         } else if answer.follows && answer.incarnation == self.peer.incarnation {
             let Unanswered { round, sent_at, .. } = sent;
-            self.leader.send_now(RoundAcked { session: self.session, round, sent_at });
+            self.acked.send_now(RoundAcked { session: self.session, round, sent_at });
         }
     }
 }

@@ -260,12 +260,11 @@ impl Log {
     pub fn hand_off_stored(&mut self, batches: &[EntryBatch]) -> Entries {
         let mut entries = Entries::none();
         for batch in batches {
-            if let Some(part) = batch.slice(self.handed.next(), self.commit) {
-                if part.first() == self.handed.next() {
+            if let Some(part) = batch.slice(self.handed.next(), self.commit)
+                && part.first() == self.handed.next() {
                     self.handed = part.last();
                     entries.push(part);
                 }
-            }
         }
         entries
     }

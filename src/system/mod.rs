@@ -8,6 +8,7 @@ mod inbound;
 mod start;
 #[cfg(test)]
 mod tests;
+mod wiring;
 
 pub use crate::actors::storage::FlushGate;
 pub use builder::{Placement, RaftBuilder};

@@ -23,7 +23,7 @@ use crate::{
     board::{ServerRole, Standing},
     error::{Fatal, LeaderHint},
     log::Tenure,
-    mailbox::Context,
+    mailbox::{Context, Port},
     messages::{LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
     protocol::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason},
     storage::Recovered,
@@ -37,6 +37,7 @@ use voting::HeldVote;
 /// See the module.
 pub(crate) struct Consensus {
     node: Rc<Node>,
+    own: Port<Self>,
     election: Election,
     standing: Standing,
     leadership: Option<Leadership>,
@@ -52,6 +53,7 @@ pub(crate) struct Consensus {
 impl Consensus {
     pub(crate) fn new(
         node: Rc<Node>,
+        own: Port<Self>,
         recovered: &Recovered,
         standing: Standing,
         peers: Vec<(NodeId, String)>,
@@ -72,6 +74,7 @@ impl Consensus {
         );
         let peers_hash = crate::protocol::peers_hash(&peers);
         let consensus = Self {
+            own,
             node,
             election,
             standing,
@@ -127,6 +130,8 @@ impl Consensus {
                 Effect::LeaderChanged { .. } | Effect::TermChanged { .. } => {
                     // What waits was promised to a leader that is not any more.
                     self.held_acks.clear();
+                    let term = self.election.term();
+                    self.held_votes.retain(|held| held.is_of(term));
                 }
             }
         }
@@ -159,7 +164,7 @@ impl Consensus {
         let term = self.election.term();
         let leader = self.election.leader().and_then(|id| log.membership().get(id)).cloned();
         let leader = leader.map(|server| LeaderHint { id: server.id, address: server.address });
-        let here = self.leadership.as_ref().map(|leadership| leadership.leader.clone());
+        let here = self.leadership.as_ref().map(|leadership| leadership.outlets.clone());
         let voters = log.membership().voters().map(|server| server.id.clone()).collect();
         let board = &self.node.board;
         board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()), voters);

@@ -8,6 +8,7 @@ use super::Consensus;
 use crate::{
     mailbox::{Context, Port},
     messages::{PreVote, Rpc, VoteAnswered, VoteSaved},
+    protocol::Effect,
     transport::{Responder, ResponseSink, RpcError},
     types::{
         NodeId, Request, RequestVote, RequestVoteResponse, Response, Term, TimeoutNow, TimeoutNowResponse,
@@ -22,12 +23,18 @@ pub(super) struct HeldVote {
     response: RequestVoteResponse,
 }
 
+impl HeldVote {
+    pub(super) fn is_of(&self, term: Term) -> bool {
+        self.vote.term == term
+    }
+}
+
 impl Consensus {
     pub(super) fn ask_for_votes(&self, request: &RequestVote, pre_vote: bool, to: &[NodeId]) {
         let log = self.node.log.borrow();
         for server in log.membership().servers().iter().filter(|server| to.contains(&server.id)) {
             let sink = VoteSink {
-                consensus: self.node.ports().consensus.clone(),
+                consensus: self.own.clone(),
                 from: server.id.clone(),
                 pre_vote,
                 asked: request.term,
@@ -64,14 +71,19 @@ impl Handler<Rpc<RequestVote>> for Consensus {
         let mut answer = None;
         self.decide(|election, now, view| {
             let (effects, response) = election.answer_vote(now, &rpc.request, view);
-            answer = Some(response);
+            let saved = effects.iter().any(|effect| matches!(effect, Effect::SaveVote(_)));
+            answer = Some((response, saved));
             effects
         });
-        let Some(response) = answer else { return };
+        let Some((response, saved)) = answer else { return };
         if response.granted {
             let vote = Vote { term: self.election.term(), voted_for: self.election.voted_for().cloned() };
-            // Also a vote given again is held: its first record may still be on its way.
-            self.node.ports().storage.save_vote(vote.clone());
+            if !saved {
+                // A vote given again is held as well: its first record may still be on its way.
+                self.node.ports().storage.save_vote(vote.clone());
+            }
+            // One candidate per term has it; his newest request is the one that gets the answer.
+            self.held_votes.retain(|held| held.vote != vote);
             self.held_votes.push(HeldVote { vote, responder: rpc.responder, response });
         } else {
             rpc.responder.respond(Ok(Response::RequestVote(response)));

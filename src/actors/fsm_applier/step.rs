@@ -8,10 +8,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{RaftSystem, thread::FsmWork};
 use crate::{
     error::Fatal,
-    mailbox::Port,
     messages::{Applied, FsmFailed, FsmMutate, FsmQuery, Queried},
     state_machine::{Reply, StateMachine},
     types::{EntryKind, EntryRef, LogId},
@@ -22,21 +20,17 @@ const REPLY_INTERVAL: Duration = Duration::from_millis(1);
 /// How many entries pass between looks at the clock.
 const ENTRIES_PER_LOOK: usize = 32;
 
+/// One thing to do.
+pub(crate) enum FsmWork<S: StateMachine> {
+    Mutate(FsmMutate),
+    Query(FsmQuery<S>),
+}
+
 /// One thing done.
 pub(crate) enum FsmCompletion<S: StateMachine> {
     Applied(Applied<S>),
     Queried(Queried<S>),
     Failed(FsmFailed),
-}
-
-impl<S: StateMachine> FsmCompletion<S> {
-    pub(crate) fn deliver(self, to: &Port<RaftSystem<S>>) {
-        match self {
-            Self::Applied(message) => to.send_now(message),
-            Self::Queried(message) => to.send_now(message),
-            Self::Failed(message) => to.send_now(message),
-        }
-    }
 }
 
 /// See the module.

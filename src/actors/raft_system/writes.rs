@@ -33,7 +33,7 @@ impl<S: StateMachine> RaftSystem<S> {
     /// Gives a batch that nobody has taken yet to whoever leads.
     fn route(&mut self, batch: Batch<S>) {
         if let Some(leader) = &self.leadership.here {
-            leader.send_now(Propose(batch.proposal.clone()));
+            leader.propose.send_now(Propose(batch.proposal.clone()));
             self.node.awaited.set(true);
             self.proposed.push_back(batch);
             return;

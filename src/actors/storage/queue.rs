@@ -46,7 +46,7 @@ impl InlineStorage {
         let mut closed = false;
         step.run(&mut |completion| {
             closed |= matches!(completion, Completion::Closed);
-            self.completions.deliver(completion);
+            self.completions.send_now(completion);
         });
         if closed {
             *slot = None;
