@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, Handler};
 use crate::{
     actors::node::Node,
     mailbox::{Context, Port},
-    messages::{Decided, Greeted, StopActor, Tick},
+    messages::{Decided, Greeted, Tick},
     protocol::{Bootstrap, Decision, peers_hash},
     transport::{Responder, ResponseSink, RpcError},
     types::{Greet, NodeId, Request, Response},
@@ -34,6 +34,8 @@ struct Peer {
     id: NodeId,
     address: String,
     due: Duration,
+    /// The greeting that is on its way, or was answered last.
+    greeting: u64,
     reported: bool,
 }
 
@@ -47,6 +49,7 @@ impl Bootstrapper {
                 id: id.clone(),
                 address: address.clone(),
                 due: Duration::ZERO,
+                greeting: 0,
                 reported: false,
             })
             .collect();
@@ -57,9 +60,10 @@ impl Bootstrapper {
     fn greet_due(&mut self, now: Duration) {
         for peer in self.peers.iter_mut().filter(|peer| peer.due <= now) {
             peer.due = now + PATIENCE;
+            peer.greeting += 1;
             let sink = Arc::new(Answers { port: self.own.clone(), peer: peer.id.clone() });
             let request = Request::Greet(self.greet.clone());
-            self.node.links.send(&peer.id, &peer.address, request, Responder::new(sink, 0));
+            self.node.links.send(&peer.id, &peer.address, request, Responder::new(sink, peer.greeting));
         }
     }
 
@@ -72,7 +76,7 @@ impl Bootstrapper {
             }
             return;
         }
-        self.node.ports().consensus.send_now(Decided(decision));
+        self.node.ports().consensus.decided.send_now(Decided(decision));
         ctx.stop();
     }
 }
@@ -93,9 +97,9 @@ impl Handler<Greeted> for Bootstrapper {
 
     fn handle(&mut self, message: Greeted, ctx: &mut Self::Context) {
         let now = self.node.now();
-        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == message.peer) {
-            peer.due = now + PAUSE;
-        }
+        let greeted = |peer: &&mut Peer| peer.id == message.peer && peer.greeting == message.greeting;
+        let Some(peer) = self.peers.iter_mut().find(greeted) else { return };
+        peer.due = now + PAUSE;
         let Ok(Response::Greet(answer)) = message.result else { return };
         if let Some(decision) = self.rule.greeted(&message.peer, &answer) {
             self.decide(decision, ctx);
@@ -111,21 +115,13 @@ impl Handler<Tick> for Bootstrapper {
     }
 }
 
-impl Handler<StopActor> for Bootstrapper {
-    type Result = ();
-
-    fn handle(&mut self, _: StopActor, ctx: &mut Self::Context) {
-        ctx.stop();
-    }
-}
-
 struct Answers {
     port: Port<Bootstrapper>,
     peer: NodeId,
 }
 
 impl ResponseSink for Answers {
-    fn respond(&self, _: u64, result: Result<Response, RpcError>) {
-        self.port.send_now(Greeted { peer: self.peer.clone(), result });
+    fn respond(&self, greeting: u64, result: Result<Response, RpcError>) {
+        self.port.send_now(Greeted { peer: self.peer.clone(), greeting, result });
     }
 }

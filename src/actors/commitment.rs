@@ -8,9 +8,8 @@ use std::rc::Rc;
 use actix::{Actor, Handler};
 
 use crate::{
-    actors::leader::Leader,
     log::Tenure,
-    mailbox::{Context, Port},
+    mailbox::{Context, Outlet},
     messages::{CommitAdvanced, Match, StopActor},
     protocol,
 };
@@ -19,12 +18,16 @@ use crate::{
 pub(crate) struct Commitment {
     tenure: Rc<Tenure>,
     rule: protocol::Commitment,
-    leader: Port<Leader>,
+    advanced: Outlet<CommitAdvanced>,
 }
 
 impl Commitment {
-    pub(crate) fn new(tenure: Rc<Tenure>, rule: protocol::Commitment, leader: Port<Leader>) -> Self {
-        Self { tenure, rule, leader }
+    pub(crate) fn new(
+        tenure: Rc<Tenure>,
+        rule: protocol::Commitment,
+        advanced: Outlet<CommitAdvanced>,
+    ) -> Self {
+        Self { tenure, rule, advanced }
     }
 }
 
@@ -40,7 +43,7 @@ impl Handler<Match> for Commitment {
             return;
         }
         if let Some(index) = self.rule.matched(session, index) {
-            self.leader.send_now(CommitAdvanced { index });
+            self.advanced.send_now(CommitAdvanced { index });
         }
     }
 }

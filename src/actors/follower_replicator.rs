@@ -9,10 +9,10 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use actix::{Actor, Handler};
 
 use crate::{
-    actors::{commitment::Commitment, node::Node},
+    actors::node::Node,
     error::Fatal,
     log::{Slice, Tenure},
-    mailbox::{Context, Latch, Port},
+    mailbox::{Context, Latch, Outlet, Port},
     messages::{
         AppendAnswered, Match, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries, Tick,
     },
@@ -30,7 +30,7 @@ pub(crate) struct FollowerReplicator {
     tenure: Rc<Tenure>,
     peer: Server,
     session: u64,
-    commitment: Port<Commitment>,
+    matched: Outlet<Match>,
     link: Rc<dyn Link>,
     answers: Arc<dyn ResponseSink>,
     latch: Latch,
@@ -55,7 +55,7 @@ impl FollowerReplicator {
         tenure: Rc<Tenure>,
         peer: Server,
         session: u64,
-        commitment: Port<Commitment>,
+        matched: Outlet<Match>,
         own: Port<Self>,
         latch: Latch,
     ) -> Self {
@@ -67,7 +67,7 @@ impl FollowerReplicator {
             tenure,
             peer,
             session,
-            commitment,
+            matched,
             link,
             answers: Arc::new(Answers { port: own }),
             latch,
@@ -84,7 +84,7 @@ impl FollowerReplicator {
 
     /// Sends whatever the window allows.
     fn pump(&mut self) {
-        while self.tenure.is_live() && !self.reading && self.progress.may_send() {
+        while self.may_send() && !self.reading {
             let next = self.progress.next();
             let config = &self.node.config;
             let slice =
@@ -97,6 +97,10 @@ impl FollowerReplicator {
                 Slice::Compacted => return self.fall_behind(),
             }
         }
+    }
+
+    fn may_send(&self) -> bool {
+        self.tenure.is_live() && self.progress.may_send() && self.node.recent() >= self.pause_until
     }
 
     /// Whether the peer is known to have everything although it is still being probed.
@@ -132,7 +136,7 @@ impl FollowerReplicator {
     /// Tells the peer the commit index alone, if no entries took it along.
     fn tell_commit(&mut self) {
         let commit = self.node.log.borrow().commit().min(self.progress.matched());
-        if self.tenure.is_live() && commit > self.told && self.progress.may_send() {
+        if commit > self.told && self.may_send() {
             self.send(Entries::none());
         }
     }
@@ -140,7 +144,7 @@ impl FollowerReplicator {
     fn read_stored(&mut self, first: LogIndex, last: LogIndex) {
         self.reading = true;
         self.node.ports().storage.read(ReadEntries {
-            reader: Reader::Replicator(self.session),
+            reader: Reader::Replicator { term: self.tenure.term(), session: self.session },
             first,
             last,
             bytes_max: self.node.config.append_bytes_max,
@@ -149,6 +153,7 @@ impl FollowerReplicator {
 
     fn fall_behind(&mut self) {
         // Nothing compacts the log before there are snapshots to send instead.
+        self.pause_until = Duration::MAX;
         let what = format!("{} needs entry {}, which is gone", self.peer.id, self.progress.next());
         self.node.fail(Fatal::Invariant(what));
     }
@@ -157,7 +162,7 @@ impl FollowerReplicator {
         let term = self.tenure.term();
         if answer.term > term {
             let reason = StepDownReason::HigherTerm;
-            self.node.ports().consensus.send_now(StepDown { term, seen: answer.term, reason });
+            self.node.ports().consensus.step_down.send_now(StepDown { term, seen: answer.term, reason });
             return;
         }
         if request <= self.outlived {
@@ -171,7 +176,7 @@ impl FollowerReplicator {
                 let rose = self.progress.acknowledged(request, matched);
                 // What another life of the directory holds counts for nothing.
                 if rose && answer.incarnation == self.peer.incarnation {
-                    self.commitment.send_now(Match { session: self.session, index: self.progress.matched() });
+                    self.matched.send_now(Match { session: self.session, index: self.progress.matched() });
                 }
             }
             AppendOutcome::Conflict { refused, hint } => {
@@ -192,7 +197,8 @@ impl FollowerReplicator {
     fn lost(&mut self, request: u64) {
         self.progress.lost(request);
         self.told = LogIndex::ZERO;
-        self.pause_until = self.node.recent() + self.node.config.heartbeat_interval();
+        self.waiting_since = None;
+        self.pause_until = self.node.recent().saturating_add(self.node.config.heartbeat_interval());
     }
 }
 
@@ -232,9 +238,7 @@ impl Handler<AppendAnswered> for FollowerReplicator {
             }
             Ok(_) | Err(_) => self.lost(message.request),
         }
-        if self.node.recent() >= self.pause_until {
-            self.pump();
-        }
+        self.pump();
         if !self.progress.is_idle() {
             self.waiting_since.get_or_insert_with(|| self.node.recent());
         }
@@ -258,7 +262,11 @@ impl Handler<StoredEntries> for FollowerReplicator {
                 _ => {}
             }
         }
-        if !entries.is_empty() && self.progress.may_send() {
+        if entries.is_empty() {
+            // Asked for at the next tick what is wanted now, and not in a loop.
+            return;
+        }
+        if self.may_send() {
             self.send(entries);
         }
         self.pump();
@@ -271,13 +279,10 @@ impl Handler<Tick> for FollowerReplicator {
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
         let patience = self.node.config.election_timeout.max(Duration::from_secs(1));
         if self.waiting_since.is_some_and(|since| now.saturating_sub(since) > patience) {
-            self.waiting_since = None;
             self.lost(self.sent);
         }
-        if now >= self.pause_until {
-            self.pump();
-            self.tell_commit();
-        }
+        self.pump();
+        self.tell_commit();
     }
 }
 

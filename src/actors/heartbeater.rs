@@ -11,9 +11,9 @@ use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
 use actix::{Actor, Handler};
 
 use crate::{
-    actors::{leader::Leader, node::Node},
+    actors::node::Node,
     log::Tenure,
-    mailbox::{Context, Port},
+    mailbox::{Context, Outlet, Port},
     messages::{HeartbeatAnswered, HeartbeatNow, RoundAcked, StepDown, StopActor, Tick},
     protocol::StepDownReason,
     transport::{Responder, ResponseSink, RpcError},
@@ -29,14 +29,21 @@ pub(crate) struct Heartbeater {
     tenure: Rc<Tenure>,
     peer: Server,
     session: u64,
-    leader: Port<Leader>,
+    acked: Outlet<RoundAcked>,
     answers: Arc<dyn ResponseSink>,
     /// The newest read round; every heartbeat carries it.
     round: u64,
     sent: u64,
-    /// Number and sending time of the heartbeats without an answer.
-    unanswered: VecDeque<(u64, Duration)>,
+    /// The heartbeats without an answer, oldest first.
+    unanswered: VecDeque<Unanswered>,
     due: Duration,
+}
+
+/// One heartbeat that was sent. What its answer proves is taken from here, not from what the peer repeats.
+struct Unanswered {
+    number: u64,
+    round: u64,
+    sent_at: Duration,
 }
 
 impl Heartbeater {
@@ -45,7 +52,7 @@ impl Heartbeater {
         tenure: Rc<Tenure>,
         peer: Server,
         session: u64,
-        leader: Port<Leader>,
+        acked: Outlet<RoundAcked>,
         own: Port<Self>,
     ) -> Self {
         let answers = Arc::new(Answers { port: own });
@@ -54,7 +61,7 @@ impl Heartbeater {
             tenure,
             peer,
             session,
-            leader,
+            acked,
             answers,
             round: 0,
             sent: 0,
@@ -72,7 +79,7 @@ impl Heartbeater {
         if self.unanswered.len() == UNANSWERED_MAX {
             self.unanswered.pop_front();
         }
-        self.unanswered.push_back((self.sent, now));
+        self.unanswered.push_back(Unanswered { number: self.sent, round: self.round, sent_at: now });
         let heartbeat =
             Heartbeat { term: self.tenure.term(), leader: self.node.id.clone(), round: self.round };
         let responder = Responder::new(self.answers.clone(), self.sent);
@@ -111,10 +118,8 @@ impl Handler<HeartbeatAnswered> for Heartbeater {
     type Result = ();
 
     fn handle(&mut self, message: HeartbeatAnswered, _: &mut Self::Context) {
-        let Some(at) = self.unanswered.iter().position(|(number, _)| *number == message.request) else {
-            return;
-        };
-        let Some((_, sent_at)) = self.unanswered.remove(at) else { return };
+        let at = self.unanswered.iter().position(|heartbeat| heartbeat.number == message.request);
+        let Some(sent) = at.and_then(|at| self.unanswered.remove(at)) else { return };
         let Ok(Response::Heartbeat(answer)) = message.result else { return };
         if !self.tenure.is_live() {
             return;
@@ -122,9 +127,10 @@ impl Handler<HeartbeatAnswered> for Heartbeater {
         let term = self.tenure.term();
         if answer.term > term {
             let reason = StepDownReason::HigherTerm;
-            self.node.ports().consensus.send_now(StepDown { term, seen: answer.term, reason });
+            self.node.ports().consensus.step_down.send_now(StepDown { term, seen: answer.term, reason });
         } else if answer.follows && answer.incarnation == self.peer.incarnation {
-            self.leader.send_now(RoundAcked { session: self.session, round: answer.round, sent_at });
+            let Unanswered { round, sent_at, .. } = sent;
+            self.acked.send_now(RoundAcked { session: self.session, round, sent_at });
         }
     }
 }

@@ -12,14 +12,17 @@ use actix::{Actor, AsyncContext, Handler};
 
 use crate::{
     actors::{
-        commitment::Commitment, follower_replicator::FollowerReplicator, heartbeater::Heartbeater, node::Node,
+        commitment::Commitment,
+        follower_replicator::FollowerReplicator,
+        heartbeater::Heartbeater,
+        node::{LeaderOutlets, Node},
     },
     error::Fatal,
     log::Tenure,
     mailbox::{Context, Port, Signal, port_of, spawn},
     messages::{
-        CommitAdvanced, CommitDue, HeartbeatNow, OWN_SESSION, Propose, ReadIndex, ReadIndexReady, Replicate,
-        RoundAcked, StepDown, StopActor, StoredEntries, Tick,
+        CommitAdvanced, CommitDue, EntriesRead, HeartbeatNow, OWN_SESSION, Propose, ReadIndex,
+        ReadIndexReady, Reader, Replicate, RoundAcked, StepDown, StopActor, StoredEntries, Tick,
     },
     protocol::{self, QuorumContact, ReadRounds, StepDownReason},
     types::{EntryBuffer, EntryKind, LogId, LogIndex, Server, Suffrage},
@@ -55,6 +58,8 @@ pub(crate) struct Leadership {
     pub(crate) tenure: Rc<Tenure>,
     pub(crate) leader: Port<Leader>,
     pub(crate) commitment: Port<Commitment>,
+    /// What the front door is given.
+    pub(crate) outlets: LeaderOutlets,
 }
 
 impl Leader {
@@ -95,7 +100,8 @@ impl Leader {
             receiver.connected()
         });
         let commitment = commitment.expect("the leader was built");
-        Leadership { tenure, leader, commitment }
+        let outlets = LeaderOutlets { propose: leader.outlet(), read_index: leader.outlet() };
+        Leadership { tenure, leader, commitment, outlets }
     }
 
     /// Appends entries and sets them on their way: to the store and to every follower at once.
@@ -161,7 +167,7 @@ impl Leader {
         if self.contact.expired(now, self.node.config.leader_lease_timeout) {
             let term = self.tenure.term();
             let reason = StepDownReason::QuorumLost;
-            self.node.ports().consensus.send_now(StepDown { term, seen: term, reason });
+            self.node.ports().consensus.step_down.send_now(StepDown { term, seen: term, reason });
         }
     }
 }
@@ -177,8 +183,9 @@ fn spawn_commitment(
     let sessions = sessions(node).filter(|(_, server)| server.suffrage == Suffrage::Voter);
     let advanced = rule.set_voters(sessions.map(|(session, _)| session));
     debug_assert!(advanced.is_none(), "nothing of this term is replicated yet");
-    let spawned =
-        spawn(&node.inspector, "leader/commitment", |_| Commitment::new(tenure.clone(), rule, leader));
+    let spawned = spawn(&node.inspector, "leader/commitment", |_| {
+        Commitment::new(tenure.clone(), rule, leader.outlet())
+    });
     node.watch("commitment", spawned.task);
     spawned.port
 }
@@ -228,7 +235,7 @@ fn spawn_peer(
             tenure.clone(),
             server.clone(),
             session,
-            commitment.clone(),
+            commitment.outlet(),
             own,
             latch,
         )
@@ -236,7 +243,7 @@ fn spawn_peer(
     let name = format!("leader/heartbeater/{}", server.id);
     let suffrage = server.suffrage;
     let heartbeater = spawn(&node.inspector, name, |ctx| {
-        Heartbeater::new(node.clone(), tenure.clone(), server, session, leader.clone(), port_of(ctx))
+        Heartbeater::new(node.clone(), tenure.clone(), server, session, leader.outlet(), port_of(ctx))
     });
     node.watch("follower replicator", replicator.task);
     node.watch("heartbeater", heartbeater.task);
@@ -342,11 +349,14 @@ impl Handler<Tick> for Leader {
 /// Entries from the store, for the replicator that asked.
 ///
 /// Consensus passes them to the leader, which knows who has which session.
-impl Handler<crate::messages::EntriesRead> for Leader {
+impl Handler<EntriesRead> for Leader {
     type Result = ();
 
-    fn handle(&mut self, message: crate::messages::EntriesRead, _: &mut Self::Context) {
-        let crate::messages::Reader::Replicator(session) = message.reader else { return };
+    fn handle(&mut self, message: EntriesRead, _: &mut Self::Context) {
+        let Reader::Replicator { term, session } = message.reader else { return };
+        if term != self.tenure.term() {
+            return;
+        }
         if let Some(peer) = self.peers.iter().find(|peer| peer.session == session) {
             peer.replicator.send_now(StoredEntries { batches: message.batches });
         }

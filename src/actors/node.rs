@@ -12,14 +12,17 @@ use std::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    actors::{consensus::Consensus, leader::Leader, storage::StorageQueue, ticker::Ticker},
+    actors::{storage::StorageQueue, ticker::Ticker},
+    board::Board,
     clock::Clock,
     config::Config,
     error::{Fatal, LeaderHint},
     log::{Log, Slice},
-    mailbox::{Inspector, Port},
-    messages::{FsmMutate, LeadershipChanged, NodeFailed, ReadEntries, ReadIndexReady, Reader},
-    system::Board,
+    mailbox::{Inspector, Outlet},
+    messages::{
+        Decided, FsmMutate, LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex, ReadIndexReady,
+        Reader, StepDown, StopActor,
+    },
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
 };
@@ -68,7 +71,14 @@ pub(crate) struct Ports {
     pub(crate) front: Box<dyn FrontDoor>,
     pub(crate) fsm: Box<dyn FsmQueue>,
     pub(crate) storage: StorageQueue,
-    pub(crate) consensus: Port<Consensus>,
+    pub(crate) consensus: ConsensusOutlets,
+}
+
+/// What the other actors tell Consensus.
+pub(crate) struct ConsensusOutlets {
+    pub(crate) step_down: Outlet<StepDown>,
+    pub(crate) decided: Outlet<Decided>,
+    pub(crate) stop: Outlet<StopActor>,
 }
 
 /// Who leads, for the front door. Written by Consensus alone.
@@ -78,7 +88,14 @@ pub(crate) struct LeadershipView {
     /// The leader, wherever it is.
     pub(crate) leader: Option<LeaderHint>,
     /// The leader's mailbox, if it is this node.
-    pub(crate) here: Option<Port<Leader>>,
+    pub(crate) here: Option<LeaderOutlets>,
+}
+
+/// What the front door asks of the leader here.
+#[derive(Clone)]
+pub(crate) struct LeaderOutlets {
+    pub(crate) propose: Outlet<Propose>,
+    pub(crate) read_index: Outlet<ReadIndex>,
 }
 
 /// What a node is made of.
@@ -182,9 +199,12 @@ impl Node {
     pub(crate) fn hand_off_stored(&self, batches: &[crate::types::EntryBatch]) {
         self.reading.set(false);
         let entries = self.log.borrow_mut().hand_off_stored(batches);
-        if !entries.is_empty() {
-            self.mutate(entries);
+        if entries.is_empty() {
+            // One read at a time, and nothing else moves the cursor meanwhile: asking again would not help.
+            let what = "the store does not hold committed entries that it made durable";
+            return self.fail(Fatal::Invariant(what.to_owned()));
         }
+        self.mutate(entries);
         self.hand_off();
     }
 
@@ -199,9 +219,21 @@ impl Node {
         self.hand_off();
     }
 
-    /// Stops the node with a reason.
+    /// Stops the node with a reason. Does not rely on the front door, which may be what failed: that only
+    /// tells those who wait.
     pub(crate) fn fail(&self, fatal: Fatal) {
+        if self.board.set_fatal(&fatal) {
+            tracing::error!(node = %self.id, %fatal, "the node has failed");
+        }
+        self.halt();
         self.ports().front.failed(NodeFailed(fatal));
+    }
+
+    /// Ends the protocol at once: from here on no connection carries a request or an answer, and once it
+    /// has handled what is queued before this, Consensus takes no more.
+    pub(crate) fn halt(&self) {
+        self.links.stop();
+        self.ports().consensus.stop.send_now(StopActor);
     }
 
     /// Stops the node if `task`, which runs `actor`, panics: tokio would swallow it.
@@ -236,11 +268,10 @@ impl Links {
     pub(crate) fn to(&self, id: &NodeId, address: &str, lane: Lane) -> Rc<dyn Link> {
         let mut open = self.open.borrow_mut();
         let key = (id.clone(), lane);
-        if let Some((opened, link)) = open.get(&key) {
-            if opened == address {
+        if let Some((opened, link)) = open.get(&key)
+            && opened == address {
                 return link.clone();
             }
-        }
         let link: Rc<dyn Link> = Rc::from(self.transport.borrow().link(id, address, lane));
         open.insert(key, (address.to_owned(), link.clone()));
         link

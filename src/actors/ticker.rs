@@ -1,7 +1,8 @@
 //! Turns time into messages.
 //!
 //! A busy actor polls its own timers last, so no protocol actor has one: each gets [`Tick`]s through its
-//! mailbox. Ticks that find an earlier one still queued are merged: every receiver has at most one waiting.
+//! mailbox. The ticker shares the receivers' thread, and late ticks are not made up for: whoever was busy finds
+//! one tick waiting, not a burst.
 //!
 //! Mailbox: none. Voice: `Tick`. Go: `randomTimeout`.
 

@@ -19,8 +19,8 @@ use crate::{
     protocol::{MembershipHistory, TermRuns, Verdict, check_append},
     storage::Recovered,
     types::{
-        Entries, EntryBatch, EntryBuffer, EntryKind, LogBase, LogId, LogIndex, Membership, MembershipError,
-        Term,
+        Entries, EntryBatch, EntryBuffer, EntryKind, EntryRef, LogBase, LogId, LogIndex, Membership,
+        MembershipError, Term,
     },
 };
 
@@ -158,10 +158,13 @@ impl Log {
             return Ok(None);
         }
         let batch = buffer.seal(self.last().index.next(), tenure.term());
-        self.note_memberships(&batch)?;
+        for (index, membership) in decode_memberships(batch.iter())? {
+            self.memberships.appended(index, membership);
+        }
         self.runs.extend_same_term(batch.last(), tenure.term());
         self.cache.push(batch.clone());
-        Ok(Some((batch, self.issue())))
+        let ticket = self.issue(batch.last());
+        Ok(Some((batch, ticket)))
     }
 
     /// Follows the current leader: checks an AppendEntries against the log, removes what conflicts and
@@ -185,7 +188,7 @@ impl Log {
                 }
             }
         }
-        let memberships = decode_memberships(&new)?;
+        let memberships = decode_memberships(new.iter())?;
         if let Some(from) = truncate_from {
             self.truncate(from);
         }
@@ -211,14 +214,20 @@ impl Log {
         self.flushes.truncated(from);
     }
 
-    /// A ticket for what was just added or removed; [`flushed`](Self::flushed) takes it back.
-    pub fn issue(&mut self) -> Ticket {
-        self.flushes.issue(self.last().index)
+    /// A ticket for one operation given to the store, after which the log on the medium ends at `last`;
+    /// [`flushed`](Self::flushed) takes it back. Each operation of a request has an end of its own, since
+    /// the store may flush between any two of them.
+    pub fn issue(&mut self, last: LogIndex) -> Ticket {
+        assert!(last <= self.last().index, "an operation that reaches {last} in a log up to {}", self.last());
+        self.flushes.issue(last)
     }
 
     /// The store has made everything up to `ticket` durable. Whether the durable index rose.
     pub fn flushed(&mut self, ticket: Ticket) -> bool {
-        self.flushes.flushed(ticket)
+        let rose = self.flushes.flushed(ticket);
+        // What the store has it can give back, also to a state machine that is far behind.
+        self.cache.evict(self.durable());
+        rose
     }
 
     /// How many operations the store has not finished.
@@ -242,7 +251,6 @@ impl Log {
         let slice = self.slice(self.handed.next(), self.commit, u64::MAX, bytes_max);
         if let Slice::Entries(entries) = &slice {
             self.handed = entries.last().unwrap_or(self.handed);
-            self.cache.evict(self.evictable());
         }
         slice
     }
@@ -252,12 +260,11 @@ impl Log {
     pub fn hand_off_stored(&mut self, batches: &[EntryBatch]) -> Entries {
         let mut entries = Entries::none();
         for batch in batches {
-            if let Some(part) = batch.slice(self.handed.next(), self.commit) {
-                if part.first() == self.handed.next() {
+            if let Some(part) = batch.slice(self.handed.next(), self.commit)
+                && part.first() == self.handed.next() {
                     self.handed = part.last();
                     entries.push(part);
                 }
-            }
         }
         entries
     }
@@ -283,23 +290,12 @@ impl Log {
     pub fn log_base(&self) -> LogBase {
         LogBase { last: self.base(), membership: self.memberships.committed(self.base().index).clone() }
     }
-
-    fn evictable(&self) -> LogIndex {
-        self.handed.min(self.durable())
-    }
-
-    fn note_memberships(&mut self, batch: &EntryBatch) -> Result<(), MembershipError> {
-        // Every entry of a batch is looked at once; a batch of commands alone is the usual case.
-        for entry in batch.iter().filter(|entry| entry.kind == EntryKind::Configuration) {
-            self.memberships.appended(entry.index, Membership::decode(entry.data)?);
-        }
-        Ok(())
-    }
 }
 
-fn decode_memberships(entries: &Entries) -> Result<Vec<(LogIndex, Membership)>, MembershipError> {
+fn decode_memberships<'a>(
+    entries: impl Iterator<Item = EntryRef<'a>>,
+) -> Result<Vec<(LogIndex, Membership)>, MembershipError> {
     entries
-        .iter()
         .filter(|entry| entry.kind == EntryKind::Configuration)
         .map(|entry| Ok((entry.index, Membership::decode(entry.data)?)))
         .collect()

@@ -12,6 +12,7 @@
 //! | part | for |
 //! |---|---|
 //! | [`spawn`], [`Port`], [`port_of`] | running an actor and sending to it |
+//! | [`Outlet`] | sending to whoever takes a message |
 //! | [`Parked`], [`Park`] | answering later, without a future or a task per request |
 //! | [`Signal`], [`Latch`] | Go's `chan struct{}` of capacity 1 |
 //! | [`Credits`] | a bound on what is admitted, in requests and bytes |
@@ -24,6 +25,7 @@ mod credits;
 mod facts;
 #[cfg(any(debug_assertions, feature = "inspect"))]
 mod inspected;
+mod outlet;
 mod parked;
 #[cfg(not(any(debug_assertions, feature = "inspect")))]
 mod plain;
@@ -37,6 +39,7 @@ use plain as mode;
 
 pub use credits::{CreditGuard, Credits};
 pub use mode::{Context, Inspector};
+pub use outlet::Outlet;
 pub use parked::{Park, Parked, ReplySender};
 pub use port::{Port, Spawned, after_mailbox, port_of, spawn};
 pub use signal::{Latch, Signal};

@@ -10,12 +10,16 @@ use crate::{
 
 /// A peer answered a greeting, or did not.
 ///
+/// - *Go*: none; `BootstrapCluster` trusts the operator where this asks.
 /// - *From → to*: Transport → Bootstrapper.
+/// - *Follows*: [`Decided`], once it is known what this node is to become.
 /// - *Loss*: greeted again at the next tick.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Greeted {
     pub(crate) peer: NodeId,
+    /// Which greeting; an answer to one that was given up says nothing about now.
+    pub(crate) greeting: u64,
     pub(crate) result: Result<Response, RpcError>,
 }
 
@@ -31,6 +35,7 @@ pub(crate) struct Decided(pub(crate) Decision);
 
 /// Write down which cluster this directory belongs to, and whether as a member.
 ///
+/// - *Go*: none; a directory there has no identity.
 /// - *From → to*: Consensus → Storage, behind the entry that says so.
 /// - *Reply*: [`IdentitySaved`], when it is durable and everything queued before it is too.
 /// - *Loss*: the node does not vote before it.
@@ -43,6 +48,7 @@ pub(crate) struct SaveIdentity {
 
 /// The directory's identity is durable.
 ///
+/// - *Go*: none.
 /// - *From → to*: Storage → Consensus.
 /// - *Follows*: a member votes and acknowledges from here on.
 /// - *Loss*: never.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use actix::Message;
 
 use crate::{
+    board::Status,
     error::{ApplyError, ReadError},
     inspect::{InspectionDisabled, MailboxReport},
-    system::Status,
 };
 
 /// Apply a command to the replicated state machine.
@@ -31,6 +31,11 @@ impl<C> Apply<C> {
 }
 
 /// [`Apply`] with a deadline of its own.
+///
+/// - *Go*: `Raft.Apply` with a `timeout`, which there ends with the enqueueing.
+/// - *From → to*: client → RaftSystem → Leader, as for [`Apply`].
+/// - *Reply*: as for [`Apply`], at the latest at the deadline.
+/// - *Loss*: as for [`Apply`].
 #[derive(Clone, Debug)]
 pub struct ApplyWithin<C> {
     /// The command.
@@ -41,6 +46,7 @@ pub struct ApplyWithin<C> {
 
 /// Several commands in one message; each is an entry of its own, in order, and has its own result.
 ///
+/// - *Go*: none.
 /// - *From → to*: client → RaftSystem → Leader.
 /// - *Reply*: one result per command, in order, when the last one is known. Others' commands may come
 ///   between, and one may fail while a later one succeeds.
@@ -66,6 +72,11 @@ impl<Q> Read<Q> {
 }
 
 /// [`Read`] with a deadline of its own.
+///
+/// - *Go*: none.
+/// - *From → to*: client → RaftSystem → Leader → FsmApplier, as for [`Read`].
+/// - *Reply*: as for [`Read`], at the latest at the deadline.
+/// - *Loss*: as for [`Read`].
 #[derive(Clone, Debug)]
 pub struct ReadWithin<Q> {
     /// The question.
@@ -76,6 +87,7 @@ pub struct ReadWithin<Q> {
 
 /// Ask this node's state machine as it is now, however far behind it may be.
 ///
+/// - *Go*: none; there the application reads its own state machine.
 /// - *From → to*: client → RaftSystem → FsmApplier.
 /// - *Reply*: the answer.
 /// - *Loss*: none.
@@ -84,6 +96,7 @@ pub struct StaleRead<Q>(pub Q);
 
 /// Ask what the node knows of itself.
 ///
+/// - *Go*: `Raft.Stats`, `Raft.State`.
 /// - *From → to*: client → RaftSystem.
 /// - *Reply*: the [`Status`]; also to be had without a message from
 ///   [`Raft::status`](crate::Raft::status).
@@ -94,6 +107,7 @@ pub struct GetStatus;
 
 /// Ask what every actor's mailbox holds.
 ///
+/// - *Go*: none.
 /// - *From → to*: client → RaftSystem.
 /// - *Reply*: the report, or that inspection is compiled out; also to be had without queueing from
 ///   [`Raft::mailboxes`](crate::Raft::mailboxes).

@@ -8,6 +8,7 @@ use crate::types::LogIndex;
 ///
 /// - *Go*: `commitment.match`, a call under a lock there.
 /// - *From → to*: FollowerReplicator for its peer, Consensus for the leader itself → Commitment.
+/// - *Follows*: [`CommitAdvanced`], if a quorum has more than before.
 /// - *Loss*: a later one covers it; doubled or late ones change nothing.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -41,6 +41,7 @@ pub(crate) struct Applied<S: StateMachine> {
 
 /// Answer these queries from the present state.
 ///
+/// - *Go*: none; there the application reads its own state machine.
 /// - *From → to*: RaftSystem → FsmApplier, when everything they must see is applied.
 /// - *Reply*: [`Queried`].
 /// - *Loss*: the caller's deadline.
@@ -52,7 +53,9 @@ pub(crate) struct FsmQuery<S: StateMachine> {
 
 /// The answers, with the numbers the queries came with.
 ///
+/// - *Go*: none.
 /// - *From → to*: FsmApplier → RaftSystem.
+/// - *Follows*: readers are answered.
 /// - *Loss*: never.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -62,6 +65,7 @@ pub(crate) struct Queried<S: StateMachine> {
 
 /// The state machine panicked, or a committed command does not decode.
 ///
+/// - *Go*: the panic of `runFSM`.
 /// - *From → to*: FsmApplier → RaftSystem.
 /// - *Follows*: the node stops with this reason.
 /// - *Loss*: never.

@@ -8,6 +8,7 @@ use crate::{error::Fatal, protocol::StepDownReason, types::Term};
 ///
 /// - *Go*: `stepDown`, of capacity 1.
 /// - *From → to*: any actor of the tenure → Consensus.
+/// - *Follows*: the tenure is revoked, then its actors get [`StopActor`]; [`LeadershipChanged`].
 /// - *Loss*: the next contact says it again.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
@@ -32,6 +33,7 @@ pub(crate) struct LeadershipChanged;
 
 /// The node cannot go on.
 ///
+/// - *Go*: none; there a panic ends the process.
 /// - *From → to*: any actor, or the watcher of their tasks → RaftSystem.
 /// - *Follows*: every waiting caller gets the reason; nothing is sent or acknowledged any more.
 /// - *Loss*: never.
@@ -42,7 +44,9 @@ pub(crate) struct NodeFailed(pub(crate) Fatal);
 /// End this actor: its tenure is over, or the node stops.
 ///
 /// - *Go*: the close of `leaderState`'s channels.
-/// - *From → to*: Consensus → Leader → its subtree; RaftSystem → the actors of the node.
+/// - *From → to*: Consensus → Leader → Commitment, FollowerReplicator, Heartbeater; a node that
+///   stops or fails → Consensus; RaftSystem → FsmApplier.
+/// - *Follows*: the actor ends and drops what is queued.
 /// - *Loss*: the tenure is revoked already; a left-over actor can do nothing.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -23,7 +23,10 @@ pub(crate) struct ReadIndex {
 
 /// The batch `reads` may be answered once everything up to `index` is applied.
 ///
+/// - *Go*: the answer on `verifyFuture`.
 /// - *From → to*: Leader → RaftSystem.
+/// - *Follows*: [`FsmQuery`](super::FsmQuery), once everything up to `index` is applied here; or the index goes
+///   to the node that asked.
 /// - *Loss*: the front door asks again.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -36,6 +39,7 @@ pub(crate) struct ReadIndexReady {
 ///
 /// - *Go*: `notifyCh`, of capacity 1.
 /// - *From → to*: Leader → Heartbeater.
+/// - *Follows*: a heartbeat to the peer, and [`RoundAcked`] when it is answered.
 /// - *Loss*: the next regular heartbeat carries the round.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -45,7 +49,9 @@ pub(crate) struct HeartbeatNow {
 
 /// A heartbeat was answered, or will not be.
 ///
+/// - *Go*: the return of `AppendEntries` in `heartbeat`.
 /// - *From → to*: Transport → Heartbeater.
+/// - *Follows*: [`RoundAcked`], or [`StepDown`](super::StepDown) for a higher term.
 /// - *Loss*: the next heartbeat.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -56,6 +62,7 @@ pub(crate) struct HeartbeatAnswered {
 
 /// A voter follows this leader: it answered a heartbeat of `round`, sent at `sent_at`.
 ///
+/// - *Go*: `verifyFuture.vote` and `setLastContact`.
 /// - *From → to*: Heartbeater → Leader.
 /// - *Follows*: reads of the round come nearer to their quorum, and the leader's contact is newer.
 /// - *Loss*: the next round counts for earlier ones.

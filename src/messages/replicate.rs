@@ -11,6 +11,7 @@ use crate::{
 ///
 /// - *Go*: `triggerCh`, of capacity 1.
 /// - *From → to*: Leader → FollowerReplicator, at most one pending.
+/// - *Follows*: an AppendEntries with whatever the window allows.
 /// - *Loss*: the next one or the next tick sends it all.
 #[derive(Clone, Copy, Debug, Default, Message)]
 #[rtype(result = "()")]
@@ -20,6 +21,7 @@ pub(crate) struct Replicate;
 ///
 /// - *Go*: the pipeline's `doneCh`.
 /// - *From → to*: Transport → FollowerReplicator.
+/// - *Follows*: [`Match`](super::Match) if the peer has more than before; more of the log; or a new probe.
 /// - *Loss*: the request times out and the replicator probes.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -30,7 +32,9 @@ pub(crate) struct AppendAnswered {
 
 /// Entries for sending that only the store had.
 ///
-/// - *From → to*: Consensus → FollowerReplicator.
+/// - *Go*: the return of `LogStore.GetLog`.
+/// - *From → to*: Leader → FollowerReplicator.
+/// - *Follows*: an AppendEntries with them.
 /// - *Loss*: asked again at the next tick.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -41,7 +45,8 @@ pub(crate) struct StoredEntries {
 /// The commit index has waited long enough for a next append: send it alone.
 ///
 /// - *Go*: `CommitTimeout`.
-/// - *From → to*: Leader → itself; what follows is a [`Replicate`] to every replicator.
+/// - *From → to*: Leader → itself.
+/// - *Follows*: a [`Replicate`] to every replicator.
 /// - *Loss*: the next append or the next commit carries it.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

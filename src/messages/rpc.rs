@@ -17,6 +17,8 @@ use crate::{
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Rpc<T> {
+    /// Who sent it, as the connection's handshake said.
+    pub(crate) from: NodeId,
     pub(crate) request: T,
     pub(crate) responder: Responder,
 }
@@ -27,7 +29,9 @@ pub(crate) struct PreVote(pub(crate) crate::types::RequestVote);
 
 /// A request for a vote or a promise of one was answered, or will not be.
 ///
+/// - *Go*: the channel of `electSelf` and `preElectSelf`.
 /// - *From → to*: Transport → Consensus.
+/// - *Follows*: an election, a leadership, or a higher term.
 /// - *Loss*: the candidate tries again when its time is up.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -7,7 +7,7 @@ use actix::Message;
 use crate::{
     log::Ticket,
     storage::StorageError,
-    types::{EntryBatch, LogIndex, Vote},
+    types::{EntryBatch, LogIndex, Term, Vote},
 };
 
 /// Write these entries and make them durable.
@@ -68,8 +68,9 @@ pub(crate) struct ReadEntries {
 pub(crate) enum Reader {
     /// The hand-off to the state machine.
     HandOff,
-    /// The replicator with this session.
-    Replicator(u64),
+    /// The replicator with this session in this term. Sessions begin anew with each tenure, and what an
+    /// earlier one asked for may be of entries that were truncated since.
+    Replicator { term: Term, session: u64 },
 }
 
 /// Everything up to `ticket` is durable.
@@ -86,6 +87,7 @@ pub(crate) struct Flushed {
 
 /// The record of term and vote is durable.
 ///
+/// - *Go*: the return of `StableStore.Set`.
 /// - *From → to*: Storage → Consensus.
 /// - *Follows*: the vote is sent, or counted if it is the candidate's own.
 /// - *Loss*: never.
@@ -97,7 +99,9 @@ pub(crate) struct VoteSaved {
 
 /// Entries from the store.
 ///
-/// - *From → to*: Storage → Consensus, which passes them on.
+/// - *Go*: the return of `LogStore.GetLog`.
+/// - *From → to*: Storage → Consensus → Leader, if a replicator asked.
+/// - *Follows*: the hand-off goes on, or [`StoredEntries`](super::StoredEntries) goes to the replicator.
 /// - *Loss*: asked again.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -108,6 +112,7 @@ pub(crate) struct EntriesRead {
 
 /// The store failed, for good.
 ///
+/// - *Go*: the error of `StoreLogs`.
 /// - *From → to*: Storage → Consensus.
 /// - *Follows*: the node stops with this as its reason; the file is never flushed again.
 /// - *Loss*: never.
@@ -119,6 +124,7 @@ pub(crate) struct StorageFailed {
 
 /// The store has no room, or has room again.
 ///
+/// - *Go*: none; there a full disk is an error like another.
 /// - *From → to*: Storage → Consensus.
 /// - *Follows*: a leader steps down and does not stand until there is room; what was refused waits, in
 ///   order, and is tried again.
@@ -131,6 +137,7 @@ pub(crate) struct StorageRoom {
 
 /// Finish what is queued, then stop.
 ///
+/// - *Go*: none; there the application closes its store after `Shutdown`.
 /// - *From → to*: RaftSystem → Storage.
 /// - *Reply*: [`StorageClosed`].
 /// - *Loss*: the node is dropped with it.
@@ -140,7 +147,9 @@ pub(crate) struct CloseStorage;
 
 /// Everything queued is durable and the store is closed.
 ///
+/// - *Go*: none.
 /// - *From → to*: Storage → RaftSystem.
+/// - *Follows*: whoever sent [`Shutdown`](super::Shutdown) is answered.
 /// - *Loss*: never.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -2,11 +2,9 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use super::{Raft, start};
 use crate::{
     actors::{raft_system::RaftSystem, storage::FlushGate},
     config::Config,
-    error::StartError,
     state_machine::{Answer, Reply, StateMachine},
     storage::{LogStore, memory::MemoryStore, vfs::Vfs, wal::WalOptions},
     transport::{
@@ -226,24 +224,6 @@ impl<S> RaftBuilder<S> {
 }
 
 impl<S: StateMachine> RaftBuilder<S> {
-    /// Opens the store, begins to listen and spawns the actors on the caller's arbiter, or any tokio
-    /// `LocalSet`. The node is running when this returns; it may not know a leader yet.
-    ///
-    /// # Errors
-    /// Says in one line what is missing, taken, locked, foreign or damaged.
-    pub async fn start(self) -> Result<Raft<S>, StartError> {
-        start::start(self).await
-    }
-
-    /// The same on a thread of its own, with an actix `System` of its own, for programs that have none. The
-    /// thread ends when the node has stopped.
-    ///
-    /// # Errors
-    /// As for [`start`](Self::start), or if the thread cannot be started.
-    pub async fn start_thread(self) -> Result<Raft<S>, StartError> {
-        start::start_thread(self).await
-    }
-
     pub(super) fn own_address(&self) -> String {
         let listed = self.peers.iter().find(|(id, _)| *id == self.id).map(|(_, address)| address);
         self.advertise

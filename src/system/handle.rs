@@ -4,9 +4,9 @@ use std::{fmt, future::Future, sync::Arc};
 
 use actix::{Actor, Addr, Handler, MailboxError, Message};
 
-use super::{Board, Status};
 use crate::{
     actors::raft_system::RaftSystem,
+    board::{Board, Status},
     error::Fatal,
     inspect::{InspectionDisabled, MailboxReport},
     mailbox::{Context, Inspector, Port},

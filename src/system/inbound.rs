@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Board;
 use crate::{
     actors::{consensus::Consensus, raft_system::RaftSystem},
+    board::Board,
     mailbox::Port,
     messages::{PreVote, Rpc},
     state_machine::StateMachine,
@@ -20,17 +20,22 @@ pub(super) struct NodeInbound<S: StateMachine> {
 }
 
 impl<S: StateMachine> Inbound for NodeInbound<S> {
-    fn deliver(&self, _: &Identity, request: Request, responder: Responder) {
+    fn deliver(&self, from: &Identity, request: Request, responder: Responder) {
+        // The handshake may be older than this node's cluster: a blank node talks to anybody.
+        if self.board.is_stranger(from) {
+            return;
+        }
+        let from = from.id.clone();
         let to = &self.consensus;
         match request {
-            Request::AppendEntries(request) => to.send_now(Rpc { request, responder }),
-            Request::Heartbeat(request) => to.send_now(Rpc { request, responder }),
-            Request::PreVote(request) => to.send_now(Rpc { request: PreVote(request), responder }),
-            Request::RequestVote(request) => to.send_now(Rpc { request, responder }),
-            Request::TimeoutNow(request) => to.send_now(Rpc { request, responder }),
-            Request::Greet(request) => to.send_now(Rpc { request, responder }),
-            Request::ForwardApply(request) => self.front.send_now(Rpc { request, responder }),
-            Request::ForwardReadIndex(request) => self.front.send_now(Rpc { request, responder }),
+            Request::AppendEntries(request) => to.send_now(Rpc { from, request, responder }),
+            Request::Heartbeat(request) => to.send_now(Rpc { from, request, responder }),
+            Request::PreVote(request) => to.send_now(Rpc { from, request: PreVote(request), responder }),
+            Request::RequestVote(request) => to.send_now(Rpc { from, request, responder }),
+            Request::TimeoutNow(request) => to.send_now(Rpc { from, request, responder }),
+            Request::Greet(request) => to.send_now(Rpc { from, request, responder }),
+            Request::ForwardApply(request) => self.front.send_now(Rpc { from, request, responder }),
+            Request::ForwardReadIndex(request) => self.front.send_now(Rpc { from, request, responder }),
         }
     }
 

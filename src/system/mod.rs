@@ -1,14 +1,17 @@
-//! Starting a node and holding on to it: the builder, the handle and what the node publishes.
+//! Starting a node and holding on to it: the builder and the handle.
+//!
+//! The top of the tree: it may use every other room, and no other room uses it.
 
-mod board;
 mod builder;
 mod handle;
 mod inbound;
 mod start;
+#[cfg(test)]
+mod tests;
+mod wiring;
 
 pub use crate::actors::storage::FlushGate;
-pub use board::{ServerRole, Status};
 pub use builder::{Placement, RaftBuilder};
 pub use handle::Raft;
 
-pub(crate) use board::{Board, Standing};
+pub use crate::board::{ServerRole, Status};

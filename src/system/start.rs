@@ -5,25 +5,26 @@ use std::{cell::RefCell, path::Path, rc::Rc, sync::Arc};
 use futures::channel::oneshot;
 
 use super::{
-    Board, Raft, Standing,
+    Raft,
     builder::{Placement, RaftBuilder, StoreChoice},
     inbound::NodeInbound,
+    wiring::{consensus_outlets, fsm_completions, storage_completions, subscribe},
 };
 use crate::{
     actors::{
         bootstrapper::Bootstrapper,
         consensus::Consensus,
         fsm_applier::{FsmApplier, InlineFsm, StateMachineQueue},
-        node::{FrontDoor, Node, NodeParts, Ports},
+        node::{Node, NodeParts, Ports},
         raft_system::{Lifecycle, RaftSystem},
-        storage::{Completions, InlineStorage, Storage, StorageQueue, StorageStep},
+        storage::{InlineStorage, Storage, StorageQueue, StorageStep},
         ticker::Ticker,
     },
+    board::{Board, Standing},
     clock::Clock,
     error::StartError,
     log::Log,
     mailbox::{Credits, Inspector, Port, port_of, spawn},
-    messages::{LeadershipChanged, NodeFailed, ReadIndexReady, StorageClosed},
     state_machine::StateMachine,
     storage::{
         LogStore, Recovered, StorageError,
@@ -45,7 +46,27 @@ struct Opened {
     member: bool,
 }
 
-pub(super) async fn start<S: StateMachine>(mut builder: RaftBuilder<S>) -> Result<Raft<S>, StartError> {
+impl<S: StateMachine> RaftBuilder<S> {
+    /// Opens the store, begins to listen and spawns the actors on the caller's arbiter, or any tokio
+    /// `LocalSet`. The node is running when this returns; it may not know a leader yet.
+    ///
+    /// # Errors
+    /// Says in one line what is missing, taken, locked, foreign or damaged.
+    pub async fn start(self) -> Result<Raft<S>, StartError> {
+        start(self).await
+    }
+
+    /// The same on a thread of its own, with an actix `System` of its own, for programs that have none. The
+    /// thread ends when the node has stopped.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start), or if the thread cannot be started.
+    pub async fn start_thread(self) -> Result<Raft<S>, StartError> {
+        start_thread(self).await
+    }
+}
+
+async fn start<S: StateMachine>(mut builder: RaftBuilder<S>) -> Result<Raft<S>, StartError> {
     builder.config.validate()?;
     let machine = builder.machine.take().ok_or(StartError::Incomplete("a node needs a state machine"))?;
     if builder.peers.is_empty() {
@@ -62,18 +83,17 @@ pub(super) async fn start<S: StateMachine>(mut builder: RaftBuilder<S>) -> Resul
     Assembly::new(builder, opened).run(machine)
 }
 
-pub(super) async fn start_thread<S: StateMachine>(builder: RaftBuilder<S>) -> Result<Raft<S>, StartError> {
+async fn start_thread<S: StateMachine>(builder: RaftBuilder<S>) -> Result<Raft<S>, StartError> {
     let (report, started) = oneshot::channel();
     let name = format!("raftix-{}", builder.id);
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         actix_rt::System::new().block_on(async move {
             let started = start(builder).await;
             let running = started.as_ref().ok().cloned();
-            if report.send(started).is_ok() {
-                if let Some(raft) = running {
+            if report.send(started).is_ok()
+                && let Some(raft) = running {
                     raft.stopped().await;
                 }
-            }
         });
     });
     thread.map_err(StartError::Thread)?;
@@ -194,8 +214,11 @@ impl<S: StateMachine> Assembly<S> {
         let recovered = &self.opened.recovered;
         let first = recovered.memberships.first().filter(|(index, _)| *index == LogIndex(1));
         let named = first.and_then(|(_, membership)| membership.get(&self.builder.id));
-        if self.opened.member || named.is_some_and(|own| own.incarnation == self.opened.incarnation) {
+        if self.opened.member {
             Standing::Member
+        } else if named.is_some_and(|own| own.incarnation == self.opened.incarnation) {
+            // It stopped between its first entry and the mark of a member, which comes before its first vote.
+            Standing::Founding
         } else if recovered.last.index == LogIndex::ZERO {
             Standing::Blank
         } else {
@@ -280,11 +303,11 @@ impl<S: StateMachine> Assembly<S> {
 
     fn spawn_fsm(&self, machine: S, node: &Rc<Node>, front: &Port<RaftSystem<S>>) -> StateMachineQueue<S> {
         let name = self.builder.id.to_string();
-        let front = front.clone();
+        let done = fsm_completions(front.clone());
         if !self.threads {
-            return StateMachineQueue::Inline(InlineFsm::new(machine, front));
+            return StateMachineQueue::Inline(InlineFsm::new(machine, done));
         }
-        let applier = FsmApplier::new(machine, front, &name);
+        let applier = FsmApplier::new(machine, done, &name);
         let spawned = spawn(&node.inspector, "fsm_applier", |_| applier);
         node.watch("fsm applier", spawned.task);
         StateMachineQueue::Actor(spawned.port)
@@ -301,11 +324,7 @@ impl<S: StateMachine> Assembly<S> {
         let step = StorageStep::new(store, self.opened.directory.take());
         let spawned = spawn(&node.inspector, "consensus", |ctx| {
             let consensus = port_of(ctx);
-            let closed = front.clone();
-            let completions = Completions {
-                consensus: consensus.clone(),
-                closed: Arc::new(move || closed.send_now(StorageClosed)),
-            };
+            let completions = storage_completions(consensus.clone(), front.clone());
             let storage = if self.threads {
                 let storage = Storage::new(step, completions, self.builder.id.as_str());
                 let storage = spawn(&node.inspector, "storage", |_| storage);
@@ -327,9 +346,15 @@ impl<S: StateMachine> Assembly<S> {
                 front: Box::new(front.clone()),
                 fsm: Box::new(fsm.clone()),
                 storage,
-                consensus,
+                consensus: consensus_outlets(&consensus),
             });
-            Consensus::new(node.clone(), &self.opened.recovered, standing, self.builder.peers.clone())
+            Consensus::new(
+                node.clone(),
+                consensus,
+                &self.opened.recovered,
+                standing,
+                self.builder.peers.clone(),
+            )
         });
         subscribe(&node.ticker, &spawned.port);
         node.watch("consensus", spawned.task);
@@ -343,29 +368,4 @@ fn spawn_bootstrapper(node: &Rc<Node>, peers: Vec<(NodeId, String)>) {
     });
     subscribe(&node.ticker, &spawned.port);
     node.watch("bootstrapper", spawned.task);
-}
-
-fn subscribe<A>(ticker: &Ticker, port: &Port<A>)
-where
-    A: actix::Actor<Context = crate::mailbox::Context<A>> + actix::Handler<crate::messages::Tick>,
-{
-    let port = port.clone();
-    ticker.subscribe(move |tick| {
-        port.send_now(tick);
-        port.connected()
-    });
-}
-
-impl<S: StateMachine> FrontDoor for Port<RaftSystem<S>> {
-    fn leadership_changed(&self, message: LeadershipChanged) {
-        self.send_now(message);
-    }
-
-    fn read_index_ready(&self, message: ReadIndexReady) {
-        self.send_now(message);
-    }
-
-    fn failed(&self, message: NodeFailed) {
-        self.send_now(message);
-    }
 }

@@ -516,6 +516,23 @@ mod tests {
     }
 
     #[test]
+    fn indexes_at_the_end_of_their_range_are_refused_and_do_not_overflow() {
+        let end = |first| {
+            let mut buffer = EntryBuffer::default();
+            buffer.push(EntryKind::Noop, b"");
+            buffer.seal(LogIndex(first), Term(1)).bytes().to_vec()
+        };
+        let last = end(u64::MAX - 1);
+        assert!(EntryBatch::verify(last.clone().into()).is_ok());
+        let mut beyond = last.clone();
+        beyond[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
+        let checksum = crc32c::crc32c(&beyond[4..]);
+        beyond[..4].copy_from_slice(&checksum.to_le_bytes());
+        assert!(EntryBatch::verify(beyond.clone().into()).is_err());
+        assert!(EntryBatch::verify([beyond, last].concat().into()).is_err());
+    }
+
+    #[test]
     fn every_flipped_bit_is_noticed_or_lies_in_padding() {
         let sealed = batch(&[b"abc", b"defgh"]);
         for bit in 0..sealed.len() * 8 {

@@ -4,11 +4,11 @@ use actix::Handler;
 
 use super::Consensus;
 use crate::{
+    board::Standing,
     log::Tenure,
     mailbox::Context,
     messages::{Decided, IdentitySaved, Rpc, SaveIdentity},
     protocol::Decision,
-    system::Standing,
     types::{
         ClusterId, ClusterState, EntryBuffer, EntryKind, Greet, GreetResponse, LogIndex, Membership, Term,
     },
@@ -20,19 +20,25 @@ const FIRST_TERM: Term = Term(1);
 impl Consensus {
     /// Writes entry 1: the same bytes on every node that forms or adopts this membership.
     fn found(&mut self, membership: &Membership) {
-        let data = membership.encode();
         let mut buffer = EntryBuffer::default();
-        buffer.push(EntryKind::Configuration, &data);
+        buffer.push(EntryKind::Configuration, &membership.encode());
         let appended = self.node.log.borrow_mut().append_own(&Tenure::new(FIRST_TERM), buffer);
         let Ok(Some((entries, ticket))) = appended else {
             return self.invariant("the first entry does not fit an empty log".to_owned());
         };
         self.node.ports().storage.append(ticket, entries);
-        self.standing = Standing::Founding;
+        self.become_member();
         self.decide(|election, now, _| election.saw_term(now, FIRST_TERM));
-        let cluster = ClusterId::of(&data);
-        self.node.ports().storage.save_identity(SaveIdentity { cluster, member: true });
         self.node.publish_log();
+    }
+
+    /// Marks the directory as a member's; the node takes part once that is durable, behind everything
+    /// that was given to the store before.
+    pub(super) fn become_member(&mut self) {
+        let cluster = self.node.log.borrow().first_membership().map(|first| ClusterId::of(&first.encode()));
+        let Some(cluster) = cluster else { return };
+        self.standing = Standing::Founding;
+        self.node.ports().storage.save_identity(SaveIdentity { cluster, member: true });
     }
 
     /// A quarantined node belongs once a committed membership names its present incarnation.
@@ -40,16 +46,9 @@ impl Consensus {
         if self.standing.is_member() || self.standing == Standing::Founding {
             return;
         }
-        let log = self.node.log.borrow();
-        let named = log
-            .committed_membership()
-            .get(&self.node.id)
-            .is_some_and(|server| server.incarnation == self.node.incarnation);
-        let cluster = log.first_membership().map(|first| ClusterId::of(&first.encode()));
-        drop(log);
-        if let (true, Some(cluster)) = (named, cluster) {
-            self.standing = Standing::Founding;
-            self.node.ports().storage.save_identity(SaveIdentity { cluster, member: true });
+        let own = self.node.log.borrow().committed_membership().get(&self.node.id).cloned();
+        if own.is_some_and(|own| own.incarnation == self.node.incarnation) {
+            self.become_member();
         }
     }
 }

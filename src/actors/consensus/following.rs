@@ -7,11 +7,17 @@ use crate::{
     log::Appended,
     mailbox::Context,
     messages::{EntriesRead, Flushed, Match, OWN_SESSION, Reader, Rpc},
+    protocol::is_contiguous,
     transport::Responder,
     types::{
-        AppendEntries, AppendEntriesResponse, AppendOutcome, Heartbeat, HeartbeatResponse, LogIndex, Response,
+        AppendEntries, AppendEntriesResponse, AppendOutcome, Entries, Heartbeat, HeartbeatResponse, LogIndex,
+        NodeId, Response, Term,
     },
 };
+
+/// The most acknowledgements held for a flush, far more than a leader has on its way. A disk that hangs
+/// while leaders ask again and again would make them grow without end.
+const HELD_ACKS_MAX: usize = 4096;
 
 /// An acknowledgement that must not leave before everything up to `proven` is durable.
 pub(super) struct HeldAck {
@@ -21,7 +27,7 @@ pub(super) struct HeldAck {
 
 impl Consensus {
     /// Whether the sender leads in a term that is not over, after taking note of it.
-    fn heard(&mut self, term: crate::types::Term, leader: &crate::types::NodeId) -> bool {
+    fn heard(&mut self, term: Term, leader: &NodeId) -> bool {
         let mut accepted = false;
         self.decide_at(self.node.recent(), |election, now, _| {
             let (heard, effects) = election.heard_leader(now, term, leader);
@@ -59,21 +65,31 @@ impl Consensus {
                 self.node.commit(request.commit.min(proven));
                 self.hold_or_acknowledge(proven, responder);
                 self.learn_membership();
+                self.introduce(&request.leader);
             }
         }
     }
 
-    fn store(&mut self, truncated: Option<LogIndex>, new: crate::types::Entries) {
+    /// Tells the front door where the leader is, once the log does: a node that begins with an empty one
+    /// hears of its leader before it knows any address.
+    fn introduce(&mut self, leader: &NodeId) {
+        let unknown = self.node.leadership.borrow().leader.is_none();
+        if unknown && self.node.log.borrow().membership().get(leader).is_some() {
+            self.announce();
+        }
+    }
+
+    fn store(&mut self, truncated: Option<LogIndex>, new: Entries) {
         if truncated.is_none() && new.is_empty() {
             return;
         }
         let storage = &self.node.ports().storage;
         if let Some(from) = truncated {
-            let ticket = self.node.log.borrow_mut().issue();
+            let ticket = self.node.log.borrow_mut().issue(from.prev());
             storage.truncate(ticket, from);
         }
         for entries in new.batches() {
-            let ticket = self.node.log.borrow_mut().issue();
+            let ticket = self.node.log.borrow_mut().issue(entries.last());
             storage.append(ticket, entries.clone());
         }
         self.node.publish_log();
@@ -82,6 +98,8 @@ impl Consensus {
     fn hold_or_acknowledge(&mut self, proven: LogIndex, responder: Responder) {
         if self.held_acks.is_empty() && self.durable() >= proven {
             self.acknowledge(responder, AppendOutcome::Matched { matched: proven });
+        } else if self.held_acks.len() >= HELD_ACKS_MAX {
+            self.acknowledge(responder, AppendOutcome::Refused);
         } else {
             self.held_acks.push_back(HeldAck { proven, responder });
         }
@@ -99,8 +117,14 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
     type Result = ();
 
     fn handle(&mut self, rpc: Rpc<AppendEntries>, _: &mut Context<Self>) {
-        let Rpc { request, responder } = rpc;
-        if !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
+        let Rpc { from, request, responder } = rpc;
+        if !is_contiguous(&request) {
+            tracing::error!(node = %self.node.id, leader = %request.leader, "refused entries that do not follow one another");
+            return self.acknowledge(responder, AppendOutcome::Refused);
+        }
+        // Nobody speaks for another, least of all for this node.
+        let own = from == request.leader;
+        if !own || !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
         self.follow(request, responder);
@@ -112,7 +136,8 @@ impl Handler<Rpc<Heartbeat>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<Heartbeat>, _: &mut Context<Self>) {
         let request = rpc.request;
-        let follows = self.standing.takes_entries() && self.heard(request.term, &request.leader);
+        let own = rpc.from == request.leader;
+        let follows = own && self.standing.takes_entries() && self.heard(request.term, &request.leader);
         rpc.responder.respond(Ok(Response::Heartbeat(HeartbeatResponse {
             term: self.election.term(),
             incarnation: self.node.incarnation,
@@ -127,7 +152,7 @@ impl Handler<Flushed> for Consensus {
 
     fn handle(&mut self, Flushed { ticket }: Flushed, _: &mut Context<Self>) {
         let rose = self.node.log.borrow_mut().flushed(ticket);
-        self.disk.waiting_since = None;
+        self.disk.flushed();
         if !rose {
             return;
         }
@@ -148,8 +173,8 @@ impl Handler<EntriesRead> for Consensus {
     fn handle(&mut self, message: EntriesRead, _: &mut Context<Self>) {
         match (message.reader, &self.leadership) {
             (Reader::HandOff, _) => self.node.hand_off_stored(&message.batches),
-            (Reader::Replicator(_), Some(leadership)) => leadership.leader.send_now(message),
-            (Reader::Replicator(_), None) => {}
+            (Reader::Replicator { .. }, Some(leadership)) => leadership.leader.send_now(message),
+            (Reader::Replicator { .. }, None) => {}
         }
     }
 }

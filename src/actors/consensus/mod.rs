@@ -7,6 +7,7 @@
 //! before anything of the next term happens.
 
 mod bootstrapping;
+mod disk;
 mod following;
 mod voting;
 
@@ -19,22 +20,24 @@ use crate::{
         leader::{Leader, Leadership},
         node::{LeadershipView, Node},
     },
+    board::{ServerRole, Standing},
     error::{Fatal, LeaderHint},
     log::Tenure,
-    mailbox::Context,
+    mailbox::{Context, Port},
     messages::{LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
     protocol::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason},
     storage::Recovered,
-    system::{ServerRole, Standing},
     types::{LogIndex, NodeId},
 };
 
+use disk::Disk;
 use following::HeldAck;
 use voting::HeldVote;
 
 /// See the module.
 pub(crate) struct Consensus {
     node: Rc<Node>,
+    own: Port<Self>,
     election: Election,
     standing: Standing,
     leadership: Option<Leadership>,
@@ -47,18 +50,10 @@ pub(crate) struct Consensus {
     disk: Disk,
 }
 
-/// What is known of the store's health.
-#[derive(Debug, Default)]
-struct Disk {
-    full: bool,
-    /// Since when an operation has been waiting for its flush.
-    waiting_since: Option<Duration>,
-    stalled: bool,
-}
-
 impl Consensus {
     pub(crate) fn new(
         node: Rc<Node>,
+        own: Port<Self>,
         recovered: &Recovered,
         standing: Standing,
         peers: Vec<(NodeId, String)>,
@@ -78,7 +73,8 @@ impl Consensus {
             node.seed,
         );
         let peers_hash = crate::protocol::peers_hash(&peers);
-        Self {
+        let consensus = Self {
+            own,
             node,
             election,
             standing,
@@ -88,7 +84,10 @@ impl Consensus {
             peers,
             peers_hash,
             disk: Disk::default(),
-        }
+        };
+        // Whoever asks before the first message is told what was recovered.
+        consensus.publish();
+        consensus
     }
 
     /// Asks the election rule something, with what it must know of the log, and carries out what follows.
@@ -118,12 +117,9 @@ impl Consensus {
         if effects.is_empty() {
             return;
         }
-        let last_vote = effects.iter().rposition(|effect| matches!(effect, Effect::SaveVote(_)));
-        for (number, effect) in effects.into_iter().enumerate() {
+        for effect in effects {
             match effect {
                 Effect::Deposed { term, reason } => self.end_tenure(term, reason),
-                // Each record replaces the one before it: a new term and the vote in it are one write.
-                Effect::SaveVote(_) if Some(number) != last_vote => {}
                 Effect::SaveVote(vote) => self.node.ports().storage.save_vote(vote),
                 Effect::Ask { request, pre_vote, to } => self.ask_for_votes(&request, pre_vote, &to),
                 Effect::BecameLeader { term } => {
@@ -134,9 +130,16 @@ impl Consensus {
                 Effect::LeaderChanged { .. } | Effect::TermChanged { .. } => {
                     // What waits was promised to a leader that is not any more.
                     self.held_acks.clear();
+                    let term = self.election.term();
+                    self.held_votes.retain(|held| held.is_of(term));
                 }
             }
         }
+        self.announce();
+    }
+
+    /// Publishes who leads and has the front door look.
+    fn announce(&self) {
         self.publish();
         self.node.ports().front.leadership_changed(LeadershipChanged);
     }
@@ -161,7 +164,7 @@ impl Consensus {
         let term = self.election.term();
         let leader = self.election.leader().and_then(|id| log.membership().get(id)).cloned();
         let leader = leader.map(|server| LeaderHint { id: server.id, address: server.address });
-        let here = self.leadership.as_ref().map(|leadership| leadership.leader.clone());
+        let here = self.leadership.as_ref().map(|leadership| leadership.outlets.clone());
         let voters = log.membership().voters().map(|server| server.id.clone()).collect();
         let board = &self.node.board;
         board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()), voters);
@@ -169,22 +172,10 @@ impl Consensus {
         *self.node.leadership.borrow_mut() = LeadershipView { term, leader, here };
     }
 
-    fn is_healthy(&self) -> bool {
-        !self.disk.full && !self.disk.stalled
-    }
-
-    /// Gives up leadership when the store has made no progress for too long (hashicorp/raft#503).
     fn watch_disk(&mut self, now: Duration) {
-        if self.node.log.borrow().unflushed() == 0 {
-            self.disk.waiting_since = None;
-            self.disk.stalled = false;
-            return;
-        }
-        let since = *self.disk.waiting_since.get_or_insert(now);
-        if !self.disk.stalled && now.saturating_sub(since) > self.node.config.disk_stall_timeout {
+        let waits = self.node.log.borrow().unflushed() > 0;
+        if self.disk.watch(now, waits, self.node.config.disk_stall_timeout) {
             tracing::error!(node = %self.node.id, "the disk has stalled");
-            self.disk.stalled = true;
-            self.step_down(StepDownReason::DiskStalled);
         }
     }
 
@@ -207,6 +198,9 @@ impl Actor for Consensus {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
+        if self.standing == Standing::Founding {
+            self.become_member();
+        }
         self.publish();
     }
 }
@@ -214,11 +208,14 @@ impl Actor for Consensus {
 impl Handler<Tick> for Consensus {
     type Result = ();
 
-    fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
+    fn handle(&mut self, _: Tick, _: &mut Self::Context) {
+        // The tick may have waited in the mailbox: what was heard since counts.
+        let now = self.node.now();
         self.watch_disk(now);
-        if self.is_healthy() {
-            // The tick may have waited in the mailbox: what was heard since counts.
-            self.decide(|election, now, view| election.tick(now, view));
+        match self.disk.ailment() {
+            None => self.decide_at(now, |election, now, view| election.tick(now, view)),
+            // Also one that was elected when its store was ailing already.
+            Some(reason) => self.step_down(reason),
         }
     }
 }
@@ -241,7 +238,7 @@ impl Handler<StorageRoom> for Consensus {
     type Result = ();
 
     fn handle(&mut self, StorageRoom { full }: StorageRoom, _: &mut Self::Context) {
-        self.disk.full = full;
+        self.disk.set_full(full);
         if full {
             tracing::error!(node = %self.node.id, "no space left for the log");
             self.step_down(StepDownReason::DiskFull);

@@ -23,12 +23,18 @@ pub(super) struct HeldVote {
     response: RequestVoteResponse,
 }
 
+impl HeldVote {
+    pub(super) fn is_of(&self, term: Term) -> bool {
+        self.vote.term == term
+    }
+}
+
 impl Consensus {
     pub(super) fn ask_for_votes(&self, request: &RequestVote, pre_vote: bool, to: &[NodeId]) {
         let log = self.node.log.borrow();
         for server in log.membership().servers().iter().filter(|server| to.contains(&server.id)) {
             let sink = VoteSink {
-                consensus: self.node.ports().consensus.clone(),
+                consensus: self.own.clone(),
                 from: server.id.clone(),
                 pre_vote,
                 asked: request.term,
@@ -63,21 +69,21 @@ impl Handler<Rpc<RequestVote>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<RequestVote>, _: &mut Context<Self>) {
         let mut answer = None;
-        let mut recorded = false;
         self.decide(|election, now, view| {
             let (effects, response) = election.answer_vote(now, &rpc.request, view);
-            let vote = Vote { term: election.term(), voted_for: election.voted_for().cloned() };
-            recorded = effects.contains(&Effect::SaveVote(vote));
-            answer = Some(response);
+            let saved = effects.iter().any(|effect| matches!(effect, Effect::SaveVote(_)));
+            answer = Some((response, saved));
             effects
         });
-        let Some(response) = answer else { return };
+        let Some((response, saved)) = answer else { return };
         if response.granted {
             let vote = Vote { term: self.election.term(), voted_for: self.election.voted_for().cloned() };
-            if !recorded {
-                // Also a vote given again is held: its first record may still be on its way.
+            if !saved {
+                // A vote given again is held as well: its first record may still be on its way.
                 self.node.ports().storage.save_vote(vote.clone());
             }
+            // One candidate per term has it; his newest request is the one that gets the answer.
+            self.held_votes.retain(|held| held.vote != vote);
             self.held_votes.push(HeldVote { vote, responder: rpc.responder, response });
         } else {
             rpc.responder.respond(Ok(Response::RequestVote(response)));
@@ -107,8 +113,12 @@ impl Handler<VoteAnswered> for Consensus {
     type Result = ();
 
     fn handle(&mut self, message: VoteAnswered, _: &mut Context<Self>) {
-        let (Ok(Response::PreVote(response)) | Ok(Response::RequestVote(response))) = message.result else {
-            return;
+        // An answer to the other question is none: a promise is not a vote.
+        let response = match (message.pre_vote, message.result) {
+            (true, Ok(Response::PreVote(response))) | (false, Ok(Response::RequestVote(response))) => {
+                response
+            }
+            _ => return,
         };
         self.decide(|election, now, view| {
             election.vote_answered(now, &message.from, message.pre_vote, message.asked, &response, view)
@@ -121,7 +131,11 @@ impl Handler<Rpc<TimeoutNow>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<TimeoutNow>, _: &mut Context<Self>) {
         let mut accepted = false;
+        let fit = self.disk.ailment().is_none();
         self.decide(|election, now, view| {
+            if !fit {
+                return Vec::new();
+            }
             let (stands, effects) = election.stand_now(now, &rpc.request.leader, rpc.request.term, view);
             accepted = stands;
             effects

@@ -12,16 +12,14 @@ mod thread;
 use actix::{Actor, Handler};
 
 use crate::{
-    mailbox::{Context, Port},
+    mailbox::{Context, Outlet},
     messages::{FsmMutate, FsmQuery, StopActor},
     state_machine::StateMachine,
 };
 
 pub(crate) use queue::{InlineFsm, StateMachineQueue};
-pub(crate) use step::FsmStep;
-use thread::{FsmThread, FsmWork};
-
-use super::raft_system::RaftSystem;
+pub(crate) use step::{FsmCompletion, FsmStep, FsmWork};
+use thread::FsmThread;
 
 /// See the module.
 pub(crate) struct FsmApplier<S: StateMachine> {
@@ -29,8 +27,8 @@ pub(crate) struct FsmApplier<S: StateMachine> {
 }
 
 impl<S: StateMachine> FsmApplier<S> {
-    pub(crate) fn new(machine: S, front: Port<RaftSystem<S>>, name: &str) -> Self {
-        Self { thread: FsmThread::start(FsmStep::new(machine), front, name) }
+    pub(crate) fn new(machine: S, done: Outlet<FsmCompletion<S>>, name: &str) -> Self {
+        Self { thread: FsmThread::start(FsmStep::new(machine), done, name) }
     }
 
     fn perform(&mut self, work: FsmWork<S>) {

@@ -2,10 +2,10 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::{FsmApplier, FsmStep, thread::FsmWork};
+use super::{FsmApplier, FsmCompletion, FsmStep, FsmWork};
 use crate::{
-    actors::{node::FsmQueue, raft_system::RaftSystem},
-    mailbox::Port,
+    actors::node::FsmQueue,
+    mailbox::{Outlet, Port},
     messages::{FsmMutate, FsmQuery, StopActor},
     state_machine::StateMachine,
 };
@@ -21,16 +21,16 @@ pub(crate) enum StateMachineQueue<S: StateMachine> {
 /// A state machine on the protocol thread.
 pub(crate) struct InlineFsm<S: StateMachine> {
     step: RefCell<FsmStep<S>>,
-    front: Port<RaftSystem<S>>,
+    done: Outlet<FsmCompletion<S>>,
 }
 
 impl<S: StateMachine> InlineFsm<S> {
-    pub(crate) fn new(machine: S, front: Port<RaftSystem<S>>) -> Rc<Self> {
-        Rc::new(Self { step: RefCell::new(FsmStep::new(machine)), front })
+    pub(crate) fn new(machine: S, done: Outlet<FsmCompletion<S>>) -> Rc<Self> {
+        Rc::new(Self { step: RefCell::new(FsmStep::new(machine)), done })
     }
 
     fn perform(&self, work: FsmWork<S>) {
-        self.step.borrow_mut().perform(work, &mut |completion| completion.deliver(&self.front));
+        self.step.borrow_mut().perform(work, &mut |completion| self.done.send_now(completion));
     }
 }
 

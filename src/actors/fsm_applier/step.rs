@@ -8,10 +8,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{RaftSystem, thread::FsmWork};
 use crate::{
     error::Fatal,
-    mailbox::Port,
     messages::{Applied, FsmFailed, FsmMutate, FsmQuery, Queried},
     state_machine::{Reply, StateMachine},
     types::{EntryKind, EntryRef, LogId},
@@ -22,21 +20,17 @@ const REPLY_INTERVAL: Duration = Duration::from_millis(1);
 /// How many entries pass between looks at the clock.
 const ENTRIES_PER_LOOK: usize = 32;
 
+/// One thing to do.
+pub(crate) enum FsmWork<S: StateMachine> {
+    Mutate(FsmMutate),
+    Query(FsmQuery<S>),
+}
+
 /// One thing done.
 pub(crate) enum FsmCompletion<S: StateMachine> {
     Applied(Applied<S>),
     Queried(Queried<S>),
     Failed(FsmFailed),
-}
-
-impl<S: StateMachine> FsmCompletion<S> {
-    pub(crate) fn deliver(self, to: &Port<RaftSystem<S>>) {
-        match self {
-            Self::Applied(message) => to.send_now(message),
-            Self::Queried(message) => to.send_now(message),
-            Self::Failed(message) => to.send_now(message),
-        }
-    }
 }
 
 /// See the module.
@@ -62,10 +56,15 @@ impl<S: StateMachine> FsmStep<S> {
         if self.failed {
             return;
         }
-        let done = match work {
+        // Everything of the user's runs in here: apply and query, and how commands decode and are dropped.
+        let done = catch_unwind(AssertUnwindSafe(|| match work {
             FsmWork::Mutate(message) => self.mutate(message, emit),
-            FsmWork::Query(message) => self.query(message, emit),
-        };
+            FsmWork::Query(message) => {
+                self.query(message, emit);
+                Ok(())
+            }
+        }));
+        let done = done.unwrap_or_else(|panic| Err(panicked(&*panic)));
         if let Err(fatal) = done {
             self.failed = true;
             emit(FsmCompletion::Failed(FsmFailed { fatal }));
@@ -102,24 +101,17 @@ impl<S: StateMachine> FsmStep<S> {
         }
         let command: S::Command = rmp_serde::from_slice(entry.data)
             .map_err(|error| Fatal::Undecodable { index: entry.index, reason: error.to_string() })?;
-        let machine = &mut self.machine;
-        let reply = catch_unwind(AssertUnwindSafe(|| machine.apply(entry.id(), command)))
-            .map_err(|panic| panicked(&*panic))?;
+        let reply = self.machine.apply(entry.id(), command);
         if replies {
             portion.replies.push((entry.id(), reply));
         }
         Ok(())
     }
 
-    fn query(&mut self, message: FsmQuery<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) -> Result<(), Fatal> {
-        let machine = &self.machine;
-        let answers = message.queries.into_iter().map(|(number, query)| {
-            let answer = catch_unwind(AssertUnwindSafe(|| machine.query(query)));
-            answer.map(|answer| (number, answer)).map_err(|panic| panicked(&*panic))
-        });
-        let answers = answers.collect::<Result<_, _>>()?;
+    fn query(&self, message: FsmQuery<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) {
+        let answer = |(number, query)| (number, self.machine.query(query));
+        let answers = message.queries.into_iter().map(answer).collect();
         emit(FsmCompletion::Queried(Queried { answers }));
-        Ok(())
     }
 }
 

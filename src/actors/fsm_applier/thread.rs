@@ -2,19 +2,8 @@
 
 use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 
-use super::{FsmStep, RaftSystem};
-use crate::{
-    error::Fatal,
-    mailbox::Port,
-    messages::{FsmFailed, FsmMutate, FsmQuery},
-    state_machine::StateMachine,
-};
-
-/// One thing to do.
-pub(crate) enum FsmWork<S: StateMachine> {
-    Mutate(FsmMutate),
-    Query(FsmQuery<S>),
-}
+use super::{FsmCompletion, FsmStep, FsmWork};
+use crate::{error::Fatal, mailbox::Outlet, messages::FsmFailed, state_machine::StateMachine};
 
 /// A thread that runs an [`FsmStep`]. Its queue is bounded by the hand-off and by the readers' credits.
 pub(crate) struct FsmThread<S: StateMachine> {
@@ -23,15 +12,15 @@ pub(crate) struct FsmThread<S: StateMachine> {
 
 impl<S: StateMachine> FsmThread<S> {
     /// Starts the thread; if there is none to be had, the node fails with that reason.
-    pub(super) fn start(step: FsmStep<S>, front: Port<RaftSystem<S>>, name: &str) -> Self {
+    pub(super) fn start(step: FsmStep<S>, done: Outlet<FsmCompletion<S>>, name: &str) -> Self {
         let (queue, work) = channel();
-        let worker = front.clone();
+        let worker = done.clone();
         // Never joined: a state machine that does not return must not hold up the node's end.
         let started = std::thread::Builder::new()
             .name(format!("raftix-fsm-{name}"))
             .spawn(move || serve(step, &work, &worker));
         if let Err(error) = started {
-            front.send_now(FsmFailed { fatal: Fatal::Thread(error.to_string()) });
+            done.send_now(FsmCompletion::Failed(FsmFailed { fatal: Fatal::Thread(error.to_string()) }));
         }
         Self { queue }
     }
@@ -41,8 +30,12 @@ impl<S: StateMachine> FsmThread<S> {
     }
 }
 
-fn serve<S: StateMachine>(mut step: FsmStep<S>, work: &Receiver<FsmWork<S>>, front: &Port<RaftSystem<S>>) {
+fn serve<S: StateMachine>(
+    mut step: FsmStep<S>,
+    work: &Receiver<FsmWork<S>>,
+    done: &Outlet<FsmCompletion<S>>,
+) {
     while let Ok(work) = work.recv() {
-        step.perform(work, &mut |completion| completion.deliver(front));
+        step.perform(work, &mut |completion| done.send_now(completion));
     }
 }

@@ -75,11 +75,10 @@ impl<S: StateMachine> Group<S> {
     }
 
     pub(super) fn answer_if_done(&mut self) {
-        if self.open == 0 {
-            if let Some(sender) = self.sender.take() {
+        if self.open == 0
+            && let Some(sender) = self.sender.take() {
                 let _ = sender.send(self.results.drain(..).flatten().collect());
             }
-        }
     }
 }
 
@@ -92,12 +91,11 @@ impl RemoteGroup {
         if self.results[slot].replace(result).is_none() {
             self.open -= 1;
         }
-        if self.open == 0 {
-            if let Some(responder) = self.responder.take() {
+        if self.open == 0
+            && let Some(responder) = self.responder.take() {
                 let results = self.results.drain(..).flatten().collect();
                 responder.respond(Ok(Response::ForwardApply(ForwardApplyResponse { results })));
             }
-        }
     }
 }
 

@@ -1,17 +1,17 @@
 //! What was collected from the mailbox and is not on its way yet; the client messages that bring it.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, panic::catch_unwind, rc::Rc, time::Duration};
 
 use actix::Handler;
 use bytes::BufMut;
 
 use super::{
     RaftSystem, Shared,
-    batch::{ApplyResult, Caller, Group, Refusal, RemoteGroup, Waiting},
+    batch::{ApplyResult, Caller, Group, Outcome, Refusal, RemoteGroup, Waiting},
 };
 use crate::{
     config::Config,
-    error::{ApplyError, ReadError},
+    error::{ApplyError, ReadError, UnknownReason},
     mailbox::{Context, CreditGuard, Park, Parked, ReplySender},
     messages::{Apply, ApplyBatch, ApplyWithin, Read, ReadWithin, Rpc, StaleRead},
     state_machine::{Answer, StateMachine},
@@ -195,20 +195,31 @@ impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
         let group = RemoteGroup::new(rpc.responder, commands.len());
         let timeout = Duration::from_millis(timeout_ms);
         for (slot, command) in commands.iter().enumerate() {
+            let mut caller = Caller::<S>::Remote(group.clone(), slot);
+            if !decodes::<S>(command) {
+                // Committed, it would stop every node of the cluster at each start, for good.
+                tracing::error!(node = %self.node.id, "refused a forwarded command that does not decode");
+                caller.settle(Outcome::Unknown(None, UnknownReason::LeaderUncertain));
+                continue;
+            }
             let refusal = self.lifecycle.refusal().or_else(|| self.admit(command.len()).err());
             if let Some(refusal) = refusal {
-                let mut caller = Caller::<S>::Remote(group.clone(), slot);
-                caller.settle(super::batch::Outcome::Refused(refusal, command));
+                caller.settle(Outcome::Refused(refusal, command));
                 continue;
             }
             self.intake.buffer.push(EntryKind::Command, command);
-            self.enlist(Caller::Remote(group.clone(), slot), timeout, ctx);
+            self.enlist(caller, timeout, ctx);
             if self.intake.is_full() {
                 self.cut_remote_batch();
             }
         }
         self.cut_remote_batch();
     }
+}
+
+/// Whether the state machines will be able to read a command. How it decodes is the user's code, and may panic.
+fn decodes<S: StateMachine>(command: &[u8]) -> bool {
+    catch_unwind(|| rmp_serde::from_slice::<S::Command>(command).is_ok()).unwrap_or(false)
 }
 
 /// Who waits for the answer to a query.

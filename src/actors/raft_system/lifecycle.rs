@@ -2,20 +2,22 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use actix::{ActorContext, Handler};
+use actix::Handler;
 use tokio::task::JoinHandle;
 
 use super::{RaftSystem, batch::Refusal};
 use crate::{
     error::{Fatal, ReadError},
     mailbox::{Park, Parked, ReplySender},
-    messages::{Shutdown, StopActor, StorageClosed},
+    messages::{Shutdown, StorageClosed},
     state_machine::StateMachine,
 };
 
 /// How far a node is on its way out.
 pub(crate) struct Lifecycle {
     stage: Stage,
+    /// Why the node cannot go on, if so: everybody is answered with it.
+    fatal: Option<Fatal>,
     ticking: JoinHandle<()>,
     callers: Rc<RefCell<Vec<ReplySender<()>>>>,
 }
@@ -28,30 +30,25 @@ enum Stage {
     /// Everybody is answered; the store finishes, at the latest by then.
     Closing(Duration),
     Stopped,
-    Failed(Fatal),
 }
 
 impl Lifecycle {
     pub(crate) fn new(ticking: JoinHandle<()>) -> Self {
-        Self { stage: Stage::Running, ticking, callers: Rc::default() }
+        Self { stage: Stage::Running, fatal: None, ticking, callers: Rc::default() }
     }
 
     /// Why nothing is admitted, if so.
     pub(super) fn refusal(&self) -> Option<Refusal> {
-        match &self.stage {
-            Stage::Running => None,
-            Stage::Settling | Stage::Closing(_) | Stage::Stopped => Some(Refusal::ShuttingDown),
-            Stage::Failed(fatal) => Some(Refusal::Failed(fatal.clone())),
+        match (&self.fatal, &self.stage) {
+            (Some(fatal), _) => Some(Refusal::Failed(fatal.clone())),
+            (None, Stage::Running) => None,
+            (None, Stage::Settling | Stage::Closing(_) | Stage::Stopped) => Some(Refusal::ShuttingDown),
         }
     }
 
-    /// Whether this is the first reason.
-    pub(super) fn fail(&mut self, fatal: Fatal) -> bool {
-        let first = !matches!(self.stage, Stage::Failed(_) | Stage::Stopped);
-        if first {
-            self.stage = Stage::Failed(fatal);
-        }
-        first
+    /// Notes why the node cannot go on; the first reason stays.
+    pub(super) fn fail(&mut self, fatal: Fatal) {
+        self.fatal.get_or_insert(fatal);
     }
 }
 
@@ -68,12 +65,6 @@ impl Park<()> for RefCell<Vec<ReplySender<()>>> {
 }
 
 impl<S: StateMachine> RaftSystem<S> {
-    /// Ends the protocol at once: nothing is sent, voted or acknowledged from here on.
-    pub(super) fn halt(&mut self) {
-        self.node.ports().consensus.send_now(StopActor);
-        self.node.links.stop();
-    }
-
     pub(super) fn settle_all(&mut self) {
         let refusal = self.lifecycle.refusal().unwrap_or(Refusal::ShuttingDown);
         let error = match &refusal {
@@ -93,8 +84,9 @@ impl<S: StateMachine> RaftSystem<S> {
     pub(super) fn go_on_stopping(&mut self) {
         match self.lifecycle.stage {
             Stage::Settling if self.is_settled() => {
-                self.lifecycle.stage = Stage::Closing(self.now + self.node.config.request_timeout);
-                self.halt();
+                self.lifecycle.stage =
+                    Stage::Closing(self.now.saturating_add(self.node.config.request_timeout));
+                self.node.halt();
                 self.node.ports().storage.close();
             }
             Stage::Closing(until) if self.now >= until => {
@@ -124,15 +116,9 @@ impl<S: StateMachine> RaftSystem<S> {
 impl<S: StateMachine> Handler<Shutdown> for RaftSystem<S> {
     type Result = Parked<()>;
 
-    fn handle(&mut self, _: Shutdown, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
         match self.lifecycle.stage {
             Stage::Stopped => return Parked::Now(()),
-            Stage::Failed(_) => {
-                self.node.ports().storage.close();
-                self.fsm.stop();
-                ctx.stop();
-                return Parked::Now(());
-            }
             Stage::Running => {
                 tracing::info!(node = %self.node.id, "shutting down");
                 self.lifecycle.stage = Stage::Settling;

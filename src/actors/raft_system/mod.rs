@@ -12,6 +12,8 @@ mod forwarding;
 mod intake;
 mod lifecycle;
 mod reads;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use std::{
@@ -29,11 +31,10 @@ use crate::{
         fsm_applier::StateMachineQueue,
         node::{LeadershipView, Node},
     },
-    error::Fatal,
+    board::Status,
     mailbox::{Context, Credits, Port},
     messages::{Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Tick},
     state_machine::StateMachine,
-    system::Status,
     transport::{ResponseSink, RpcError},
     types::{LogIndex, Response},
 };
@@ -116,15 +117,6 @@ impl<S: StateMachine> RaftSystem<S> {
         self.requests += 1;
         self.requests
     }
-
-    fn failed(&mut self, fatal: Fatal) {
-        if self.lifecycle.fail(fatal.clone()) {
-            tracing::error!(node = %self.node.id, %fatal, "the node has failed");
-            self.node.board.set_fatal(&fatal);
-            self.halt();
-            self.settle_all();
-        }
-    }
 }
 
 /// Nothing of it is ever pinned, whatever the state machine's messages are.
@@ -138,6 +130,8 @@ impl<S: StateMachine> Actor for RaftSystem<S> {
 ///
 /// - *Go*: the end of the group commit loop.
 /// - *From → to*: RaftSystem → itself.
+/// - *Follows*: the batch goes to the leader; the reads ask for an index.
+/// - *Loss*: never; it waits behind the actor's own mailbox.
 #[derive(Clone, Copy, Debug, actix::Message)]
 #[rtype(result = "()")]
 pub(crate) struct FlushIntake;
@@ -161,6 +155,7 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
         for (at, reply) in message.replies {
             self.resolve(at, reply);
         }
+        self.give_up_replaced(message.last);
         self.node.awaited.set(!self.proposed.is_empty());
         self.node.applied(message.bytes);
         self.query_applied();
@@ -172,7 +167,7 @@ impl<S: StateMachine> Handler<FsmFailed> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, FsmFailed { fatal }: FsmFailed, _: &mut Self::Context) {
-        self.failed(fatal);
+        self.node.fail(fatal);
     }
 }
 
@@ -180,7 +175,9 @@ impl<S: StateMachine> Handler<NodeFailed> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, NodeFailed(fatal): NodeFailed, _: &mut Self::Context) {
-        self.failed(fatal);
+        self.lifecycle.fail(fatal);
+        self.settle_all();
+        self.go_on_stopping();
     }
 }
 
@@ -240,8 +237,11 @@ impl<S: StateMachine> Handler<InspectMailboxes> for RaftSystem<S> {
 
 /// The leader elsewhere answered, or will not.
 ///
+/// - *Go*: none; hashicorp/raft leaves forwarding to the application.
 /// - *From → to*: Transport → RaftSystem.
-/// - *Loss*: the deadline.
+/// - *Follows*: callers are answered; what was certainly not sent waits for a leader again; an index lets
+///   its reads go on.
+/// - *Loss*: the callers' deadlines.
 #[derive(Debug, actix::Message)]
 #[rtype(result = "()")]
 pub(crate) struct ForwardAnswered {

@@ -87,7 +87,7 @@ impl<S: StateMachine> RaftSystem<S> {
         let Some(asking) = self.reads.asking.get_mut(&number) else { return };
         if let Some(leader) = &self.leadership.here {
             asking.asked = true;
-            leader.send_now(ReadIndex { reads: number });
+            leader.read_index.send_now(ReadIndex { reads: number });
             return;
         }
         if let Who::Remote(responder, _) = &mut asking.who {

@@ -8,7 +8,7 @@ use crate::{
     error::UnknownReason,
     messages::{Proposal, Propose},
     state_machine::{Reply, StateMachine},
-    types::{EntryBuffer, LogId},
+    types::{EntryBuffer, LogId, LogIndex},
 };
 
 impl<S: StateMachine> RaftSystem<S> {
@@ -33,7 +33,7 @@ impl<S: StateMachine> RaftSystem<S> {
     /// Gives a batch that nobody has taken yet to whoever leads.
     fn route(&mut self, batch: Batch<S>) {
         if let Some(leader) = &self.leadership.here {
-            leader.send_now(Propose(batch.proposal.clone()));
+            leader.propose.send_now(Propose(batch.proposal.clone()));
             self.node.awaited.set(true);
             self.proposed.push_back(batch);
             return;
@@ -61,26 +61,31 @@ impl<S: StateMachine> RaftSystem<S> {
         if let Some(buffer) = batch.proposal.take() {
             batch.refuse(refusal, buffer.data());
         } else {
-            batch.doubt_beyond(self.node.log.borrow().commit(), &UnknownReason::LeadershipLost);
+            batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::LeadershipLost);
         }
     }
 
     /// The reply to the command at `at`, if it came from here.
     pub(super) fn resolve(&mut self, at: LogId, reply: Reply<S>) {
-        while let Some(batch) = self.proposed.front_mut() {
-            match batch.next_at() {
-                Some(next) if next == at => {
-                    batch.settle_next(Outcome::Applied(at, reply));
-                    if batch.is_done() {
-                        self.proposed.pop_front();
-                    }
-                    return;
-                }
-                // Another term's entry took its place: it was never applied, and never will be, but its
-                // caller was told at the latest when the leadership was lost.
-                Some(next) if next.index <= at.index => drop(self.proposed.pop_front()),
-                _ => return,
-            }
+        self.give_up_replaced(at);
+        let Some(batch) = self.proposed.front_mut().filter(|batch| batch.next_at() == Some(at)) else {
+            return;
+        };
+        batch.settle_next(Outcome::Applied(at, reply));
+        if batch.is_done() {
+            self.proposed.pop_front();
+        }
+    }
+
+    /// `applied` is applied and everything before it is answered. Whoever still waits for an entry up to
+    /// there lost it to another term's: it is not applied, but the command is no longer here to be given
+    /// back as refused.
+    pub(super) fn give_up_replaced(&mut self, applied: LogId) {
+        let replaced =
+            |next: LogId| next.index < applied.index || (next.index == applied.index && next != applied);
+        while let Some(mut batch) = self.proposed.pop_front_if(|batch| batch.next_at().is_some_and(replaced))
+        {
+            batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::LeadershipLost);
         }
     }
 
@@ -143,11 +148,11 @@ impl<S: StateMachine> RaftSystem<S> {
         for mut batch in std::mem::take(&mut self.proposed) {
             match batch.proposal.take() {
                 Some(buffer) => batch.refuse(refusal, buffer.data()),
-                None => batch.doubt_beyond(crate::types::LogIndex::ZERO, &UnknownReason::Stopped),
+                None => batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::Stopped),
             }
         }
         for (_, mut batch) in std::mem::take(&mut self.forwarded) {
-            batch.doubt_beyond(crate::types::LogIndex::ZERO, &UnknownReason::Stopped);
+            batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::Stopped);
         }
         self.node.awaited.set(false);
     }

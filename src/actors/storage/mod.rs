@@ -1,8 +1,8 @@
 //! The log's medium: carries out what the protocol wrote, and says when it is durable.
 //!
 //! Mailbox: [`Append`], [`Truncate`], [`SaveVote`], [`SaveIdentity`], [`ReadEntries`], [`Tick`],
-//! [`CloseStorage`]. Voice: [`Flushed`], [`VoteSaved`], [`IdentitySaved`], [`EntriesRead`], [`StorageRoom`],
-//! [`StorageFailed`] to Consensus, [`StorageClosed`] to the front door. Go: `LogStore`, `StableStore`.
+//! [`CloseStorage`]. Voice: `Flushed`, `VoteSaved`, `IdentitySaved`, `EntriesRead`, `StorageRoom`,
+//! `StorageFailed` to Consensus, `StorageClosed` to the front door. Go: `LogStore`, `StableStore`.
 //! What it does is the pure [`StorageStep`]; a durable store gets a thread for it, which drains everything
 //! queued into one write and one flush. A store placed inline has no actor: see [`StorageQueue`].
 
@@ -16,12 +16,8 @@ use std::sync::Arc;
 use actix::{Actor, Handler};
 
 use crate::{
-    actors::consensus::Consensus,
-    mailbox::{Context, Port},
-    messages::{
-        Append, CloseStorage, EntriesRead, Flushed, IdentitySaved, ReadEntries, SaveIdentity, SaveVote,
-        StorageFailed, StorageRoom, Tick, Truncate, VoteSaved,
-    },
+    mailbox::{Context, Outlet},
+    messages::{Append, CloseStorage, ReadEntries, SaveIdentity, SaveVote, Tick, Truncate},
     storage::StorageError,
 };
 
@@ -37,27 +33,8 @@ pub(crate) struct Storage {
     completions: Completions,
 }
 
-/// Where completions go. Cheap to clone, and `Send`.
-#[derive(Clone)]
-pub(crate) struct Completions {
-    pub(crate) consensus: Port<Consensus>,
-    pub(crate) closed: Arc<dyn Fn() + Send + Sync>,
-}
-
-impl Completions {
-    pub(crate) fn deliver(&self, completion: Completion) {
-        let to = &self.consensus;
-        match completion {
-            Completion::Flushed(ticket) => to.send_now(Flushed { ticket }),
-            Completion::VoteSaved(vote) => to.send_now(VoteSaved { vote }),
-            Completion::IdentitySaved { cluster, member } => to.send_now(IdentitySaved { cluster, member }),
-            Completion::Read { reader, batches } => to.send_now(EntriesRead { reader, batches }),
-            Completion::Room { full } => to.send_now(StorageRoom { full }),
-            Completion::Failed(error) => to.send_now(StorageFailed { error }),
-            Completion::Closed => (self.closed)(),
-        }
-    }
-}
+/// Where completions go.
+pub(crate) type Completions = Outlet<Completion>;
 
 impl Storage {
     /// Runs `step` on a thread of its own.
@@ -69,7 +46,7 @@ impl Storage {
     fn perform(&mut self, operation: Operation) {
         if !self.thread.queue(operation) {
             let what = "the storage thread has ended".to_owned();
-            self.completions.deliver(Completion::Failed(Arc::new(StorageError::Misuse(what))));
+            self.completions.send_now(Completion::Failed(Arc::new(StorageError::Misuse(what))));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::{Completions, FlushGate, Operation, Storage, StorageStep};
+use super::{Completion, Completions, FlushGate, Operation, Storage, StorageStep};
 use crate::{
     log::Ticket,
     mailbox::Port,
@@ -21,25 +21,35 @@ pub(crate) enum StorageQueue {
 
 /// A store on the protocol thread.
 pub(crate) struct InlineStorage {
-    step: RefCell<StorageStep>,
+    /// None once it is closed: the lock of its directory is let go then, not when the node is dropped.
+    step: RefCell<Option<StorageStep>>,
     completions: Completions,
     gate: FlushGate,
 }
 
 impl InlineStorage {
     pub(crate) fn new(step: StorageStep, completions: Completions, gate: FlushGate) -> Rc<Self> {
-        Rc::new(Self { step: RefCell::new(step), completions, gate })
+        Rc::new(Self { step: RefCell::new(Some(step)), completions, gate })
     }
 
     fn perform(&self, operation: Operation) {
-        self.step.borrow_mut().queue(operation);
+        if let Some(step) = self.step.borrow_mut().as_mut() {
+            step.queue(operation);
+        }
         self.run();
     }
 
     /// Does what is queued, unless the gate is closed.
     fn run(&self) {
-        if !self.gate.is_closed() {
-            self.step.borrow_mut().run(&mut |completion| self.completions.deliver(completion));
+        let mut slot = self.step.borrow_mut();
+        let Some(step) = slot.as_mut().filter(|_| !self.gate.is_closed()) else { return };
+        let mut closed = false;
+        step.run(&mut |completion| {
+            closed |= matches!(completion, Completion::Closed);
+            self.completions.send_now(completion);
+        });
+        if closed {
+            *slot = None;
         }
     }
 
@@ -56,7 +66,7 @@ impl InlineStorage {
 
     /// Tries again what found no room.
     pub(crate) fn retry(&self) {
-        let blocked = self.step.borrow().is_blocked();
+        let blocked = self.step.borrow().as_ref().is_some_and(StorageStep::is_blocked);
         if blocked {
             self.perform(Operation::Retry);
         }

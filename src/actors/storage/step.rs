@@ -100,7 +100,8 @@ impl StorageStep {
             }
         }
         // A store that has failed is closed without another touch.
-        if self.queue.drain(..).any(|operation| matches!(operation, Operation::Close)) {
+        self.closed |= self.queue.drain(..).any(|operation| matches!(operation, Operation::Close));
+        if self.closed {
             emit(Completion::Closed);
         }
     }
@@ -169,8 +170,8 @@ impl StorageStep {
                 emit(Completion::Read { reader, batches });
             }
             Operation::Close => {
-                self.flush(std::mem::take(unflushed), emit)?;
                 self.closed = true;
+                self.flush(std::mem::take(unflushed), emit)?;
                 return Ok(false);
             }
             Operation::SaveVote(_) | Operation::Retry => {}

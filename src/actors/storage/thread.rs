@@ -1,6 +1,7 @@
 //! The bridge to a store's own thread: one wake per batch, never per entry.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -33,7 +34,7 @@ impl StorageThread {
         let thread = started.map_err(|source| {
             let file = "the log's thread".to_owned();
             let error = StorageError::Io { operation: "start", file, source };
-            completions.deliver(Completion::Failed(Arc::new(error)));
+            completions.send_now(Completion::Failed(Arc::new(error)));
         });
         Self { queue, blocked, thread: thread.ok() }
     }
@@ -51,11 +52,10 @@ impl StorageThread {
 impl Drop for StorageThread {
     fn drop(&mut self) {
         // The thread ends after Close; if it hangs in the medium, the process must not hang with it.
-        if let Some(thread) = self.thread.take() {
-            if thread.is_finished() {
+        if let Some(thread) = self.thread.take()
+            && thread.is_finished() {
                 let _ = thread.join();
             }
-        }
     }
 }
 
@@ -74,15 +74,19 @@ fn serve(
         let mut deliver = |completion: Completion| {
             closed |= matches!(completion, Completion::Closed);
             if !matches!(completion, Completion::Closed) {
-                completions.deliver(completion);
+                completions.send_now(completion);
             }
         };
-        step.run(&mut deliver);
+        if catch_unwind(AssertUnwindSafe(|| step.run(&mut deliver))).is_err() {
+            // The store may be anybody's. Nothing that it had not flushed was told, and nothing is from here on.
+            let error = StorageError::Misuse("the store panicked".to_owned());
+            return completions.send_now(Completion::Failed(Arc::new(error)));
+        }
         blocked.store(step.is_blocked(), Ordering::Relaxed);
         if closed {
             // The store, and with it the lock of its directory, is let go before anybody hears of it.
             drop(step);
-            completions.deliver(Completion::Closed);
+            completions.send_now(Completion::Closed);
             return;
         }
     }

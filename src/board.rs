@@ -192,6 +192,11 @@ impl Board {
         self.state().identity.clone()
     }
 
+    /// Whether a peer belongs to another cluster than this node does by now.
+    pub(crate) fn is_stranger(&self, peer: &Identity) -> bool {
+        self.state().identity.accepts(peer, &peer.id).is_err()
+    }
+
     pub(crate) fn set_cluster(&self, cluster: ClusterId) {
         self.change(|state| state.identity.cluster = cluster);
     }
@@ -222,8 +227,14 @@ impl Board {
         self.durable.store(durable.0, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_fatal(&self, fatal: &Fatal) {
-        self.change(|state| state.fatal = Some(fatal.clone()));
+    /// Notes why the node stopped. Whether this is the first reason, which stays.
+    pub(crate) fn set_fatal(&self, fatal: &Fatal) -> bool {
+        let mut first = false;
+        self.change(|state| {
+            first = state.fatal.is_none();
+            state.fatal.get_or_insert_with(|| fatal.clone());
+        });
+        first
     }
 
     pub(crate) fn set_stopped(&self) {
@@ -256,5 +267,34 @@ impl Board {
             }
             changed.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{GroupId, Incarnation};
+
+    fn identity(id: &str, cluster: u128) -> Identity {
+        let (cluster, incarnation) = (ClusterId(cluster), Incarnation(1));
+        Identity { id: id.into(), cluster, group: GroupId::ZERO, incarnation }
+    }
+
+    #[test]
+    fn who_was_let_in_while_this_node_was_blank_is_a_stranger_once_it_has_another_cluster() {
+        let board = Board::new(identity("n1", 0));
+        let (old, same, blank) = (identity("o1", 7), identity("n2", 8), identity("n3", 0));
+        assert!(!board.is_stranger(&old));
+        board.set_cluster(ClusterId(8));
+        assert!(board.is_stranger(&old));
+        assert!(!board.is_stranger(&same) && !board.is_stranger(&blank));
+    }
+
+    #[test]
+    fn the_first_reason_to_stop_stays() {
+        let board = Board::new(identity("n1", 0));
+        assert!(board.set_fatal(&Fatal::Thread("first".to_owned())));
+        assert!(!board.set_fatal(&Fatal::Thread("second".to_owned())));
+        assert!(board.status().fatal.is_some_and(|why| why.contains("first")));
     }
 }

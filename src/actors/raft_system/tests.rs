@@ -1,0 +1,222 @@
+//! A node whose parts fail: whoever waits is answered, and nothing of it stays behind.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::Message;
+use serde::{Deserialize, Serialize};
+use tokio::{task::LocalSet, time::timeout};
+
+use crate::{
+    config::Config,
+    error::{ApplyError, Fatal},
+    messages::{Apply, Rpc, Shutdown},
+    state_machine::{Answer, Reply, StateMachine},
+    storage::{LogStore, Recovered, StorageError, VoteStore, memory::MemoryStore},
+    system::{Placement, Raft},
+    transport::{Responder, ResponseSink, RpcError},
+    types::{
+        EntryBatch, ForwardApply, ForwardApplyResponse, ForwardedResult, LogBase, LogId, LogIndex, Response,
+        Vote,
+    },
+};
+
+#[derive(Clone, Debug, Message, Serialize)]
+#[rtype(result = "u64")]
+struct Add(u64);
+
+/// A command whose decoding panics, as a careless `Deserialize` may.
+const POISON: u64 = 666;
+
+impl<'de> Deserialize<'de> for Add {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let amount = u64::deserialize(from)?;
+        assert!(amount != POISON, "poison");
+        Ok(Self(amount))
+    }
+}
+
+#[derive(Default)]
+struct Counter(u64);
+
+impl StateMachine for Counter {
+    type Command = Add;
+    type Query = Add;
+
+    fn apply(&mut self, _: LogId, Add(amount): Add) -> Reply<Self> {
+        self.0 += amount;
+        self.0
+    }
+
+    fn query(&self, _: Add) -> Answer<Self> {
+        self.0
+    }
+}
+
+/// A store in memory whose flushes fail from some moment on.
+#[derive(Default)]
+struct Failing {
+    store: MemoryStore,
+    fails: Arc<AtomicBool>,
+}
+
+impl VoteStore for Failing {
+    fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        self.store.save_vote(vote)
+    }
+}
+
+impl LogStore for Failing {
+    fn recover(&mut self) -> Result<Recovered, StorageError> {
+        self.store.recover()
+    }
+
+    fn append(&mut self, entries: &EntryBatch) -> Result<(), StorageError> {
+        self.store.append(entries)
+    }
+
+    fn truncate(&mut self, from: LogIndex) -> Result<(), StorageError> {
+        self.store.truncate(from)
+    }
+
+    fn purge(&mut self, base: &LogBase) -> Result<(), StorageError> {
+        self.store.purge(base)
+    }
+
+    fn reset(&mut self, base: &LogBase) -> Result<(), StorageError> {
+        self.store.reset(base)
+    }
+
+    fn flush(&mut self) -> Result<(), StorageError> {
+        if self.fails.load(Ordering::Relaxed) {
+            let source = io::Error::other("the disk is gone");
+            return Err(StorageError::Io { operation: "sync", file: "log".to_owned(), source });
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, first: LogIndex, last: LogIndex, max: usize) -> Result<Vec<EntryBatch>, StorageError> {
+        self.store.read(first, last, max)
+    }
+}
+
+async fn alone(placement: Placement) -> (Raft<Counter>, Arc<AtomicBool>) {
+    let fails = Arc::new(AtomicBool::new(false));
+    let store = Failing { fails: fails.clone(), ..Failing::default() };
+    let builder = crate::RaftSystem::builder("n1").log_store(store).placement(placement);
+    let builder = builder.config(Config::fast());
+    let raft = builder.state_machine(Counter::default()).start().await.unwrap();
+    assert_eq!(raft.leader_elected().await, Some("n1".into()));
+    (raft, fails)
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(20), what).await.expect("it ends")
+}
+
+#[tokio::test]
+async fn a_failed_flush_stops_the_node_and_a_shutdown_of_it_ends() {
+    for placement in [Placement::Inline, Placement::Dedicated] {
+        let run = async {
+            let (raft, fails) = alone(placement).await;
+            assert_eq!(soon(raft.send(Apply(Add(2)))).await.unwrap().unwrap(), 2);
+            fails.store(true, Ordering::Relaxed);
+            let unknown = soon(raft.send(Apply(Add(3)))).await.unwrap().unwrap_err();
+            assert!(matches!(unknown, ApplyError::OutcomeUnknown { .. }), "{unknown:?}");
+            assert!(matches!(soon(raft.stopped()).await, Some(Fatal::Storage(_))));
+            let refused = soon(raft.send(Apply(Add(4)))).await.unwrap().unwrap_err();
+            assert!(matches!(refused, ApplyError::Failed { .. }), "{refused:?}");
+            soon(raft.send(Shutdown)).await.unwrap();
+            soon(raft.send(Shutdown)).await.unwrap();
+        };
+        LocalSet::new().run_until(run).await;
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_although_the_store_fails_meanwhile() {
+    let run = async {
+        let (raft, fails) = alone(Placement::Inline).await;
+        fails.store(true, Ordering::Relaxed);
+        let pending = raft.send(Apply(Add(1)));
+        let shutdown = raft.send(Shutdown);
+        let (pending, shutdown) = soon(futures::future::join(pending, shutdown)).await;
+        assert!(pending.unwrap().is_err());
+        shutdown.unwrap();
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn a_command_that_panics_while_it_is_decoded_stops_the_node() {
+    for placement in [Placement::Inline, Placement::Dedicated] {
+        let run = async {
+            let (raft, _) = alone(placement).await;
+            let unknown = soon(raft.send(Apply(Add(POISON)))).await.unwrap().unwrap_err();
+            assert!(matches!(unknown, ApplyError::OutcomeUnknown { .. }), "{unknown:?}");
+            assert!(matches!(soon(raft.stopped()).await, Some(Fatal::Panicked { .. })));
+            soon(raft.send(Shutdown)).await.unwrap();
+        };
+        LocalSet::new().run_until(run).await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_was_closed_is_let_go() {
+    for placement in [Placement::Inline, Placement::Dedicated] {
+        let run = async {
+            let (raft, fails) = alone(placement).await;
+            soon(raft.send(Shutdown)).await.unwrap();
+            assert_eq!(Arc::strong_count(&fails), 1, "nobody holds the store any more");
+            drop(raft);
+        };
+        LocalSet::new().run_until(run).await;
+    }
+}
+
+/// Collects the one answer to a request of another node.
+#[derive(Default)]
+struct Answered(Mutex<Option<Result<Response, RpcError>>>);
+
+impl ResponseSink for Answered {
+    fn respond(&self, _: u64, result: Result<Response, RpcError>) {
+        *self.0.lock().unwrap() = Some(result);
+    }
+}
+
+#[tokio::test]
+async fn a_forwarded_command_that_does_not_decode_is_never_logged() {
+    let run = async {
+        let (raft, _) = alone(Placement::Inline).await;
+        let (answered, last) = (Arc::new(Answered::default()), raft.status().last_index);
+        let good = rmp_serde::to_vec(&Add(5)).unwrap().into();
+        let poison = rmp_serde::to_vec(&Add(POISON)).unwrap().into();
+        let request = ForwardApply { commands: vec![vec![0xc1].into(), poison, good], timeout_ms: 10_000 };
+        let responder = Responder::new(answered.clone(), 0);
+        raft.addr().do_send(Rpc { from: "n2".into(), request, responder });
+        assert_eq!(soon(raft.send(Apply(Add(1)))).await.unwrap().unwrap(), 6);
+        let answer = answered.0.lock().unwrap().take();
+        let Some(Ok(Response::ForwardApply(ForwardApplyResponse { results }))) = answer else {
+            panic!("{answer:?}")
+        };
+        assert!(
+            matches!(
+                results[..],
+                [
+                    ForwardedResult::OutcomeUnknown,
+                    ForwardedResult::OutcomeUnknown,
+                    ForwardedResult::Applied { .. }
+                ]
+            ),
+            "{results:?}"
+        );
+        assert_eq!(raft.status().last_index, last.plus(2));
+    };
+    LocalSet::new().run_until(run).await;
+}

@@ -1,0 +1,169 @@
+//! The voter's side.
+
+use super::*;
+
+#[test]
+fn a_vote_is_given_once_a_term() {
+    let mut node = Node::new();
+    let (effects, answer) = node.asked_for_vote(&request("n2", 5));
+    assert_eq!(effects, [saved(5, Some("n2")), term_changed(5)]);
+    assert_eq!((answer.granted, answer.term, answer.incarnation), (true, Term(5), incarnation_of("n1")));
+    assert!(!node.votes_for(&request("n3", 5)), "also while the record is being written");
+    assert_eq!(node.state(), "n1 t5 Follower voted n2 leader -");
+}
+
+#[test]
+fn a_vote_whose_answer_was_lost_is_given_again() {
+    let mut node = Node::new();
+    node.votes_for(&request("n2", 5));
+    let (effects, answer) = node.asked_for_vote(&request("n2", 5));
+    assert_eq!((effects, answer.granted), (NONE, true));
+}
+
+#[test]
+fn the_log_is_compared_also_when_the_record_names_the_candidate() {
+    let vote = Vote { term: Term(5), voted_for: Some("n2".into()) };
+    let mut node = Node::start(CONFIG, vote, None);
+    assert!(!node.votes_for(&RequestVote { last: at(9, 3), ..request("n2", 5) }));
+}
+
+#[test]
+fn candidates_are_compared_by_last_term_then_by_last_index() {
+    for (last, granted) in [((6, 4), false), ((99, 3), false), ((7, 4), true), ((8, 4), true), ((1, 5), true)]
+    {
+        let request = RequestVote { last: at(last.0, last.1), ..request("n2", 6) };
+        assert_eq!(Node::new().votes_for(&request), granted, "{last:?}");
+        assert_eq!(Node::new().would_vote_for(&request).1, granted, "{last:?}");
+    }
+}
+
+#[test]
+fn a_refusal_for_the_log_still_adopts_the_term() {
+    let mut node = Node::new();
+    let (effects, answer) = node.asked_for_vote(&RequestVote { last: at(1, 1), ..request("n2", 6) });
+    assert_eq!(effects, [saved(6, None), term_changed(6)]);
+    assert_eq!((answer.granted, answer.term), (false, Term(6)));
+}
+
+#[test]
+fn an_older_term_gets_nothing() {
+    let mut node = Node::new();
+    assert!(!node.votes_for(&request("n2", 3)));
+    assert_eq!(node.would_vote_for(&request("n2", 3)), (4, false), "and learns the term");
+}
+
+#[test]
+fn a_candidate_and_a_leader_keep_their_own_vote() {
+    let mut standing = Node::standing();
+    assert!(!standing.votes_for(&request("n2", 5)));
+    let mut leader = Node::leading();
+    let transfer = RequestVote { leadership_transfer: true, ..request("n2", 5) };
+    assert!(!leader.votes_for(&transfer));
+    assert!(leader.election.is_leader());
+}
+
+#[test]
+fn giving_a_vote_ends_a_pre_vote_and_gives_time() {
+    let mut node = Node::asking();
+    assert!(node.votes_for(&request("n2", 4)));
+    assert_eq!(node.state(), "n1 t4 Follower voted n2 leader -");
+    assert_eq!(node.tick(), NONE);
+    assert_eq!(node.answer("n3", true, 5, 5, true), NONE);
+}
+
+#[test]
+fn a_living_leader_is_stuck_to() {
+    let mut node = Node::following();
+    node.now += HEARTBEAT - ms(1);
+    let before = node.state();
+    assert_eq!(node.asked_for_vote(&request("n3", 9)).0, NONE);
+    assert_eq!(node.would_vote_for(&request("n3", 9)), (4, false));
+    assert_eq!(node.state(), before, "the term is not looked at");
+    assert_eq!(node.would_vote_for(&request("n2", 9)), (9, true), "but to the leader itself");
+    assert!(node.votes_for(&request("n2", 9)));
+}
+
+#[test]
+fn a_silent_leader_is_not_stuck_to() {
+    let mut node = Node::following();
+    node.now += HEARTBEAT;
+    assert_eq!(node.would_vote_for(&request("n3", 9)), (9, true));
+    assert!(node.votes_for(&request("n3", 9)));
+}
+
+#[test]
+fn a_leader_sticks_to_itself_but_for_a_transfer() {
+    let mut node = Node::leading();
+    node.now += ms(100_000);
+    assert_eq!(node.asked_for_vote(&request("n2", 9)).0, NONE);
+    assert_eq!(node.would_vote_for(&request("n2", 9)), (5, false));
+    let (effects, answer) =
+        node.asked_for_vote(&RequestVote { leadership_transfer: true, ..request("n2", 6) });
+    let deposed = Effect::Deposed { term: Term(5), reason: StepDownReason::HigherTerm };
+    assert_eq!(effects, [deposed, saved(6, Some("n2")), term_changed(6), leader_changed(None, 6)]);
+    assert!(answer.granted);
+}
+
+#[test]
+fn strangers_and_other_lives_of_a_member_are_not_taken_notice_of() {
+    let mut node = Node::new();
+    let stranger = request("n7", 9);
+    let wiped = RequestVote { incarnation: Incarnation(77), ..request("n2", 9) };
+    for request in [stranger, wiped] {
+        assert_eq!(node.asked_for_vote(&request).0, NONE);
+        assert!(!node.would_vote_for(&request).1);
+    }
+    assert_eq!(node.election.term(), Term(4));
+}
+
+#[test]
+fn a_nonvoter_is_refused_but_its_term_counts() {
+    let mut node = Node::new();
+    let (effects, answer) = node.asked_for_vote(&request("n9", 9));
+    assert_eq!(effects, [saved(9, None), term_changed(9)]);
+    assert!(!answer.granted);
+    assert!(!node.would_vote_for(&request("n9", 12)).1);
+}
+
+#[test]
+fn blank_and_quarantined_nodes_never_vote() {
+    let mut blank = Node { members: Membership::default(), last: LogId::ZERO, ..Node::new() };
+    let mut quarantined = Node { quarantined: true, ..Node::new() };
+    for node in [&mut blank, &mut quarantined] {
+        assert!(!node.would_vote_for(&request("n2", 9)).1);
+        assert!(!node.votes_for(&request("n2", 9)));
+        assert_eq!(node.state(), "n1 t4 Follower voted - leader -");
+    }
+}
+
+#[test]
+fn a_pre_vote_changes_nothing() {
+    let mut node = Node::following();
+    node.now += HEARTBEAT + ms(1);
+    let (state, deadline) = (node.state(), node.election.deadline);
+    for term in [5, 50, 500] {
+        assert!(node.would_vote_for(&request("n3", term)).1);
+    }
+    assert_eq!((node.state(), node.election.deadline), (state, deadline));
+    assert_eq!(node.election.last_contact(), Some(ms(1000)), "a spammer keeps nobody quiet");
+}
+
+#[test]
+fn a_pre_vote_for_the_current_term_respects_the_vote_given() {
+    let mut node = Node::new();
+    node.votes_for(&request("n2", 5));
+    assert_eq!(node.would_vote_for(&request("n3", 5)), (5, false));
+    assert_eq!(node.would_vote_for(&request("n2", 5)), (5, true));
+}
+
+#[test]
+fn a_withheld_node_compares_with_what_its_damaged_tail_promised() {
+    let mut node = Node::start(CONFIG, Vote { term: Term(4), voted_for: None }, Some(at(9, 4)));
+    assert!(!node.would_vote_for(&request("n2", 5)).1);
+    assert!(!node.votes_for(&request("n2", 5)));
+    assert!(node.votes_for(&RequestVote { last: at(9, 4), ..request("n3", 5) }));
+    assert!(node.votes_for(&RequestVote { unanimous: true, ..request("n2", 6) }), "its real tail");
+    node.last = at(9, 4);
+    node.tick();
+    assert_eq!(node.election.withheld(), None, "whole again");
+}

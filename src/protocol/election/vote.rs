@@ -1,0 +1,119 @@
+//! The voter's side: whether a candidate gets this node's vote, and whether it would.
+
+use std::time::Duration;
+
+use super::{Effect, Election, LogView, Role};
+use crate::types::{RequestVote, RequestVoteResponse};
+
+/// How a request fares before its term and log are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Not to be taken notice of: its term means nothing here.
+    Ignored,
+    /// A member that must not be elected; its term counts, else a demoted node that is ahead blocks the
+    /// cluster for good (hashicorp/raft#524).
+    Nonvoter,
+    /// A candidate.
+    Eligible,
+}
+
+impl Election {
+    /// Whether this node would vote for the candidate. Changes nothing: neither term nor vote, nor when
+    /// a leader was last heard (hashicorp/raft#609, where a spammer of pre-votes keeps everybody quiet).
+    pub fn answer_pre_vote(
+        &mut self,
+        now: Duration,
+        request: &RequestVote,
+        view: &LogView<'_>,
+    ) -> RequestVoteResponse {
+        self.note_log(view);
+        let granted = self.standing(now, request, view) == Standing::Eligible
+            && self.could_vote_for(request)
+            && self.is_up_to_date(request, view);
+        // Refused, it tells our term, so that one who is behind catches up (openraft#1796).
+        let term = if granted { request.term } else { self.term() };
+        RequestVoteResponse { term, incarnation: self.incarnation, granted }
+    }
+
+    /// Whether this node votes for the candidate. A granted answer may leave only when the record that
+    /// [`Effect::SaveVote`] names is durable; if the vote was given before, when that record is.
+    ///
+    /// The log is compared also when the vote is asked for again (hashicorp/raft#661 does not).
+    pub fn answer_vote(
+        &mut self,
+        now: Duration,
+        request: &RequestVote,
+        view: &LogView<'_>,
+    ) -> (Vec<Effect>, RequestVoteResponse) {
+        self.note_log(view);
+        let standing = self.standing(now, request, view);
+        let mut effects = Vec::new();
+        let before = self.vote.clone();
+        if standing != Standing::Ignored && request.term > self.term() {
+            self.enter_term(now, request.term, &mut effects);
+        }
+        let granted = standing == Standing::Eligible
+            && request.term == self.term()
+            && self.could_vote_for(request)
+            && self.is_up_to_date(request, view);
+        if granted {
+            self.give_vote(now, request);
+        }
+        if self.vote != before {
+            effects.push(Effect::SaveVote(self.vote.clone()));
+        }
+        if self.vote.term != before.term {
+            effects.push(Effect::TermChanged { term: self.term() });
+            self.follow(None, &mut effects);
+        }
+        (effects, RequestVoteResponse { term: self.term(), incarnation: self.incarnation, granted })
+    }
+
+    /// Gives the vote of the current term, and with it time to win.
+    fn give_vote(&mut self, now: Duration, request: &RequestVote) {
+        self.vote.voted_for = Some(request.candidate.clone());
+        self.wait(now, self.config.heartbeat_timeout);
+        if self.role == Role::PreCandidate {
+            self.role = Role::Follower;
+            self.campaign = None;
+        }
+    }
+
+    /// Who the candidate is to us. A blank node knows nobody, so it never votes; a candidate in another
+    /// life of its directory is nobody.
+    fn standing(&self, now: Duration, request: &RequestVote, view: &LogView<'_>) -> Standing {
+        let member = view.membership.get(&request.candidate);
+        let known = member.is_some_and(|member| member.incarnation == request.incarnation);
+        if view.quarantined || !known || self.sticks_to_another(now, request) {
+            Standing::Ignored
+        } else if view.membership.is_voter(&request.candidate) {
+            Standing::Eligible
+        } else {
+            Standing::Nonvoter
+        }
+    }
+
+    /// Whether a living leader, not the candidate, makes this election needless (hashicorp/raft#12). The
+    /// leader itself may ask again (hashicorp/raft#74, #606), and may have asked for this.
+    fn sticks_to_another(&self, now: Duration, request: &RequestVote) -> bool {
+        let Some(leader) = self.leader.as_ref().filter(|leader| **leader != request.candidate) else {
+            return false;
+        };
+        let heard = |at| now.saturating_sub(at) < self.config.heartbeat_timeout;
+        !request.leadership_transfer && (*leader == self.id || self.last_contact.is_some_and(heard))
+    }
+
+    /// Whether the vote of the request's term is still there for the candidate, or given to it already
+    /// (nebula#2419: the first answer may be lost).
+    fn could_vote_for(&self, request: &RequestVote) -> bool {
+        let free = self.vote.voted_for.as_ref().is_none_or(|voted| *voted == request.candidate);
+        request.term > self.term() || (request.term == self.term() && free && self.role != Role::Leader)
+    }
+
+    /// Whether the candidate's log is at least as up to date as ours (Raft §5.4.1): as all of it, flushed or
+    /// not, and as what a damaged tail promised, unless every voter is asked to show what it really has.
+    fn is_up_to_date(&self, request: &RequestVote, view: &LogView<'_>) -> bool {
+        let promised = self.withheld.filter(|_| !request.unanimous).unwrap_or_default();
+        request.last >= view.last.max(promised)
+    }
+}

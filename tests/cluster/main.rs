@@ -1,0 +1,15 @@
+//! Whole clusters of the actors that ship, on one thread with paused time, with a disk that survives what a
+//! process does not. One file per topic; `support` is the world they run in.
+//!
+//! The few tests that measure real time are in `overlap`; they run when no other test of this binary does.
+
+mod support;
+
+mod admission;
+mod append_entries;
+mod basics;
+mod failures;
+mod random;
+mod reads;
+mod step_down;
+mod votes;

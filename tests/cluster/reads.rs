@@ -1,0 +1,222 @@
+//! Reads see every write that was answered before them, wherever they are asked, or are not answered.
+
+use futures::future::join_all;
+use raftix::{
+    Read, ReadError, StaleRead,
+    types::{Request, Response},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{History, Puppet, Stage, World, agree, entries, ms, simulate};
+
+#[test]
+fn a_read_sees_what_was_written_on_another_node_just_before() {
+    simulate(async {
+        let world = World::running(3, 61).await;
+        for round in 0..30 {
+            let (writer, reader) = (round % 3, (round / 3) % 3);
+            world.apply(writer, &format!("c{round}")).await.unwrap();
+            let seen = world.read(reader).await.unwrap();
+            assert_eq!(seen.len(), round + 1, "{} read behind {}", world.id(reader), world.id(writer));
+        }
+    });
+}
+
+#[test]
+fn the_same_holds_on_a_slow_network() {
+    simulate(async {
+        let mut world = World::new(3, 62);
+        world.traffic.delay(62, ms(10));
+        world.start_all().await;
+        world.leader().await;
+        for round in 0..30 {
+            world.apply(round % 3, &format!("c{round}")).await.unwrap();
+            assert_eq!(world.read((round / 3) % 3).await.unwrap().len(), round + 1);
+        }
+    });
+}
+
+#[test]
+fn a_deposed_leader_never_answers_from_its_old_state() {
+    simulate(async {
+        for seed in 63..73 {
+            let mut world = World::running(3, seed).await;
+            let old = world.leader().await;
+            world.apply(old, "old").await.unwrap();
+            world.partition(&[old]);
+            let early = world.raft(old).send(Read(History).timeout(ms(900)));
+            let new = world.leader().await;
+            world.apply(new, "new").await.unwrap();
+            let late = world.raft(old).send(Read(History).timeout(ms(900)));
+            assert_eq!(world.read(new).await.unwrap(), ["old", "new"]);
+            for answer in [early.await.unwrap(), late.await.unwrap()] {
+                assert!(matches!(answer, Err(ReadError::Timeout)), "{answer:?}");
+            }
+            assert_eq!(world.raft(old).send(StaleRead(History)).await.unwrap().unwrap(), ["old"]);
+            let waiting = world.raft(old).send(Read(History));
+            world.heal();
+            assert_eq!(waiting.await.unwrap().unwrap(), ["old", "new"], "it finds the new leader");
+        }
+    });
+}
+
+#[test]
+fn a_read_that_is_not_confirmed_ends_at_its_deadline() {
+    simulate(async {
+        let mut world = World::running(3, 74).await;
+        let leader = world.leader().await;
+        world.disconnect(leader);
+        let began = Instant::now();
+        let answer = world.raft(leader).send(Read(History).timeout(ms(60))).await.unwrap();
+        assert!(matches!(answer, Err(ReadError::Timeout)));
+        assert!(began.elapsed() <= ms(60) + 2 * world.config.tick_interval());
+    });
+}
+
+fn heartbeats(puppet: &Puppet) -> usize {
+    puppet.kept().iter().filter(|(request, _)| matches!(request, Request::Heartbeat(_))).count()
+}
+
+/// Answers everything but heartbeats, which are kept.
+fn keep_heartbeats(puppet: &Puppet) {
+    let mut agree = agree(puppet);
+    puppet.answer_by(move |request| match request {
+        Request::Heartbeat(_) => None,
+        request => agree(request),
+    });
+}
+
+#[test]
+fn reads_that_come_together_share_a_round_and_later_ones_wait_for_the_next() {
+    simulate(async {
+        let stage = Stage::new().await;
+        stage.crown().await;
+        stage.world.apply(0, "x").await.unwrap();
+        keep_heartbeats(&stage.n2);
+        keep_heartbeats(&stage.n3);
+        let raft = stage.world.raft(0);
+        let first: Vec<_> = (0..100).map(|_| raft.send(Read(History))).collect();
+        sleep(ms(1)).await;
+        let late = raft.send(Read(History));
+        sleep(ms(1)).await;
+        let round: Vec<_> = stage.n2.kept();
+        assert!(round.len() <= 2, "a hundred reads took {} heartbeats", round.len());
+        assert!(heartbeats(&stage.n3) <= 2);
+        // The round of the first is answered; the one that came later is not covered by it.
+        let mut answer = agree(&stage.n2);
+        for (request, responder) in round {
+            responder.respond(Ok(answer(&request).unwrap()));
+        }
+        for read in join_all(first).await {
+            assert_eq!(read.unwrap().unwrap(), ["x"]);
+        }
+        tokio::pin!(late);
+        assert!(tokio::time::timeout(ms(2), &mut late).await.is_err(), "it came after the round began");
+        for (request, responder) in stage.n2.kept() {
+            responder.respond(Ok(answer(&request).unwrap()));
+        }
+        assert_eq!(late.await.unwrap().unwrap(), ["x"]);
+    });
+}
+
+/// hashicorp/raft counts whatever answer comes after the question, also to heartbeats sent before it.
+#[test]
+fn answers_to_heartbeats_from_before_a_read_do_not_confirm_it() {
+    simulate(async {
+        let stage = Stage::new().await;
+        stage.crown().await;
+        keep_heartbeats(&stage.n2);
+        keep_heartbeats(&stage.n3);
+        sleep(stage.world.config.heartbeat_interval() * 2).await;
+        let before: Vec<_> = stage.n2.kept().into_iter().chain(stage.n3.kept()).collect();
+        assert!(before.len() >= 2);
+        let read = stage.world.raft(0).send(Read(History).timeout(ms(40)));
+        sleep(ms(1)).await;
+        let mut answer = agree(&stage.n2);
+        for (request, responder) in before {
+            responder.respond(Ok(answer(&request).unwrap()));
+        }
+        assert!(matches!(read.await.unwrap(), Err(ReadError::Timeout)));
+    });
+}
+
+#[test]
+fn answers_of_other_lives_of_members_do_not_confirm_a_read() {
+    simulate(async {
+        let stage = Stage::new().await;
+        stage.crown().await;
+        for puppet in [&stage.n2, &stage.n3] {
+            let mut agree = agree(puppet);
+            puppet.answer_by(move |request| match agree(request) {
+                Some(Response::Heartbeat(mut answer)) => {
+                    answer.incarnation.0 += 1;
+                    Some(Response::Heartbeat(answer))
+                }
+                other => other,
+            });
+        }
+        let read = stage.world.raft(0).send(Read(History).timeout(ms(40)));
+        assert!(matches!(read.await.unwrap(), Err(ReadError::Timeout)));
+    });
+}
+
+#[test]
+fn a_new_leader_answers_no_read_before_an_entry_of_its_own_is_applied() {
+    simulate(async {
+        let stage = Stage::new().await;
+        // `a` is committed, but the one who said so is gone before this node heard of it.
+        stage.n2.append(2, (1, 1), entries(2, 2, &["a"]), 1).await;
+        for puppet in [&stage.n2, &stage.n3] {
+            let mut agree = agree(puppet);
+            puppet.answer_by(move |request| match request {
+                Request::AppendEntries(_) => None,
+                request => agree(request),
+            });
+        }
+        stage.world.wait_for("n1 to lead", |world| world.leads(0)).await;
+        let early = stage.world.raft(0).send(Read(History).timeout(ms(100)));
+        assert!(matches!(early.await.unwrap(), Err(ReadError::Timeout)), "it knows of no commit in its term");
+        let waiting = stage.world.raft(0).send(Read(History));
+        stage.crown().await;
+        for puppet in [&stage.n2, &stage.n3] {
+            let mut agree = agree(puppet);
+            for (request, responder) in puppet.kept() {
+                if let Some(response) = agree(&request) {
+                    responder.respond(Ok(response));
+                }
+            }
+        }
+        assert_eq!(waiting.await.unwrap().unwrap(), ["a"]);
+    });
+}
+
+#[test]
+fn a_follower_that_lags_answers_only_when_it_has_caught_up() {
+    simulate(async {
+        let mut world = World::running(3, 75).await;
+        let leader = world.leader().await;
+        let lagging = world.followers().await[0];
+        // It hears the leader's answers, but no entry reaches it.
+        world.disconnect(lagging);
+        for n in 0..50 {
+            world.apply(leader, &format!("c{n}")).await.unwrap();
+        }
+        world.heal();
+        assert_eq!(world.raft(lagging).send(StaleRead(History)).await.unwrap().unwrap().len(), 0);
+        assert_eq!(world.read(lagging).await.unwrap().len(), 50);
+    });
+}
+
+#[test]
+fn a_read_on_an_idle_follower_does_not_wait_for_a_heartbeat() {
+    simulate(async {
+        let world = World::running(3, 76).await;
+        let follower = world.followers().await[0];
+        let leader = world.leader().await;
+        world.apply(leader, "x").await.unwrap();
+        let began = Instant::now();
+        world.read(follower).await.unwrap();
+        let took = began.elapsed();
+        assert!(took < world.config.heartbeat_interval(), "{took:?}");
+    });
+}

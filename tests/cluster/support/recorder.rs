@@ -1,0 +1,103 @@
+//! A state machine that remembers what it was given, and refuses to be given it out of order.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use actix::Message;
+use raftix::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Add this to the history; the answer is its length.
+#[derive(Clone, Debug, PartialEq, Eq, Message, Serialize, Deserialize)]
+#[rtype(result = "u64")]
+pub(crate) struct Put(pub(crate) String);
+
+impl From<&str> for Put {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// Ask for every command so far, in order.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<String>")]
+pub(crate) struct History;
+
+/// What was applied, with its position. A clone is the same recording.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recording(Arc<Mutex<Vec<(LogId, String)>>>);
+
+impl Recording {
+    pub(crate) fn all(&self) -> Vec<(LogId, String)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn commands(&self) -> Vec<String> {
+        self.all().into_iter().map(|(_, command)| command).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    pub(crate) fn count(&self, command: &str) -> usize {
+        self.all().iter().filter(|(_, applied)| applied == command).count()
+    }
+
+    /// # Panics
+    /// If `at` does not come after everything before it: the node fails with that reason.
+    fn add(&self, at: LogId, command: String) -> u64 {
+        let mut applied = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((before, _)) = applied.last() {
+            assert!(before.index < at.index && before.term <= at.term, "{at} applied after {before}");
+        }
+        applied.push((at, command));
+        applied.len() as u64
+    }
+}
+
+/// What a test does while a command is applied.
+type Hook = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    recording: Recording,
+    hook: Option<Hook>,
+}
+
+impl Recorder {
+    pub(crate) fn new(recording: Recording) -> Self {
+        Self { recording, hook: None }
+    }
+
+    /// Calls `hook` before each command is applied.
+    pub(crate) fn before_apply(mut self, hook: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+}
+
+impl StateMachine for Recorder {
+    type Command = Put;
+    type Query = History;
+
+    fn apply(&mut self, at: LogId, Put(command): Put) -> u64 {
+        if let Some(hook) = &self.hook {
+            hook(&command);
+        }
+        self.recording.add(at, command)
+    }
+
+    fn query(&self, _: History) -> Vec<String> {
+        self.recording.commands()
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recorder({} commands)", self.recording.len())
+    }
+}

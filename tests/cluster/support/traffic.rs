@@ -1,0 +1,204 @@
+//! What passes between the nodes of a world: watched for two leaders in a term, and delayed on demand.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use raftix::{
+    transport::{
+        Identity, Inbound, Link, Responder, ResponseSink, RpcError, Transport, TransportError,
+        memory::MemoryTransport,
+    },
+    types::{Lane, NodeId, Request, Response, Term},
+};
+use tokio::{sync::Notify, time::Instant};
+
+/// The network's watcher. A clone is the same one.
+#[derive(Clone, Default)]
+pub(crate) struct Traffic {
+    state: Arc<Mutex<State>>,
+    wake: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    leaders: BTreeMap<Term, NodeId>,
+    violations: Vec<String>,
+    delay: Option<(fastrand::Rng, Duration)>,
+    /// What is on its way, by when it arrives and the order it left in.
+    queue: BTreeMap<(Instant, u64), Box<dyn FnOnce() + Send>>,
+    sent: u64,
+    /// When the last request of a lane arrives: the next one comes no earlier.
+    lanes: BTreeMap<(NodeId, NodeId, Lane), Instant>,
+}
+
+impl Traffic {
+    /// Lets every request and every answer take up to `max`, drawn from `seed`.
+    ///
+    /// Requests of one lane keep their order; answers do not.
+    pub(crate) fn delay(&self, seed: u64, max: Duration) {
+        self.state().delay = Some((fastrand::Rng::with_seed(seed), max));
+        let traffic = self.clone();
+        tokio::task::spawn_local(async move { traffic.carry().await });
+    }
+
+    /// Ends the delays.
+    pub(crate) fn hurry(&self) {
+        self.state().delay = None;
+    }
+
+    /// Who led in which term, as seen by what was sent.
+    pub(crate) fn leaders(&self) -> BTreeMap<Term, NodeId> {
+        self.state().leaders.clone()
+    }
+
+    /// # Panics
+    /// If two nodes led in one term.
+    pub(crate) fn check(&self) {
+        assert!(self.state().violations.is_empty(), "{:?}", self.state().violations);
+    }
+
+    /// Wraps a node's way to the network.
+    pub(crate) fn transport(&self, inner: MemoryTransport, own: &str) -> WatchedTransport {
+        WatchedTransport { inner, own: own.into(), traffic: self.clone() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, sender: &NodeId, request: &Request) {
+        let (term, leader) = match request {
+            Request::AppendEntries(request) => (request.term, &request.leader),
+            Request::Heartbeat(request) => (request.term, &request.leader),
+            _ => return,
+        };
+        let mut state = self.state();
+        let known = state.leaders.entry(term).or_insert_with(|| leader.clone()).clone();
+        if known != *leader || leader != sender {
+            state.violations.push(format!("term {term}: {sender} speaks for {leader}, {known} leads"));
+        }
+    }
+
+    /// Does `action` after a delay, or at once if there is none.
+    fn later(&self, lane: Option<(NodeId, NodeId, Lane)>, action: impl FnOnce() + Send + 'static) {
+        let mut state = self.state();
+        let now = Instant::now();
+        let drawn = state.delay.as_mut().map(|(rng, max)| max.mul_f64(rng.f64()));
+        let due = drawn.map_or(now, |delay| now + delay);
+        let due = match lane {
+            Some(lane) => {
+                let last = state.lanes.entry(lane).or_insert(now);
+                *last = due.max(*last);
+                *last
+            }
+            None => due,
+        };
+        if due == now {
+            drop(state);
+            return action();
+        }
+        state.sent += 1;
+        let number = state.sent;
+        state.queue.insert((due, number), Box::new(action));
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    async fn carry(&self) {
+        loop {
+            let next = self.state().queue.first_key_value().map(|(key, _)| *key);
+            let Some(key) = next else {
+                self.wake.notified().await;
+                continue;
+            };
+            if key.0 <= Instant::now() {
+                let action = self.state().queue.remove(&key);
+                action.into_iter().for_each(|action| action());
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(key.0) => {}
+                () = self.wake.notified() => {}
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Traffic").field("leaders", &self.leaders()).finish_non_exhaustive()
+    }
+}
+
+/// A node's way to the network.
+pub(crate) struct WatchedTransport {
+    inner: MemoryTransport,
+    own: NodeId,
+    traffic: Traffic,
+}
+
+impl Transport for WatchedTransport {
+    fn start(&mut self, inbound: Arc<dyn Inbound>) -> Result<String, TransportError> {
+        self.inner.start(Arc::new(SlowInbound { inner: inbound, traffic: self.traffic.clone() }))
+    }
+
+    fn link(&self, id: &NodeId, address: &str, lane: Lane) -> Box<dyn Link> {
+        let inner = self.inner.link(id, address, lane);
+        Box::new(WatchedLink { inner, own: self.own.clone(), traffic: self.traffic.clone() })
+    }
+
+    fn stop(&mut self) {
+        self.inner.stop();
+    }
+}
+
+struct WatchedLink {
+    inner: Box<dyn Link>,
+    own: NodeId,
+    traffic: Traffic,
+}
+
+impl Link for WatchedLink {
+    fn send(&self, request: Request, responder: Responder) {
+        self.traffic.note(&self.own, &request);
+        self.inner.send(request, responder);
+    }
+}
+
+struct SlowInbound {
+    inner: Arc<dyn Inbound>,
+    traffic: Traffic,
+}
+
+impl Inbound for SlowInbound {
+    fn deliver(&self, from: &Identity, request: Request, responder: Responder) {
+        let (inner, from) = (self.inner.clone(), from.clone());
+        let lane = (from.id.clone(), inner.identity().id, request.lane());
+        let sink = SlowAnswer { traffic: self.traffic.clone(), responder: Mutex::new(Some(responder)) };
+        let responder = Responder::new(Arc::new(sink), 0);
+        self.traffic.later(Some(lane), move || inner.deliver(&from, request, responder));
+    }
+
+    fn identity(&self) -> Identity {
+        self.inner.identity()
+    }
+}
+
+struct SlowAnswer {
+    traffic: Traffic,
+    responder: Mutex<Option<Responder>>,
+}
+
+impl ResponseSink for SlowAnswer {
+    fn respond(&self, _: u64, result: Result<Response, RpcError>) {
+        let responder = self.responder.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(responder) = responder {
+            self.traffic.later(None, move || responder.respond(result));
+        }
+    }
+}
