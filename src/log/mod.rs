@@ -261,10 +261,11 @@ impl Log {
         let mut entries = Entries::none();
         for batch in batches {
             if let Some(part) = batch.slice(self.handed.next(), self.commit)
-                && part.first() == self.handed.next() {
-                    self.handed = part.last();
-                    entries.push(part);
-                }
+                && part.first() == self.handed.next()
+            {
+                self.handed = part.last();
+                entries.push(part);
+            }
         }
         entries
     }

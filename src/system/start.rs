@@ -91,9 +91,10 @@ async fn start_thread<S: StateMachine>(builder: RaftBuilder<S>) -> Result<Raft<S
             let started = start(builder).await;
             let running = started.as_ref().ok().cloned();
             if report.send(started).is_ok()
-                && let Some(raft) = running {
-                    raft.stopped().await;
-                }
+                && let Some(raft) = running
+            {
+                raft.stopped().await;
+            }
         });
     });
     thread.map_err(StartError::Thread)?;

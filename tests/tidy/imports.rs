@@ -27,9 +27,10 @@ fn check_with(rooms: &[Room], library: &[Code]) -> Vec<String> {
             let place = code.place(at);
             complaints.extend(check_path(rooms, room, code, &place, &path));
             if let ["crate", other, ..] = &path.iter().map(String::as_str).collect::<Vec<_>>()[..]
-                && *other != room.name {
-                    uses.insert((room.name.to_owned(), (*other).to_owned()), place);
-                }
+                && *other != room.name
+            {
+                uses.insert((room.name.to_owned(), (*other).to_owned()), place);
+            }
         }
     }
     complaints.extend(circles(&uses));
