@@ -10,9 +10,6 @@ use super::{
     world::{Outcome, World},
 };
 
-/// After which a blank node greets again.
-const GREETING_PAUSE_MS: u64 = 150;
-
 /// Plays one script. Each `cluster` or `disks` begins anew.
 pub(crate) struct Script {
     world: World,
@@ -114,10 +111,7 @@ impl Script {
         for id in self.world.ids() {
             self.world.start(&id)?;
         }
-        // The first ones found nobody there yet, and greet again.
-        self.world.stabilize()?;
-        self.world.tick(&self.world.ids(), GREETING_PAUSE_MS)?;
-        self.world.stabilize()?;
+        self.world.form()?;
         if let Some(leader) = arguments.pair("leader") {
             self.world.campaign(leader)?;
             self.world.stabilize()?;

@@ -117,12 +117,9 @@ impl Consensus {
         if effects.is_empty() {
             return;
         }
-        let last_vote = effects.iter().rposition(|effect| matches!(effect, Effect::SaveVote(_)));
-        for (number, effect) in effects.into_iter().enumerate() {
+        for effect in effects {
             match effect {
                 Effect::Deposed { term, reason } => self.end_tenure(term, reason),
-                // Each record replaces the one before it: a new term and the vote in it are one write.
-                Effect::SaveVote(_) if Some(number) != last_vote => {}
                 Effect::SaveVote(vote) => self.node.ports().storage.save_vote(vote),
                 Effect::Ask { request, pre_vote, to } => self.ask_for_votes(&request, pre_vote, &to),
                 Effect::BecameLeader { term } => {
