@@ -241,6 +241,12 @@ impl Board {
         self.change(|state| state.stopped = true);
     }
 
+    /// Whether the node has stopped or failed.
+    pub(crate) fn is_over(&self) -> bool {
+        let state = self.state();
+        state.stopped || state.fatal.is_some()
+    }
+
     /// Waits until the node knows a leader, or has stopped.
     pub(crate) async fn leader_elected(&self) -> Option<NodeId> {
         self.wait_for(|state| match (&state.leader, state.stopped || state.fatal.is_some()) {
