@@ -20,8 +20,8 @@ use crate::{
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
     types::{
-        AppendEntries, AppendEntriesResponse, AppendOutcome, Entries, Lane, LogId, LogIndex, Request,
-        Response, Server,
+        AppendEntries, AppendEntriesResponse, AppendOutcome, Entries, Incarnation, Lane, LogId, LogIndex,
+        Request, Response, Server,
     },
 };
 
@@ -36,9 +36,15 @@ pub(crate) struct FollowerReplicator {
     answers: Arc<dyn ResponseSink>,
     latch: Latch,
     progress: Progress,
+    /// Which life of the peer's directory `progress` is about.
+    life: Incarnation,
+    /// Requests up to here were sent to an earlier life: their answers say nothing about this one.
+    stale: u64,
     sent: u64,
     /// The commit index the peer was last told.
     told: LogIndex,
+    /// When anything was last sent.
+    sent_at: Duration,
     commit_due: bool,
     reading: bool,
     /// When something was last heard, or first sent after silence: an older one means a lost request.
@@ -58,12 +64,10 @@ impl FollowerReplicator {
         latch: Latch,
     ) -> Self {
         let link = node.links.to(&peer.id, &peer.address, Lane::Bulk);
-        let limits = WindowLimits {
-            requests: node.config.inflight_requests_max,
-            bytes: node.config.inflight_bytes_max,
-        };
-        let progress = Progress::new(node.log.borrow().last().index, limits);
+        let progress = fresh_progress(&node);
         Self {
+            life: peer.incarnation,
+            stale: 0,
             node,
             tenure,
             peer,
@@ -75,6 +79,7 @@ impl FollowerReplicator {
             progress,
             sent: 0,
             told: LogIndex::ZERO,
+            sent_at: Duration::ZERO,
             commit_due: false,
             reading: false,
             waiting_since: None,
@@ -114,10 +119,11 @@ impl FollowerReplicator {
         let commit = log.commit();
         drop(log);
         self.sent += 1;
+        self.sent_at = self.node.clock.now();
         let last = entries.last().unwrap_or(prev_index);
         self.progress.sent(self.sent, last, entries.bytes_len());
         self.told = commit.min(last);
-        self.waiting_since.get_or_insert_with(|| self.node.clock.now());
+        self.waiting_since.get_or_insert(self.sent_at);
         let request = AppendEntries {
             term: self.tenure.term(),
             leader: self.node.id.clone(),
@@ -135,6 +141,17 @@ impl FollowerReplicator {
         if commit > self.told && !self.commit_due {
             self.commit_due = true;
             ctx.notify_later(CommitDue, self.node.config.commit_timeout);
+        }
+    }
+
+    /// Says again what an idle peer was told: it may have been restarted since, and know of no commit.
+    fn remind(&mut self, now: Duration) {
+        let idle = self.progress.is_idle() && !self.reading;
+        if self.tenure.is_live()
+            && idle
+            && now.saturating_sub(self.sent_at) >= self.node.config.heartbeat_timeout
+        {
+            self.send(Entries::none());
         }
     }
 
@@ -161,6 +178,12 @@ impl FollowerReplicator {
             self.node.ports().consensus.send_now(StepDown { term, seen: answer.term, reason });
             return;
         }
+        if request <= self.stale {
+            return;
+        }
+        if answer.incarnation != self.life {
+            return self.begin_again(answer.incarnation);
+        }
         match answer.outcome {
             AppendOutcome::Matched { matched } => {
                 let rose = self.progress.acknowledged(request, matched);
@@ -176,11 +199,25 @@ impl FollowerReplicator {
         }
     }
 
+    /// The peer lost its directory, and with it what it had acknowledged.
+    fn begin_again(&mut self, life: Incarnation) {
+        self.life = life;
+        self.stale = self.sent;
+        self.progress = fresh_progress(&self.node);
+        self.told = LogIndex::ZERO;
+    }
+
     fn lost(&mut self, request: u64) {
         self.progress.lost(request);
         self.told = LogIndex::ZERO;
         self.pause_until = self.node.clock.now() + self.node.config.heartbeat_interval();
     }
+}
+
+fn fresh_progress(node: &Node) -> Progress {
+    let limits =
+        WindowLimits { requests: node.config.inflight_requests_max, bytes: node.config.inflight_bytes_max };
+    Progress::new(node.log.borrow().last().index, limits)
 }
 
 impl Actor for FollowerReplicator {
@@ -233,13 +270,17 @@ impl Handler<StoredEntries> for FollowerReplicator {
         }
         let next = self.progress.next();
         let mut entries = Entries::none();
+        let log = self.node.log.borrow();
         for batch in &message.batches {
             let wanted = entries.last().map_or(next, LogIndex::next);
+            // What an earlier tenure asked for may have been truncated since.
+            let ours = log.runs().term_at(batch.last()) == Some(batch.last_term());
             match batch.slice(wanted, batch.last()) {
-                Some(part) if part.first() == wanted => entries.push(part),
+                Some(part) if ours && part.first() == wanted => entries.push(part),
                 _ => {}
             }
         }
+        drop(log);
         if !entries.is_empty() && self.progress.may_send() {
             self.send(entries);
         }
@@ -271,6 +312,7 @@ impl Handler<Tick> for FollowerReplicator {
         }
         if now >= self.pause_until {
             self.pump(ctx);
+            self.remind(now);
         }
     }
 }

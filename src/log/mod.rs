@@ -63,6 +63,8 @@ pub enum Appended {
         new: Entries,
         /// Everything up to here equals the leader's log.
         proven: LogIndex,
+        /// Whether another membership is in effect now.
+        membership_changed: bool,
     },
 }
 
@@ -186,8 +188,9 @@ impl Log {
             }
         }
         let memberships = decode_memberships(&new)?;
+        let mut membership_changed = !memberships.is_empty();
         if let Some(from) = truncate_from {
-            self.truncate(from);
+            membership_changed |= self.truncate(from);
         }
         for (index, membership) in memberships {
             self.memberships.appended(index, membership);
@@ -196,10 +199,11 @@ impl Log {
             self.runs.append(batch.last(), batch_runs(batch));
             self.cache.push(batch.clone());
         }
-        Ok(Appended::Accepted { truncated: truncate_from, new, proven })
+        Ok(Appended::Accepted { truncated: truncate_from, new, proven, membership_changed })
     }
 
-    fn truncate(&mut self, from: LogIndex) {
+    /// Whether that put an earlier membership in effect.
+    fn truncate(&mut self, from: LogIndex) -> bool {
         assert!(
             from > self.commit,
             "truncation from {from} would lose entries committed up to {}",
@@ -207,8 +211,10 @@ impl Log {
         );
         self.runs.truncate(from);
         self.cache.truncate(from);
-        self.memberships.truncated(from);
         self.flushes.truncated(from);
+        let before = self.membership().clone();
+        self.memberships.truncated(from);
+        *self.membership() != before
     }
 
     /// A ticket for what was just added or removed; [`flushed`](Self::flushed) takes it back.

@@ -190,8 +190,10 @@ impl<S: StateMachine> Assembly<S> {
         let recovered = &self.opened.recovered;
         let first = recovered.memberships.first().filter(|(index, _)| *index == LogIndex(1));
         let named = first.and_then(|(_, membership)| membership.get(&self.builder.id));
-        if self.opened.member || named.is_some_and(|own| own.incarnation == self.opened.incarnation) {
+        if self.opened.member {
             Standing::Member
+        } else if named.is_some_and(|own| own.incarnation == self.opened.incarnation) {
+            Standing::Founding
         } else if recovered.last.index == LogIndex::ZERO {
             Standing::Blank
         } else {

@@ -28,11 +28,23 @@ impl Consensus {
             return self.invariant("the first entry does not fit an empty log".to_owned());
         };
         self.node.ports().storage.send_now(Append { ticket, entries });
+        self.node.publish_log();
+        self.write_down(ClusterId::of(&data));
+    }
+
+    /// The first entry is in the log: the directory is to say so before the node votes or acknowledges.
+    fn write_down(&mut self, cluster: ClusterId) {
         self.standing = Standing::Founding;
         self.decide(|election, now, _| election.saw_term(now, FIRST_TERM));
-        let cluster = ClusterId::of(&data);
         self.node.ports().storage.send_now(SaveIdentity { cluster, member: true });
-        self.node.publish_log();
+    }
+
+    /// A crash came between the first entry and the directory's note of it.
+    pub(super) fn go_on_founding(&mut self) {
+        let first = self.node.log.borrow().first_membership().map(Membership::encode);
+        if let Some(first) = first.filter(|_| self.standing == Standing::Founding) {
+            self.write_down(ClusterId::of(&first));
+        }
     }
 
     /// A quarantined node belongs once a committed membership names its present incarnation.

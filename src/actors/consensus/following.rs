@@ -6,7 +6,7 @@ use super::Consensus;
 use crate::{
     log::Appended,
     mailbox::Context,
-    messages::{Append, EntriesRead, Flushed, Match, OWN_SESSION, Reader, Rpc, Truncate},
+    messages::{Append, EntriesRead, Flushed, LeadershipChanged, Match, OWN_SESSION, Reader, Rpc, Truncate},
     transport::Responder,
     types::{
         AppendEntries, AppendEntriesResponse, AppendOutcome, Heartbeat, HeartbeatResponse, LogIndex, Response,
@@ -53,8 +53,13 @@ impl Consensus {
             Ok(Appended::CommittedConflict { at }) => {
                 self.invariant(format!("{} would replace the committed entry {at}", request.leader));
             }
-            Ok(Appended::Accepted { truncated, new, proven }) => {
+            Ok(Appended::Accepted { truncated, new, proven, membership_changed }) => {
                 self.store(truncated, new);
+                if membership_changed {
+                    // Also where the leader is: whoever heard it first did not know it.
+                    self.publish();
+                    self.node.ports().front.leadership_changed(LeadershipChanged);
+                }
                 // No further than this request covers: a suffix that it does not mention may be stale.
                 self.node.commit(request.commit.min(proven));
                 self.hold_or_acknowledge(proven, responder);

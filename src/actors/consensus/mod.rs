@@ -78,7 +78,7 @@ impl Consensus {
             node.seed,
         );
         let peers_hash = crate::protocol::peers_hash(&peers);
-        let consensus = Self {
+        let mut consensus = Self {
             node,
             election,
             standing,
@@ -89,6 +89,7 @@ impl Consensus {
             peers_hash,
             disk: Disk::default(),
         };
+        consensus.go_on_founding();
         // Whoever asks before the first message is told what was recovered.
         consensus.publish();
         consensus
