@@ -51,7 +51,7 @@ impl fmt::Display for ServerRole {
 pub(crate) enum Standing {
     /// Its directory is empty, and nobody has told it what to become.
     Blank,
-    /// Its first entry is written and not yet known to be durable.
+    /// Its first entry is written, and its directory does not say yet that it is a member's.
     Founding,
     /// Its votes and acknowledgements count.
     Member,

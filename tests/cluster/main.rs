@@ -8,6 +8,7 @@ mod support;
 mod admission;
 mod append_entries;
 mod basics;
+mod bootstrap;
 mod failures;
 mod random;
 mod reads;

@@ -14,7 +14,7 @@ use raftix::{
     },
     types::{Lane, NodeId, Request, Response, Term},
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 
 /// The network's watcher. A clone is the same one.
 #[derive(Clone, Default)]
@@ -33,6 +33,7 @@ struct State {
     sent: u64,
     /// When the last request of a lane arrives: the next one comes no earlier.
     lanes: BTreeMap<(NodeId, NodeId, Lane), Instant>,
+    carrier: Option<AbortHandle>,
 }
 
 impl Traffic {
@@ -40,14 +41,18 @@ impl Traffic {
     ///
     /// Requests of one lane keep their order; answers do not.
     pub(crate) fn delay(&self, seed: u64, max: Duration) {
-        self.state().delay = Some((fastrand::Rng::with_seed(seed), max));
         let traffic = self.clone();
-        tokio::task::spawn_local(async move { traffic.carry().await });
+        let carrier = tokio::task::spawn_local(async move { traffic.carry().await });
+        let mut state = self.state();
+        state.delay = Some((fastrand::Rng::with_seed(seed), max));
+        state.carrier = Some(carrier.abort_handle());
     }
 
-    /// Ends the delays.
-    pub(crate) fn hurry(&self) {
-        self.state().delay = None;
+    /// Carries nothing any more.
+    pub(crate) fn stop(&self) {
+        if let Some(carrier) = self.state().carrier.take() {
+            carrier.abort();
+        }
     }
 
     /// Who led in which term, as seen by what was sent.
