@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::{
     error::Fatal,
     transport::Identity,
-    types::{ClusterId, LogIndex, NodeId, Term},
+    types::{ClusterId, LogId, LogIndex, NodeId, Term},
 };
 
 /// What a node does in its cluster.
@@ -107,7 +107,7 @@ pub struct Status {
     pub durable_index: LogIndex,
     /// The voters of its effective membership.
     pub voters: Vec<NodeId>,
-    /// Whether it belongs to the cluster, in words.
+    /// Whether it belongs to the cluster, and whether its log is whole, in words.
     pub standing: String,
     /// Why it stopped for good, if it did.
     pub fatal: Option<String>,
@@ -210,8 +210,13 @@ impl Board {
         });
     }
 
-    pub(crate) fn set_standing(&self, standing: &Standing) {
-        self.change(|state| state.standing = standing.to_string());
+    /// `withheld` is the end that a damaged log must reach again before the node counts as whole.
+    pub(crate) fn set_standing(&self, standing: &Standing, withheld: Option<LogId>) {
+        let text = match withheld {
+            Some(end) => format!("{standing}, withheld until its log reaches {end}"),
+            None => standing.to_string(),
+        };
+        self.change(|state| state.standing = text);
     }
 
     pub(crate) fn set_commit(&self, index: LogIndex) {

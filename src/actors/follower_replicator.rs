@@ -44,6 +44,8 @@ pub(crate) struct FollowerReplicator {
     sent: u64,
     /// The commit index the peer was last told.
     told: LogIndex,
+    /// When the last request left.
+    sent_at: Duration,
     reading: bool,
     /// When something was last heard, or first sent after silence: an older one means a lost request.
     waiting_since: Option<Duration>,
@@ -79,6 +81,7 @@ impl FollowerReplicator {
             outlived: 0,
             sent: 0,
             told: LogIndex::ZERO,
+            sent_at: Duration::ZERO,
             reading: false,
             waiting_since: None,
             pause_until: Duration::ZERO,
@@ -124,6 +127,7 @@ impl FollowerReplicator {
         let last = entries.last().unwrap_or(prev_index);
         self.progress.sent(self.sent, last, entries.bytes_len());
         self.told = commit.min(last);
+        self.sent_at = self.node.recent();
         self.waiting_since.get_or_insert_with(|| self.node.recent());
         let request = AppendEntries {
             term: self.tenure.term(),
@@ -141,6 +145,15 @@ impl FollowerReplicator {
         let commit = self.node.log.borrow().commit().min(self.progress.matched());
         if commit > self.told && self.may_send() {
             self.send(Entries::none());
+        }
+    }
+
+    /// A quiet peer is told the commit index again, with a heartbeat's frequency: it may have been restarted
+    /// and know of none, or have cut a damaged tail that it had acknowledged. Nobody else would notice.
+    fn repeat_commit(&mut self, now: Duration) {
+        let quiet = now.saturating_sub(self.sent_at) >= self.node.config.heartbeat_interval();
+        if quiet && self.progress.is_idle() {
+            self.told = LogIndex::ZERO;
         }
     }
 
@@ -290,6 +303,7 @@ impl Handler<Tick> for FollowerReplicator {
             self.lost(self.sent);
         }
         self.pump();
+        self.repeat_commit(now);
         self.tell_commit();
     }
 }

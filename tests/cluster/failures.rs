@@ -218,3 +218,42 @@ fn a_configuration_that_does_not_decode_is_refused_and_hurts_nobody() {
         stage.world.check();
     });
 }
+
+#[test]
+fn a_log_with_a_damaged_end_says_so_until_it_is_whole_again() {
+    simulate(async {
+        let mut world = World::running(3, 39).await;
+        world.apply_all(["first".to_owned(), "damaged".to_owned()]).await;
+        world.ensure_same().await;
+        let victim = world.followers().await[0];
+        let end = world.status(victim).last_index;
+        world.crash(victim).await;
+        flip_a_bit_of(&world, victim, "damaged");
+        world.disconnect(victim);
+        world.start(victim).await;
+        let withheld = format!("member, withheld until its log reaches {end}@");
+        world
+            .wait_for("the damage to show", |world| world.status(victim).standing.starts_with(&withheld))
+            .await;
+        assert!(world.status(victim).last_index < end);
+
+        // Nobody writes: the leader finds out by itself that the node lost what it had acknowledged.
+        world.heal();
+        world.wait_for("the log to be whole", |world| world.status(victim).standing == "member").await;
+        assert_eq!(world.read(victim).await.unwrap(), ["first", "damaged"]);
+        world.ensure_same().await;
+    });
+}
+
+/// Damages the last place of a node's log where `command` stands.
+fn flip_a_bit_of(world: &World, n: usize, command: &str) {
+    let disk = world.disk(n);
+    let logs = disk.files().into_iter().filter(|file| file.extension().is_some_and(|is| is == "wal"));
+    let place = |file: &std::path::PathBuf| {
+        let content = disk.content(file);
+        content.windows(command.len()).rposition(|window| window == command.as_bytes())
+    };
+    let (file, offset) =
+        logs.filter_map(|file| place(&file).map(|offset| (file, offset))).last().expect("it is in the log");
+    disk.flip(&file, offset as u64, 1);
+}

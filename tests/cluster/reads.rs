@@ -37,6 +37,20 @@ fn the_same_holds_on_a_slow_network() {
 }
 
 #[test]
+fn a_restarted_follower_reads_although_nobody_writes_any_more() {
+    simulate(async {
+        let mut world = World::running(3, 75).await;
+        world.apply_all((0..5).map(|n| format!("c{n}"))).await;
+        let (leader, follower) = (world.leader().await, world.followers().await[0]);
+        for _ in 0..3 {
+            world.restart(follower).await;
+            assert_eq!(world.read(follower).await.unwrap().len(), 5);
+            assert!(world.leads(leader), "no election has helped");
+        }
+    });
+}
+
+#[test]
 fn a_deposed_leader_never_answers_from_its_old_state() {
     simulate(async {
         for seed in 63..73 {

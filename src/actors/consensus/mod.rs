@@ -108,8 +108,13 @@ impl Consensus {
             membership: log.membership(),
             quarantined: !self.standing.is_member(),
         };
+        let withheld = self.election.withheld();
         let effects = ask(&mut self.election, now, &view);
         drop(log);
+        if self.election.withheld() != withheld {
+            tracing::info!(node = %self.node.id, "the log has caught up with what its damaged end had promised");
+            self.publish();
+        }
         self.carry_out(effects);
     }
 
@@ -168,7 +173,7 @@ impl Consensus {
         let voters = log.membership().voters().map(|server| server.id.clone()).collect();
         let board = &self.node.board;
         board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()), voters);
-        board.set_standing(&self.standing);
+        board.set_standing(&self.standing, self.election.withheld());
         *self.node.leadership.borrow_mut() = LeadershipView { term, leader, here };
     }
 
