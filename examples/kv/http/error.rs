@@ -7,7 +7,7 @@
 //! | 405 | `method_not_allowed` | |
 //! | 413 | `too_large` | a value is over its limit; not applied |
 //! | 503 | `no_leader`, `overloaded`, `shutting_down`, `failed` | not applied, now or ever: try again, or elsewhere |
-//! | 503 | `timeout`, `catching_up` | a read was not confirmed in time; the node is not ready |
+//! | 503 | `timeout`, `catching_up` | a read was not confirmed in time; the node is not ready yet |
 //! | 504 | `outcome_unknown` | a write may have been applied, may still be, or never will |
 
 use std::fmt;

@@ -1,17 +1,20 @@
-//! What a node says of itself, to operators and to load balancers. Nothing here waits for a quorum.
+//! What a node says of itself, to operators and to load balancers. Only `/ready` asks a quorum, and not for long.
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Bytes, Data},
+};
+use raftix::prelude::*;
 use serde_json::json;
 
 use super::{error::Failure, request::no_query};
-use crate::node::Node;
+use crate::{node::Node, store::Get};
 
-/// How long a node may take to apply what was committed when it was asked whether it is ready: on a busy
-/// one something is always on its way, and that alone does not make it unready.
+/// How long a node may take to show that it can serve.
 const READY_TIMEOUT: Duration = Duration::from_millis(500);
-const READY_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// `GET /status`
 pub(crate) async fn status(raft: Data<Node>, request: HttpRequest) -> Result<HttpResponse, Failure> {
@@ -34,23 +37,26 @@ pub(crate) async fn health(request: HttpRequest) -> Result<HttpResponse, Failure
     Ok(HttpResponse::Ok().json(json!({ "healthy": true })))
 }
 
-/// `GET /ready`: the node knows a leader and has applied what it knows to be committed.
+/// `GET /ready`: a read that reflects every write answered before would be answered now, so a load balancer
+/// may send clients here.
 pub(crate) async fn ready(raft: Data<Node>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     no_query(&request)?;
-    let status = raft.status();
-    if let Some(fatal) = status.fatal {
-        return Err(Failure::unavailable("failed", fatal));
+    // No key is empty: this reads nothing, but takes the whole way.
+    let read = Read(Get(Bytes::new())).timeout(READY_TIMEOUT);
+    match raft.send(read).await? {
+        Ok(_) => Ok(HttpResponse::Ok().json(json!({ "ready": true }))),
+        Err(ReadError::Timeout) => Err(not_ready(&raft.status())),
+        Err(error) => Err(error.into()),
     }
-    if status.leader.is_none() {
-        return Err(Failure::unavailable("no_leader", format!("no leader is known; {}", status.standing)));
-    }
-    let caught_up = async {
-        while raft.status().applied_index < status.commit_index {
-            tokio::time::sleep(READY_POLL_INTERVAL).await;
+}
+
+fn not_ready(Status { leader, standing, .. }: &Status) -> Failure {
+    match leader {
+        None => Failure::unavailable("no_leader", format!("no leader is known; {standing}")),
+        Some(leader) => {
+            let message =
+                format!("what leader {leader} has committed is not confirmed or not applied here yet");
+            Failure::unavailable("catching_up", message)
         }
-    };
-    tokio::time::timeout(READY_TIMEOUT, caught_up)
-        .await
-        .map_err(|_| Failure::unavailable("catching_up", "not everything committed is applied here yet"))?;
-    Ok(HttpResponse::Ok().json(json!({ "ready": true })))
+    }
 }
