@@ -14,7 +14,8 @@ use crate::{
     log::{Slice, Tenure},
     mailbox::{Context, Latch, Outlet, Port},
     messages::{
-        AppendAnswered, Match, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries, Tick,
+        AppendAnswered, Match, MatchLost, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries,
+        Tick,
     },
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
@@ -31,6 +32,7 @@ pub(crate) struct FollowerReplicator {
     peer: Server,
     session: u64,
     matched: Outlet<Match>,
+    match_lost: Outlet<MatchLost>,
     link: Rc<dyn Link>,
     answers: Arc<dyn ResponseSink>,
     latch: Latch,
@@ -55,7 +57,7 @@ impl FollowerReplicator {
         tenure: Rc<Tenure>,
         peer: Server,
         session: u64,
-        matched: Outlet<Match>,
+        (matched, match_lost): (Outlet<Match>, Outlet<MatchLost>),
         own: Port<Self>,
         latch: Latch,
     ) -> Self {
@@ -68,6 +70,7 @@ impl FollowerReplicator {
             peer,
             session,
             matched,
+            match_lost,
             link,
             answers: Arc::new(Answers { port: own }),
             latch,
@@ -180,7 +183,12 @@ impl FollowerReplicator {
                 }
             }
             AppendOutcome::Conflict { refused, hint } => {
+                let before = self.progress.matched();
                 self.progress.refused(request, refused, hint, self.node.log.borrow().runs());
+                if self.progress.matched() < before {
+                    tracing::error!(node = %self.node.id, peer = %self.peer.id, "the peer lost entries it had acknowledged");
+                    self.match_lost.send_now(MatchLost { session: self.session });
+                }
             }
             AppendOutcome::Refused => self.lost(request),
         }

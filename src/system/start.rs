@@ -139,7 +139,7 @@ async fn open<S>(builder: &mut RaftBuilder<S>) -> Result<Opened, StartError> {
     let (report, opened) = oneshot::channel();
     std::thread::Builder::new()
         .name(format!("raftix-open-{}", builder.id))
-        .spawn(move || report.send(opening()))
+        .spawn(move || drop(report.send(opening())))
         .map_err(StartError::Thread)?;
     match opened.await {
         Ok(opened) => Ok(opened?),
