@@ -73,6 +73,7 @@ scripts! {
     figure_8,
     follower_flush,
     idle_commit,
+    lost_disk,
     outcome_unknown,
     own_flush,
     quarantine,

@@ -207,8 +207,10 @@ impl FollowerReplicator {
         }
     }
 
-    /// The peer lost its directory: nothing that is known of the old one is true of the new one.
+    /// The peer lost its directory: nothing that is known of the old one is true of the new one, and what the
+    /// old one acknowledged must not help to commit anything any more.
     fn begin_anew(&mut self, life: Incarnation) {
+        self.match_lost.send_now(MatchLost { session: self.session });
         self.life = life;
         self.outlived = self.sent;
         self.progress = unknown_progress(&self.node);

@@ -18,7 +18,7 @@ pub(crate) struct Match {
     pub(crate) index: LogIndex,
 }
 
-/// A member no longer has what it acknowledged: its disk lost a flush.
+/// A member no longer has what it acknowledged: its disk lost a flush, or its directory is another one.
 ///
 /// - *Go*: none; it goes on counting.
 /// - *From → to*: FollowerReplicator → Commitment.
