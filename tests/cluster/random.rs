@@ -107,7 +107,7 @@ async fn disturb(world: &mut World, rng: &mut fastrand::Rng, lives: &mut Vec<Vec
 
 async fn run(seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let mut world = World::new(if seed % 3 == 0 { 5 } else { 3 }, seed);
+    let mut world = World::new(if seed.is_multiple_of(3) { 5 } else { 3 }, seed);
     world.config = Config::default();
     world.traffic.delay(seed, ms(rng.u64(1..80)));
     world.start_all().await;
