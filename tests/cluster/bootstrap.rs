@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use raftix::{
-    ApplyError, ServerRole, StartError,
+    ApplyError, Config, ServerRole, StartError,
     sim::vfs::Fault,
     storage::{StorageError, memory::MemoryStore, vfs::Vfs},
     types::{LogIndex, Term},
@@ -169,11 +169,12 @@ fn a_crash_of_everybody_at_any_moment_of_the_bootstrap_is_recovered_from() {
 fn a_node_that_was_wiped_while_the_cluster_formed_never_makes_two_of_it() {
     simulate(async {
         let mut formed_again = 0;
-        for moment in 0..80 {
+        for moment in 0..40 {
             let mut world = World::new(3, 86);
+            world.config = Config::default();
             world.traffic.delay(moment, ms(30));
             world.start_all().await;
-            sleep(ms(moment * 2)).await;
+            sleep(ms(moment * 4)).await;
             let wiped = moment as usize % 3;
             world.wipe(wiped).await;
             world.start(wiped).await;

@@ -10,6 +10,7 @@ mod append_entries;
 mod basics;
 mod bootstrap;
 mod failures;
+mod overlap;
 mod random;
 mod reads;
 mod step_down;

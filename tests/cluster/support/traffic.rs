@@ -27,6 +27,7 @@ pub(crate) struct Traffic {
 struct State {
     leaders: BTreeMap<Term, NodeId>,
     violations: Vec<String>,
+    heartbeats: u64,
     delay: Option<(fastrand::Rng, Duration)>,
     /// What is on its way, by when it arrives and the order it left in.
     queue: BTreeMap<(Instant, u64), Box<dyn FnOnce() + Send>>,
@@ -60,6 +61,11 @@ impl Traffic {
         self.state().leaders.clone()
     }
 
+    /// How many heartbeats were sent so far.
+    pub(crate) fn heartbeats(&self) -> u64 {
+        self.state().heartbeats
+    }
+
     /// # Panics
     /// If two nodes led in one term.
     pub(crate) fn check(&self) {
@@ -82,6 +88,7 @@ impl Traffic {
             _ => return,
         };
         let mut state = self.state();
+        state.heartbeats += u64::from(matches!(request, Request::Heartbeat(_)));
         let known = state.leaders.entry(term).or_insert_with(|| leader.clone()).clone();
         if known != *leader || leader != sender {
             state.violations.push(format!("term {term}: {sender} speaks for {leader}, {known} leads"));
