@@ -8,7 +8,10 @@ use actix::{
 };
 use tokio::task::LocalSet;
 
-use super::{Context, Inspector, Latch, Park, Parked, Port, ReplySender, Signal, Spawned, after_mailbox, port_of, spawn};
+use super::{
+    Context, Inspector, Latch, Park, Parked, Port, ReplySender, Signal, Spawned, after_mailbox, port_of,
+    spawn,
+};
 
 type Journal = Rc<RefCell<Vec<u32>>>;
 type Replies = Rc<RefCell<Vec<ReplySender<u32>>>>;
