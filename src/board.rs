@@ -51,7 +51,7 @@ impl fmt::Display for ServerRole {
 pub(crate) enum Standing {
     /// Its directory is empty, and nobody has told it what to become.
     Blank,
-    /// Its first entry is written and not yet known to be durable.
+    /// Its first entry is written, and its directory does not say yet that it is a member's.
     Founding,
     /// Its votes and acknowledgements count.
     Member,
@@ -244,6 +244,12 @@ impl Board {
 
     pub(crate) fn set_stopped(&self) {
         self.change(|state| state.stopped = true);
+    }
+
+    /// Whether the node has stopped or failed.
+    pub(crate) fn is_over(&self) -> bool {
+        let state = self.state();
+        state.stopped || state.fatal.is_some()
     }
 
     /// Waits until the node knows a leader, or has stopped.

@@ -45,6 +45,9 @@ pub struct Config {
     /// The most bytes of entries handed to the state machine and not applied yet; beyond it the
     /// hand-off waits. Default 64 MiB.
     pub apply_bytes_max: usize,
+    /// The most bytes of entries that a leader's own disk may be behind with before it takes no more.
+    /// Default 64 MiB.
+    pub unflushed_bytes_max: usize,
     /// How many bytes of the newest entries stay in memory for followers that lag a little; older ones
     /// are read from the store. Default 64 MiB.
     pub log_cache_bytes: usize,
@@ -71,6 +74,7 @@ impl Default for Config {
             pending_requests_max: 65_536,
             pending_bytes_max: 256 << 20,
             apply_bytes_max: 64 << 20,
+            unflushed_bytes_max: 64 << 20,
             log_cache_bytes: 64 << 20,
             disk_stall_timeout: Duration::from_secs(5),
         }

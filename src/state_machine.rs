@@ -20,9 +20,11 @@ pub type Answer<S> = <<S as StateMachine>::Query as Message>::Result;
 ///    no iteration over hashed maps.
 /// 2. Commands come in log order, each exactly once in the life of one value; after a restart of the node
 ///    a fresh value gets them from the beginning.
-/// 3. The calls run on one thread at a time, apart from the protocol's unless placed inline: a slow one
+/// 3. A command is read back from its encoding as it was written: no serde attribute that skips what it
+///    wrote, since a committed command that does not decode stops every node.
+/// 4. The calls run on one thread at a time, apart from the protocol's unless placed inline: a slow one
 ///    delays replies and reads, and no heartbeat, vote or append.
-/// 4. A panic stops the node: after it the state cannot be trusted.
+/// 5. A panic stops the node: after it the state cannot be trusted.
 pub trait StateMachine: Send + 'static {
     /// What changes the state. Encoded with MessagePack, at most
     /// [`entry_bytes_max`](crate::Config::entry_bytes_max) bytes; its result is encoded when the request

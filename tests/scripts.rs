@@ -66,5 +66,20 @@ macro_rules! scripts {
 }
 
 scripts! {
+    bootstrap,
+    check_quorum,
     election,
+    figure_7,
+    figure_8,
+    follower_flush,
+    idle_commit,
+    lost_disk,
+    outcome_unknown,
+    own_flush,
+    quarantine,
+    queued_proposal,
+    read_index,
+    replication,
+    stickiness,
+    up_to_date,
 }

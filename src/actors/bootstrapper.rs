@@ -110,7 +110,10 @@ impl Handler<Greeted> for Bootstrapper {
 impl Handler<Tick> for Bootstrapper {
     type Result = ();
 
-    fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
+    fn handle(&mut self, Tick { now }: Tick, ctx: &mut Self::Context) {
+        if self.node.board.is_over() {
+            return ctx.stop();
+        }
         self.greet_due(now);
     }
 }

@@ -1,6 +1,6 @@
 //! From match indexes to the commit index, for one tenure.
 //!
-//! Mailbox: [`Match`]. Voice: [`CommitAdvanced`] to the leader. Go: `commitment.go`.
+//! Mailbox: [`Match`], [`MatchLost`]. Voice: [`CommitAdvanced`] to the leader. Go: `commitment.go`.
 //! Owns the match indexes. Never touches the log: what it says takes effect there, under the tenure.
 
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use actix::{Actor, Handler};
 use crate::{
     log::Tenure,
     mailbox::{Context, Outlet},
-    messages::{CommitAdvanced, Match, StopActor},
+    messages::{CommitAdvanced, Match, MatchLost, StopActor},
     protocol,
 };
 
@@ -45,6 +45,14 @@ impl Handler<Match> for Commitment {
         if let Some(index) = self.rule.matched(session, index) {
             self.advanced.send_now(CommitAdvanced { index });
         }
+    }
+}
+
+impl Handler<MatchLost> for Commitment {
+    type Result = ();
+
+    fn handle(&mut self, MatchLost { session }: MatchLost, _: &mut Self::Context) {
+        self.rule.forget(session);
     }
 }
 

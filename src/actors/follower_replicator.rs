@@ -14,13 +14,14 @@ use crate::{
     log::{Slice, Tenure},
     mailbox::{Context, Latch, Outlet, Port},
     messages::{
-        AppendAnswered, Match, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries, Tick,
+        AppendAnswered, Match, MatchLost, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries,
+        Tick,
     },
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
     types::{
-        AppendEntries, AppendEntriesResponse, AppendOutcome, Entries, Lane, LogId, LogIndex, Request,
-        Response, Server,
+        AppendEntries, AppendEntriesResponse, AppendOutcome, Entries, Incarnation, Lane, LogId, LogIndex,
+        Request, Response, Server,
     },
 };
 
@@ -31,10 +32,15 @@ pub(crate) struct FollowerReplicator {
     peer: Server,
     session: u64,
     matched: Outlet<Match>,
+    match_lost: Outlet<MatchLost>,
     link: Rc<dyn Link>,
     answers: Arc<dyn ResponseSink>,
     latch: Latch,
     progress: Progress,
+    /// The life of the peer's directory that `progress` is about.
+    life: Incarnation,
+    /// Requests up to this one went to an earlier life.
+    outlived: u64,
     sent: u64,
     /// The commit index the peer was last told.
     told: LogIndex,
@@ -53,26 +59,26 @@ impl FollowerReplicator {
         tenure: Rc<Tenure>,
         peer: Server,
         session: u64,
-        matched: Outlet<Match>,
+        (matched, match_lost): (Outlet<Match>, Outlet<MatchLost>),
         own: Port<Self>,
         latch: Latch,
     ) -> Self {
         let link = node.links.to(&peer.id, &peer.address, Lane::Bulk);
-        let limits = WindowLimits {
-            requests: node.config.inflight_requests_max,
-            bytes: node.config.inflight_bytes_max,
-        };
-        let progress = Progress::new(node.log.borrow().last().index, limits);
+        let progress = unknown_progress(&node);
+        let life = peer.incarnation;
         Self {
             node,
             tenure,
             peer,
             session,
             matched,
+            match_lost,
             link,
             answers: Arc::new(Answers { port: own }),
             latch,
             progress,
+            life,
+            outlived: 0,
             sent: 0,
             told: LogIndex::ZERO,
             sent_at: Duration::ZERO,
@@ -175,6 +181,12 @@ impl FollowerReplicator {
             self.node.ports().consensus.step_down.send_now(StepDown { term, seen: answer.term, reason });
             return;
         }
+        if request <= self.outlived {
+            return;
+        }
+        if answer.incarnation != self.life {
+            return self.begin_anew(answer.incarnation);
+        }
         match answer.outcome {
             AppendOutcome::Matched { matched } => {
                 let rose = self.progress.acknowledged(request, matched);
@@ -184,10 +196,25 @@ impl FollowerReplicator {
                 }
             }
             AppendOutcome::Conflict { refused, hint } => {
+                let before = self.progress.matched();
                 self.progress.refused(request, refused, hint, self.node.log.borrow().runs());
+                if self.progress.matched() < before {
+                    tracing::error!(node = %self.node.id, peer = %self.peer.id, "the peer lost entries it had acknowledged");
+                    self.match_lost.send_now(MatchLost { session: self.session });
+                }
             }
             AppendOutcome::Refused => self.lost(request),
         }
+    }
+
+    /// The peer lost its directory: nothing that is known of the old one is true of the new one, and what the
+    /// old one acknowledged must not help to commit anything any more.
+    fn begin_anew(&mut self, life: Incarnation) {
+        self.match_lost.send_now(MatchLost { session: self.session });
+        self.life = life;
+        self.outlived = self.sent;
+        self.progress = unknown_progress(&self.node);
+        self.told = LogIndex::ZERO;
     }
 
     fn lost(&mut self, request: u64) {
@@ -198,12 +225,16 @@ impl FollowerReplicator {
     }
 }
 
+/// Of a follower of which nothing is known: the first probe begins behind the leader's log (Raft Figure 2).
+fn unknown_progress(node: &Node) -> Progress {
+    let limits =
+        WindowLimits { requests: node.config.inflight_requests_max, bytes: node.config.inflight_bytes_max };
+    Progress::new(node.log.borrow().last().index.next(), limits)
+}
+
+/// It says nothing by itself: the leader's first entry raises the signal, and is the first probe.
 impl Actor for FollowerReplicator {
     type Context = Context<Self>;
-
-    fn started(&mut self, _: &mut Self::Context) {
-        self.pump();
-    }
 }
 
 impl Handler<Replicate> for FollowerReplicator {

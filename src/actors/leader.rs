@@ -6,7 +6,7 @@
 //! Owns the read rounds and the contact with the quorum. Never waits for its own disk (thesis §10.2.1),
 //! and never counts itself: Consensus does, when the flush is done.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Handler};
 
@@ -21,7 +21,7 @@ use crate::{
     log::Tenure,
     mailbox::{Context, Port, Signal, port_of, spawn},
     messages::{
-        CommitAdvanced, CommitDue, EntriesRead, HeartbeatNow, OWN_SESSION, Propose, ReadIndex,
+        CommitAdvanced, CommitDue, EntriesRead, HeartbeatNow, OWN_SESSION, Proposal, Propose, ReadIndex,
         ReadIndexReady, Reader, Replicate, RoundAcked, StepDown, StopActor, StoredEntries, Tick,
     },
     protocol::{self, QuorumContact, ReadRounds, StepDownReason},
@@ -43,6 +43,8 @@ pub(crate) struct Leader {
     early: Vec<u64>,
     contact: QuorumContact,
     commit_due: bool,
+    /// Proposals that are not taken yet.
+    waiting: VecDeque<Arc<Proposal>>,
 }
 
 struct Peer {
@@ -90,6 +92,7 @@ impl Leader {
                 early: Vec::new(),
                 contact,
                 commit_due: false,
+                waiting: VecDeque::new(),
             }
         });
         node.watch("leader", spawned.task);
@@ -119,6 +122,17 @@ impl Leader {
         self.node.ports().storage.append(ticket, batch);
         self.node.publish_log();
         Some(first)
+    }
+
+    /// Appends what was proposed, as long as this node's own disk keeps up: a quorum of the others may be
+    /// faster, and what is committed without it must not pile up here. What is not taken can go elsewhere.
+    fn take_up(&mut self) {
+        while self.node.log.borrow().unflushed_bytes() < self.node.config.unflushed_bytes_max {
+            let Some(proposal) = self.waiting.pop_front() else { return };
+            if let Some(first) = proposal.take().and_then(|buffer| self.append(buffer)) {
+                proposal.appended(first);
+            }
+        }
     }
 
     fn replicate(&self) {
@@ -235,7 +249,7 @@ fn spawn_peer(
             tenure.clone(),
             server.clone(),
             session,
-            commitment.outlet(),
+            (commitment.outlet(), commitment.outlet()),
             own,
             latch,
         )
@@ -281,11 +295,9 @@ impl Handler<Propose> for Leader {
     type Result = ();
 
     fn handle(&mut self, Propose(proposal): Propose, _: &mut Self::Context) {
-        if !self.tenure.is_live() {
-            return;
-        }
-        if let Some(first) = proposal.take().and_then(|buffer| self.append(buffer)) {
-            proposal.appended(first);
+        if self.tenure.is_live() {
+            self.waiting.push_back(proposal);
+            self.take_up();
         }
     }
 }
@@ -298,6 +310,7 @@ impl Handler<CommitAdvanced> for Leader {
             return;
         }
         if self.node.commit(index) {
+            self.take_up();
             self.owe_commit(ctx);
             self.begin_round();
         }
@@ -341,6 +354,7 @@ impl Handler<Tick> for Leader {
 
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
         if self.tenure.is_live() {
+            self.take_up();
             self.check_quorum(now);
         }
     }

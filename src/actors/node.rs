@@ -269,9 +269,10 @@ impl Links {
         let mut open = self.open.borrow_mut();
         let key = (id.clone(), lane);
         if let Some((opened, link)) = open.get(&key)
-            && opened == address {
-                return link.clone();
-            }
+            && opened == address
+        {
+            return link.clone();
+        }
         let link: Rc<dyn Link> = Rc::from(self.transport.borrow().link(id, address, lane));
         open.insert(key, (address.to_owned(), link.clone()));
         link

@@ -16,13 +16,15 @@ pub struct Ticket(pub u64);
 #[derive(Debug)]
 pub(super) struct FlushLedger {
     issued: Ticket,
-    outstanding: VecDeque<(Ticket, LogIndex)>,
+    outstanding: VecDeque<(Ticket, LogIndex, usize)>,
+    /// Bytes of entries on their way.
+    bytes: usize,
     durable: LogIndex,
 }
 
 impl FlushLedger {
     pub(super) fn new(durable: LogIndex) -> Self {
-        Self { issued: Ticket(0), outstanding: VecDeque::new(), durable }
+        Self { issued: Ticket(0), outstanding: VecDeque::new(), bytes: 0, durable }
     }
 
     pub(super) fn durable(&self) -> LogIndex {
@@ -33,22 +35,28 @@ impl FlushLedger {
         self.outstanding.len()
     }
 
-    pub(super) fn issue(&mut self, last: LogIndex) -> Ticket {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn issue(&mut self, last: LogIndex, bytes: usize) -> Ticket {
         self.issued = Ticket(self.issued.0 + 1);
-        self.outstanding.push_back((self.issued, last));
+        self.outstanding.push_back((self.issued, last, bytes));
+        self.bytes += bytes;
         self.issued
     }
 
     pub(super) fn truncated(&mut self, from: LogIndex) {
         self.durable = self.durable.min(from.prev());
-        for (_, last) in &mut self.outstanding {
+        for (_, last, _) in &mut self.outstanding {
             *last = (*last).min(from.prev());
         }
     }
 
     pub(super) fn flushed(&mut self, ticket: Ticket) -> bool {
         let before = self.durable;
-        while let Some((_, last)) = self.outstanding.pop_front_if(|(outstanding, _)| *outstanding <= ticket) {
+        while let Some((_, last, bytes)) = self.outstanding.pop_front_if(|issued| issued.0 <= ticket) {
+            self.bytes -= bytes;
             self.durable = self.durable.max(last);
         }
         self.durable > before
@@ -62,7 +70,7 @@ mod tests {
     #[test]
     fn a_flush_covers_everything_up_to_its_ticket() {
         let mut ledger = FlushLedger::new(LogIndex(3));
-        let (first, second) = (ledger.issue(LogIndex(5)), ledger.issue(LogIndex(9)));
+        let (first, second) = (ledger.issue(LogIndex(5), 10), ledger.issue(LogIndex(9), 10));
         assert!(ledger.flushed(second));
         assert_eq!((ledger.durable(), ledger.outstanding()), (LogIndex(9), 0));
         assert!(!ledger.flushed(first));
@@ -71,9 +79,9 @@ mod tests {
     #[test]
     fn a_flush_from_before_a_truncation_says_nothing_about_what_replaced_it() {
         let mut ledger = FlushLedger::new(LogIndex(3));
-        let old = ledger.issue(LogIndex(9));
+        let old = ledger.issue(LogIndex(9), 10);
         ledger.truncated(LogIndex(5));
-        let rewritten = ledger.issue(LogIndex(8));
+        let rewritten = ledger.issue(LogIndex(8), 10);
         ledger.flushed(old);
         assert_eq!(ledger.durable(), LogIndex(4));
         ledger.flushed(rewritten);

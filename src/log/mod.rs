@@ -163,7 +163,7 @@ impl Log {
         }
         self.runs.extend_same_term(batch.last(), tenure.term());
         self.cache.push(batch.clone());
-        let ticket = self.issue(batch.last());
+        let ticket = self.issue(batch.last(), batch.len());
         Ok(Some((batch, ticket)))
     }
 
@@ -217,9 +217,9 @@ impl Log {
     /// A ticket for one operation given to the store, after which the log on the medium ends at `last`;
     /// [`flushed`](Self::flushed) takes it back. Each operation of a request has an end of its own, since
     /// the store may flush between any two of them.
-    pub fn issue(&mut self, last: LogIndex) -> Ticket {
+    pub fn issue(&mut self, last: LogIndex, bytes: usize) -> Ticket {
         assert!(last <= self.last().index, "an operation that reaches {last} in a log up to {}", self.last());
-        self.flushes.issue(last)
+        self.flushes.issue(last, bytes)
     }
 
     /// The store has made everything up to `ticket` durable. Whether the durable index rose.
@@ -228,6 +228,11 @@ impl Log {
         // What the store has it can give back, also to a state machine that is far behind.
         self.cache.evict(self.durable());
         rose
+    }
+
+    /// How many bytes of entries the store has not made durable.
+    pub fn unflushed_bytes(&self) -> usize {
+        self.flushes.bytes()
     }
 
     /// How many operations the store has not finished.
@@ -261,10 +266,11 @@ impl Log {
         let mut entries = Entries::none();
         for batch in batches {
             if let Some(part) = batch.slice(self.handed.next(), self.commit)
-                && part.first() == self.handed.next() {
-                    self.handed = part.last();
-                    entries.push(part);
-                }
+                && part.first() == self.handed.next()
+            {
+                self.handed = part.last();
+                entries.push(part);
+            }
         }
         entries
     }

@@ -52,10 +52,10 @@ fn a_conflict_truncates_and_lowers_the_durable_index_until_the_new_entries_are_f
     let ticket = leading(&mut log, &Tenure::new(Term(1)), &["a", "b", "c"]);
     assert!(log.flushed(ticket));
     let appended = log.follow(LogId::new(Term(1), LogIndex(1)), &batch(2, 2, &["x"]).into()).unwrap();
-    let Appended::Accepted { truncated, new, proven } = appended else { panic!("{appended:?}") };
+    let Appended::Accepted { truncated, new, proven, .. } = appended else { panic!("{appended:?}") };
     assert_eq!((truncated, new.count(), proven), (Some(LogIndex(2)), 1, LogIndex(2)));
     assert_eq!((log.durable(), log.last()), (LogIndex(1), LogId::new(Term(2), LogIndex(2))));
-    let (cut, written) = (log.issue(LogIndex(1)), log.issue(LogIndex(2)));
+    let (cut, written) = (log.issue(LogIndex(1), 0), log.issue(LogIndex(2), 0));
     assert!(!log.flushed(cut), "the truncation alone makes nothing durable that replaced the old entries");
     assert_eq!(log.durable(), LogIndex(1));
     assert!(log.flushed(written));
@@ -69,7 +69,7 @@ fn a_flush_between_two_batches_of_one_request_covers_the_first_alone() {
     entries.push(batch(1, 1, &["a", "b"]));
     entries.push(batch(3, 1, &["c"]));
     assert!(matches!(log.follow(LogId::ZERO, &entries).unwrap(), Appended::Accepted { .. }));
-    let tickets: Vec<Ticket> = entries.batches().iter().map(|batch| log.issue(batch.last())).collect();
+    let tickets: Vec<Ticket> = entries.batches().iter().map(|batch| log.issue(batch.last(), 0)).collect();
     log.flushed(tickets[0]);
     assert_eq!(log.durable(), LogIndex(2));
     log.flushed(tickets[1]);
@@ -81,7 +81,9 @@ fn entries_that_are_there_already_are_not_appended_again() {
     let mut log = log();
     leading(&mut log, &Tenure::new(Term(1)), &["a", "b"]);
     let again = log.follow(LogId::ZERO, &batch(1, 1, &["a", "b", "c"]).into()).unwrap();
-    let Appended::Accepted { truncated: None, new, proven: LogIndex(3) } = again else { panic!("{again:?}") };
+    let Appended::Accepted { truncated: None, new, proven: LogIndex(3), .. } = again else {
+        panic!("{again:?}")
+    };
     assert_eq!((new.first(), new.count()), (Some(LogIndex(3)), 1));
 }
 

@@ -18,6 +18,18 @@ pub(crate) struct Match {
     pub(crate) index: LogIndex,
 }
 
+/// A member no longer has what it acknowledged: its disk lost a flush, or its directory is another one.
+///
+/// - *Go*: none; it goes on counting.
+/// - *From → to*: FollowerReplicator → Commitment.
+/// - *Reply*: none; nothing of the member counts until it is acknowledged again.
+/// - *Loss*: never.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct MatchLost {
+    pub(crate) session: u64,
+}
+
 /// The session of the leader's own log.
 pub(crate) const OWN_SESSION: u64 = 0;
 

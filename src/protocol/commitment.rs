@@ -56,6 +56,14 @@ impl Commitment {
         self.advance()
     }
 
+    /// The voter of `session` has lost what it acknowledged: nothing of it counts until it is acknowledged
+    /// again. What is committed stays so.
+    pub fn forget(&mut self, session: u64) {
+        for voter in self.voters.iter_mut().filter(|voter| voter.0 == session) {
+            voter.1 = LogIndex::ZERO;
+        }
+    }
+
     /// The commit index.
     pub fn commit(&self) -> LogIndex {
         self.commit
@@ -202,5 +210,15 @@ mod tests {
                 prop_assert!(!(commit.max(start - 1) + 1..12).any(on), "nothing is committed late");
             }
         }
+    }
+
+    #[test]
+    fn what_a_voter_lost_does_not_count_for_a_later_entry() {
+        let mut commitment = Commitment::new(LogIndex(1), LogIndex(0));
+        commitment.set_voters([0, 1, 2]);
+        assert_eq!(commitment.matched(1, LogIndex(9)), None);
+        commitment.forget(1);
+        assert_eq!(commitment.matched(0, LogIndex(9)), None, "one of three");
+        assert_eq!(commitment.matched(1, LogIndex(4)), Some(LogIndex(4)));
     }
 }

@@ -91,9 +91,10 @@ async fn start_thread<S: StateMachine>(builder: RaftBuilder<S>) -> Result<Raft<S
             let started = start(builder).await;
             let running = started.as_ref().ok().cloned();
             if report.send(started).is_ok()
-                && let Some(raft) = running {
-                    raft.stopped().await;
-                }
+                && let Some(raft) = running
+            {
+                raft.stopped().await;
+            }
         });
     });
     thread.map_err(StartError::Thread)?;
@@ -138,7 +139,7 @@ async fn open<S>(builder: &mut RaftBuilder<S>) -> Result<Opened, StartError> {
     let (report, opened) = oneshot::channel();
     std::thread::Builder::new()
         .name(format!("raftix-open-{}", builder.id))
-        .spawn(move || report.send(opening()))
+        .spawn(move || drop(report.send(opening())))
         .map_err(StartError::Thread)?;
     match opened.await {
         Ok(opened) => Ok(opened?),

@@ -3,10 +3,12 @@
 use bytes::{Buf, Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 
-use super::{FRAME_HEADER_BYTES, FrameError, FrameKind, FrameLimits, forward, frame::FrameHeader, plausible};
+use super::{
+    FRAME_HEADER_BYTES, FrameError, FrameKind, FrameLimits, fields::take_id, forward, frame::FrameHeader,
+    plausible,
+};
 use crate::types::{
-    AppendEntries, Entries, EntryBatch, GreetResponse, LogId, LogIndex, Membership, NodeId, Request,
-    Response, Term,
+    AppendEntries, Entries, EntryBatch, GreetResponse, LogId, LogIndex, Membership, Request, Response, Term,
 };
 
 /// How deep a packed message may nest. The deepest of ours, a greeting's membership, takes seven.
@@ -136,11 +138,4 @@ fn checked(mut response: GreetResponse) -> Result<GreetResponse, FrameError> {
             .map_err(|error| FrameError::malformed(FrameKind::GreetResponse, error))?;
     }
     Ok(response)
-}
-
-/// Reads an id: its length and its bytes.
-pub(super) fn take_id(bytes: &mut Bytes) -> Option<NodeId> {
-    let length = bytes.try_get_u8().ok()? as usize;
-    let name = (bytes.len() >= length).then(|| bytes.split_to(length))?;
-    Some(std::str::from_utf8(&name).ok()?.into())
 }

@@ -6,10 +6,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
 use super::{
-    FRAME_HEADER_BYTES, FrameError, FrameKind, FrameLimits, Outgoing, forward,
+    FRAME_HEADER_BYTES, FrameError, FrameKind, FrameLimits, Outgoing,
+    fields::put_id,
+    forward,
     frame::{self},
 };
-use crate::types::{AppendEntries, NodeId, Request, Response};
+use crate::types::{AppendEntries, Request, Response};
 
 /// Queues `request`, numbered `request_id`.
 ///
@@ -78,15 +80,6 @@ fn encode_empty(out: &mut Outgoing, kind: FrameKind, request_id: u64) {
     let mut header = [0; FRAME_HEADER_BYTES];
     frame::seal(&mut header, kind, request_id, std::iter::empty(), 0);
     out.tail().extend_from_slice(&header);
-}
-
-/// Writes an id as its length and its bytes.
-pub(super) fn put_id(head: &mut BytesMut, kind: FrameKind, id: &NodeId) -> Result<(), FrameError> {
-    let name = id.as_str().as_bytes();
-    let length = u8::try_from(name.len()).map_err(|_| FrameError::malformed(kind, "node id too long"))?;
-    head.put_u8(length);
-    head.extend_from_slice(name);
-    Ok(())
 }
 
 /// One frame being queued.

@@ -3,7 +3,10 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::{FrameError, FrameKind, decode::take_id, encode::put_id};
+use super::{
+    FrameError, FrameKind,
+    fields::{put_id, take_id},
+};
 use crate::types::{ForwardApply, ForwardApplyResponse, ForwardedResult, LogId, LogIndex, Term};
 
 /// The most commands one request may forward.

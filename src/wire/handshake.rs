@@ -19,7 +19,7 @@
 use bytes::{Buf, BufMut, Bytes};
 use thiserror::Error;
 
-use super::decode::take_id;
+use super::fields::take_id;
 use crate::types::{ClusterId, GroupId, Incarnation, Lane, NodeId};
 
 const FIXED_BYTES: usize = 64;

@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+mod fields;
 mod forward;
 mod frame;
 mod handshake;

@@ -201,6 +201,19 @@ fn a_node_that_was_stopped_in_order_comes_back_with_everything() {
 }
 
 #[test]
+fn a_follower_that_was_restarted_learns_what_is_committed_although_nobody_writes() {
+    simulate(async {
+        let mut world = World::running(3, 13).await;
+        world.apply_all(numbered("c", 5)).await;
+        world.ensure_same().await;
+        let follower = world.followers().await[0];
+        world.restart(follower).await;
+        assert_eq!(world.read(follower).await.unwrap().len(), 5);
+        world.ensure_same().await;
+    });
+}
+
+#[test]
 fn a_crash_of_all_loses_nothing_that_was_acknowledged() {
     simulate(async {
         let mut world = World::running(3, 11).await;

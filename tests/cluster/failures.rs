@@ -253,7 +253,9 @@ fn flip_a_bit_of(world: &World, n: usize, command: &str) {
         let content = disk.content(file);
         content.windows(command.len()).rposition(|window| window == command.as_bytes())
     };
-    let mut places = logs.filter_map(|file| place(&file).map(|offset| (file, offset)));
-    let (file, offset) = places.next_back().expect("it is in the log");
+    let (file, offset) = logs
+        .filter_map(|file| place(&file).map(|offset| (file, offset)))
+        .next_back()
+        .expect("it is in the log");
     disk.flip(&file, offset as u64, 1);
 }

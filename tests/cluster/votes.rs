@@ -2,6 +2,7 @@
 
 use raftix::{
     ServerRole,
+    sim::vfs::{Effect, Fault, Operation},
     types::{HeartbeatResponse, Incarnation, LogIndex, Request, Response, Term, TimeoutNow},
 };
 use tokio::time::{Instant, sleep};
@@ -40,6 +41,32 @@ fn a_vote_that_was_given_survives_a_loss_of_power() {
             assert!(!stage.n3.request_vote(stage.n3.candidacy(5, (3, 2))).await.granted);
             assert!(stage.n2.request_vote(stage.n2.candidacy(5, (3, 2))).await.granted);
         }
+    });
+}
+
+#[test]
+fn a_vote_whose_record_is_not_durable_is_not_given() {
+    simulate(async {
+        let stage = orphan().await;
+        stage.world.disk(0).inject(Fault::at(Operation::Sync, Effect::PowerOff));
+        let request = Request::RequestVote(stage.n2.candidacy(5, (3, 2)));
+        let answer = stage.n2.ask(request).await;
+        assert!(answer.is_err(), "{answer:?}");
+        assert!(stage.world.disk(0).is_off());
+    });
+}
+
+/// With one puppet's vote and its own it would lead.
+#[test]
+fn a_candidate_does_not_count_its_own_vote_before_that_is_durable() {
+    simulate(async {
+        let stage = orphan().await;
+        stage.world.disk(0).inject(Fault::at(Operation::Sync, Effect::PowerOff));
+        stage.n2.answer_by(agree(&stage.n2));
+        stage.world.wait_for("it to stand", |world| world.disk(0).is_off()).await;
+        sleep(ms(500)).await;
+        assert!(!stage.world.leads(0));
+        assert!(!stage.world.traffic.leaders().contains_key(&Term(3)), "nor has it led");
     });
 }
 

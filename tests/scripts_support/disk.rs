@@ -39,16 +39,18 @@ impl Disk {
     /// Writes a log by hand: entry 1 is `membership`, the others are commands, with the terms given.
     pub(crate) fn write(&self, membership: &Membership, terms: &[u64], vote_term: u64) {
         let store = &mut self.content.lock().unwrap().store;
-        for (number, term) in terms.iter().enumerate() {
-            let index = LogIndex(number as u64 + 1);
-            let mut buffer = EntryBuffer::default();
-            if index == LogIndex(1) {
-                buffer.push(EntryKind::Configuration, &membership.encode());
-            } else {
+        let mut index = LogIndex(1);
+        for terms in terms.chunk_by(|one, next| one == next) {
+            let (first, mut buffer) = (index, EntryBuffer::default());
+            for term in terms {
                 let command = Set { name: format!("v{index}"), value: format!("t{term}") };
-                buffer.push(EntryKind::Command, &command.encode());
+                match index {
+                    LogIndex(1) => buffer.push(EntryKind::Configuration, &membership.encode()),
+                    _ => buffer.push(EntryKind::Command, &command.encode()),
+                }
+                index = index.next();
             }
-            store.append(&buffer.seal(index, Term(*term))).unwrap();
+            store.append(&buffer.seal(first, Term(terms[0]))).unwrap();
         }
         store.save_vote(&Vote { term: Term(vote_term), voted_for: None }).unwrap();
         store.flush().unwrap();

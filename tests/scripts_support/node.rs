@@ -89,12 +89,13 @@ impl Node {
     /// Runs until every actor waits. Whether any had something to do.
     pub(crate) fn run(&mut self) -> bool {
         let Self { runtime, tasks, woken, .. } = self;
+        if !woken.0.load(Ordering::Acquire) {
+            return false;
+        }
         let waker = Waker::from(woken.clone());
-        let mut ran = false;
         runtime.block_on(async {
             loop {
                 while woken.take() {
-                    ran = true;
                     poll_fn(|_| {
                         let _ = tasks.as_mut().poll(&mut Context::from_waker(&waker));
                         Poll::Ready(())
@@ -108,7 +109,7 @@ impl Node {
                 }
             }
         });
-        ran
+        true
     }
 
     /// Lets a millisecond pass; what is due then runs with the next [`run`](Self::run).
@@ -123,6 +124,12 @@ impl Node {
             self.trace.line(change);
         }
         self.told = now;
+    }
+
+    /// Its whole state.
+    pub(crate) fn tell_all(&mut self) -> String {
+        self.told = self.raft.status();
+        describe::status(&self.told)
     }
 
     pub(crate) fn status(&self) -> Status {

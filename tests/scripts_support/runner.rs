@@ -111,7 +111,7 @@ impl Script {
         for id in self.world.ids() {
             self.world.start(&id)?;
         }
-        self.world.stabilize()?;
+        self.world.form()?;
         if let Some(leader) = arguments.pair("leader") {
             self.world.campaign(leader)?;
             self.world.stabilize()?;
@@ -169,39 +169,39 @@ impl Script {
 
     fn play(&mut self, command: &Command, context: &Context) -> Outcome {
         let mut arguments = Arguments::of(command);
-        let arguments_ref = &mut arguments;
+        let given = &mut arguments;
         match command.name.as_str() {
-            "cluster" => self.cluster(arguments_ref)?,
+            "cluster" => self.cluster(given)?,
             "disks" => {
-                let nodes = arguments_ref.number("nodes")?.unwrap_or(3);
-                self.world = World::new(nodes, Self::config(arguments_ref)?);
+                let nodes = given.number("nodes")?.unwrap_or(3);
+                self.world = World::new(nodes, Self::config(given)?);
             }
-            "disk" => self.disk(arguments_ref)?,
+            "disk" => self.disk(given)?,
             "start" | "restart" => {
-                for id in self.each(arguments_ref) {
+                for id in self.each(given) {
                     self.world.start(&id)?;
                 }
             }
-            "crash" => self.world.crash(arguments_ref.first()?)?,
-            "wipe" => self.world.wipe(arguments_ref.first()?)?,
-            "campaign" => self.world.campaign(arguments_ref.first()?)?,
-            "propose" => self.propose(arguments_ref, context)?,
+            "crash" => self.world.crash(given.first()?)?,
+            "wipe" => self.world.wipe(given.first()?)?,
+            "campaign" => self.world.campaign(given.first()?)?,
+            "propose" => self.propose(given, context)?,
             "read" => {
-                let id = arguments_ref.first()?;
-                self.world.read(id, arguments_ref.first()?)?;
+                let id = given.first()?;
+                self.world.read(id, given.first()?)?;
                 self.world.settle();
             }
-            "deliver" => self.world.deliver(&arguments_ref.selector()?),
-            "drop" => self.world.drop_messages(&arguments_ref.selector()?),
-            "partition" => self.partition(arguments_ref)?,
+            "deliver" => self.world.deliver(&given.selector()?),
+            "drop" => self.world.drop_messages(&given.selector()?),
+            "partition" => self.partition(given)?,
             "heal" => self.world.network.heal(),
-            "tick" => self.tick(arguments_ref)?,
-            "hold-flush" => self.world.hold_flush(arguments_ref.first()?)?,
-            "flush" => self.world.flush(arguments_ref.first()?)?,
+            "tick" => self.tick(given)?,
+            "hold-flush" => self.world.hold_flush(given.first()?)?,
+            "flush" => self.world.flush(given.first()?)?,
             "stabilize" => self.world.stabilize()?,
             "status" => self.world.tell_status(),
             "log" => {
-                let ids = self.each(arguments_ref);
+                let ids = self.each(given);
                 self.world.tell_logs(&ids)?;
             }
             other => return Err(format!("what is {other}?").into()),

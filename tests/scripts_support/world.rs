@@ -23,6 +23,11 @@ const STABILIZE_MS: u64 = 6;
 /// How often `stabilize` starts over before it says that there is no end to it.
 const STABILIZE_ROUNDS_MAX: u32 = 200;
 
+/// How long a blank node waits before it greets again, rounded up to its tick.
+const GREETING_MS: u64 = 100;
+/// How many times blank nodes greet each other at most.
+const GREETINGS_MAX: u32 = 20;
+
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 pub(crate) struct World {
@@ -80,8 +85,10 @@ impl World {
         loop {
             let mut ran = false;
             for node in self.nodes() {
-                ran |= node.run();
-                node.tell();
+                if node.run() {
+                    node.tell();
+                    ran = true;
+                }
             }
             if !ran {
                 return;
@@ -115,7 +122,7 @@ impl World {
         let mut node =
             Node::start(Parts { id: id.to_owned(), incarnation, seed, peers, config, disk, network, trace });
         node.run();
-        let started = describe::status(&node.status());
+        let started = node.tell_all();
         place.node = Some(node);
         self.trace.line(format!("started {started}"));
         self.settle();
@@ -204,6 +211,18 @@ impl World {
             }
         }
         Err("it does not come to rest".into())
+    }
+
+    /// Lets blank nodes greet each other until they have become a cluster.
+    pub(crate) fn form(&mut self) -> Outcome {
+        for _ in 0..GREETINGS_MAX {
+            self.stabilize()?;
+            if self.nodes().all(|node| node.status().role != ServerRole::Quarantined) {
+                return Ok(());
+            }
+            self.tick(&self.ids(), GREETING_MS)?;
+        }
+        Err("they do not become a cluster".into())
     }
 
     pub(crate) fn propose(&mut self, id: &str, name: &str, value: &str) -> Outcome {

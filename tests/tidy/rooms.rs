@@ -31,7 +31,7 @@ const fn room(name: &'static str, uses: &'static [&'static str], outside: &'stat
     Room { name, uses, outside }
 }
 
-/// Every room, each below those that use it.
+/// Every room, each below those it uses.
 #[rustfmt::skip]
 pub(crate) const ROOMS: &[Room] = &[
     room("types",         &[], &[]),

@@ -85,11 +85,11 @@ impl Consensus {
         }
         let storage = &self.node.ports().storage;
         if let Some(from) = truncated {
-            let ticket = self.node.log.borrow_mut().issue(from.prev());
+            let ticket = self.node.log.borrow_mut().issue(from.prev(), 0);
             storage.truncate(ticket, from);
         }
         for entries in new.batches() {
-            let ticket = self.node.log.borrow_mut().issue(entries.last());
+            let ticket = self.node.log.borrow_mut().issue(entries.last(), entries.len());
             storage.append(ticket, entries.clone());
         }
         self.node.publish_log();

@@ -71,7 +71,8 @@ impl Handler<Rpc<RequestVote>> for Consensus {
         let mut answer = None;
         self.decide(|election, now, view| {
             let (effects, response) = election.answer_vote(now, &rpc.request, view);
-            let saved = effects.iter().any(|effect| matches!(effect, Effect::SaveVote(_)));
+            let vote = Vote { term: election.term(), voted_for: election.voted_for().cloned() };
+            let saved = effects.contains(&Effect::SaveVote(vote));
             answer = Some((response, saved));
             effects
         });

@@ -17,8 +17,8 @@ use crate::{
 
 /// A slow state machine's callers hear after this long, not when its whole queue is done.
 const REPLY_INTERVAL: Duration = Duration::from_millis(1);
-/// How many entries pass between looks at the clock.
-const ENTRIES_PER_LOOK: usize = 32;
+/// How many entries pass at most between looks at the clock.
+const ENTRIES_PER_LOOK_MAX: u64 = 32;
 
 /// One thing to do.
 pub(crate) enum FsmWork<S: StateMachine> {
@@ -45,6 +45,35 @@ struct Portion<S: StateMachine> {
     last: LogId,
     bytes: usize,
     replies: Vec<(LogId, Reply<S>)>,
+}
+
+/// When the next portion is to be reported: looks at the clock the less often the faster the entries go.
+struct Pace {
+    reported: Instant,
+    entries_per_look: u64,
+    until_look: u64,
+}
+
+impl Pace {
+    fn start() -> Self {
+        Self { reported: Instant::now(), entries_per_look: 1, until_look: 1 }
+    }
+
+    /// Another entry is applied.
+    fn is_due(&mut self) -> bool {
+        self.until_look -= 1;
+        if self.until_look > 0 {
+            return false;
+        }
+        let now = Instant::now();
+        let due = now.duration_since(self.reported) >= REPLY_INTERVAL;
+        if due {
+            self.reported = now;
+        }
+        self.entries_per_look = if due { 1 } else { (self.entries_per_look * 2).min(ENTRIES_PER_LOOK_MAX) };
+        self.until_look = self.entries_per_look;
+        due
+    }
 }
 
 impl<S: StateMachine> FsmStep<S> {
@@ -74,18 +103,13 @@ impl<S: StateMachine> FsmStep<S> {
     fn mutate(&mut self, message: FsmMutate, emit: &mut dyn FnMut(FsmCompletion<S>)) -> Result<(), Fatal> {
         let count = if message.replies { message.entries.count() as usize } else { 0 };
         let mut portion = Portion { last: LogId::ZERO, bytes: 0, replies: Vec::with_capacity(count) };
-        let mut reported = None;
-        let mut applied = 0;
+        // A single entry needs no look at the clock.
+        let mut pace = (message.entries.count() > 1).then(Pace::start);
         for batch in message.entries.batches() {
             for entry in batch.iter() {
                 self.apply(entry, message.replies, &mut portion)?;
-                applied += 1;
-                if applied % ENTRIES_PER_LOOK == 0 {
-                    let now = Instant::now();
-                    if now.duration_since(*reported.get_or_insert(now)) >= REPLY_INTERVAL {
-                        reported = Some(now);
-                        portion.report(emit);
-                    }
+                if pace.as_mut().is_some_and(Pace::is_due) {
+                    portion.report(emit);
                 }
             }
             portion.bytes += batch.len();

@@ -76,9 +76,10 @@ impl<S: StateMachine> Group<S> {
 
     pub(super) fn answer_if_done(&mut self) {
         if self.open == 0
-            && let Some(sender) = self.sender.take() {
-                let _ = sender.send(self.results.drain(..).flatten().collect());
-            }
+            && let Some(sender) = self.sender.take()
+        {
+            let _ = sender.send(self.results.drain(..).flatten().collect());
+        }
     }
 }
 
@@ -92,10 +93,11 @@ impl RemoteGroup {
             self.open -= 1;
         }
         if self.open == 0
-            && let Some(responder) = self.responder.take() {
-                let results = self.results.drain(..).flatten().collect();
-                responder.respond(Ok(Response::ForwardApply(ForwardApplyResponse { results })));
-            }
+            && let Some(responder) = self.responder.take()
+        {
+            let results = self.results.drain(..).flatten().collect();
+            responder.respond(Ok(Response::ForwardApply(ForwardApplyResponse { results })));
+        }
     }
 }
 

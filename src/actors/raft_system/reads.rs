@@ -18,12 +18,15 @@ use crate::{
     types::{ForwardReadIndex, ForwardReadIndexResponse, LogIndex, NodeId, Request, Response},
 };
 
+/// Queries and who waits for their answers.
+type Queries<S> = Vec<(<S as StateMachine>::Query, Reader<S>)>;
+
 /// Reads by stage.
 pub(super) struct Reads<S: StateMachine> {
     /// Waiting for an index: by number of the question.
     asking: BTreeMap<u64, Asking<S>>,
     /// Waiting for the state machine to be that far.
-    applying: VecDeque<(LogIndex, Vec<(S::Query, Reader<S>)>)>,
+    applying: VecDeque<(LogIndex, Queries<S>)>,
     /// Given to the state machine.
     querying: Shared<BTreeMap<u64, Reader<S>>>,
     queries: u64,
@@ -43,7 +46,7 @@ struct Asking<S: StateMachine> {
 }
 
 enum Who<S: StateMachine> {
-    Local(Vec<(S::Query, Reader<S>)>),
+    Local(Queries<S>),
     /// Another node, until this time.
     Remote(Option<Responder>, Duration),
 }
@@ -145,11 +148,8 @@ impl<S: StateMachine> RaftSystem<S> {
     fn index_known(&mut self, number: u64, index: LogIndex) {
         match self.reads.asking.remove(&number).map(|asking| asking.who) {
             None => {}
-            Some(Who::Remote(responder, _)) => {
-                if let Some(responder) = responder {
-                    answer_index(responder, Ok(index));
-                }
-            }
+            Some(Who::Remote(Some(responder), _)) => answer_index(responder, Ok(index)),
+            Some(Who::Remote(None, _)) => {}
             Some(Who::Local(queries)) => {
                 self.reads.applying.push_back((index, queries));
                 self.query_applied();
@@ -201,7 +201,7 @@ impl<S: StateMachine> RaftSystem<S> {
         }
     }
 
-    fn end_reads(&self, queries: Vec<(S::Query, Reader<S>)>, error: &ReadError) {
+    fn end_reads(&self, queries: Queries<S>, error: &ReadError) {
         for (_, reader) in queries {
             self.answer_reader(reader, Err(error.clone()));
         }

@@ -44,7 +44,13 @@ impl Storage {
     }
 
     fn perform(&mut self, operation: Operation) {
-        if !self.thread.queue(operation) {
+        let closing = matches!(operation, Operation::Close);
+        if self.thread.queue(operation) {
+            return;
+        }
+        if closing {
+            self.completions.send_now(Completion::Closed);
+        } else {
             let what = "the storage thread has ended".to_owned();
             self.completions.send_now(Completion::Failed(Arc::new(StorageError::Misuse(what))));
         }

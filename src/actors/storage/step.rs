@@ -38,15 +38,17 @@ pub(crate) enum Completion {
 
 /// See the module.
 ///
-/// Votes keep their order among themselves and go with the next flush, ahead of a backlog; everything
-/// else keeps the order it came in.
+/// Votes keep their order among themselves and go with the next flush, ahead of a backlog. Reads are of
+/// entries that are durable, and wait for nothing either. What changes the log keeps the order it came in.
 pub(crate) struct StorageStep {
     store: Box<dyn LogStore>,
     directory: Option<DataDir>,
     queue: VecDeque<Operation>,
     votes: VecDeque<Vote>,
+    reads: VecDeque<ReadEntries>,
     full: bool,
     failed: bool,
+    closing: bool,
     closed: bool,
 }
 
@@ -65,8 +67,10 @@ impl StorageStep {
             directory,
             queue: VecDeque::new(),
             votes: VecDeque::new(),
+            reads: VecDeque::new(),
             full: false,
             failed: false,
+            closing: false,
             closed: false,
         }
     }
@@ -75,6 +79,8 @@ impl StorageStep {
     pub(crate) fn queue(&mut self, operation: Operation) {
         match operation {
             Operation::SaveVote(vote) => self.votes.push_back(vote),
+            Operation::Read(read) => self.reads.push_back(read),
+            Operation::Close => self.closing = true,
             Operation::Retry => {}
             other => self.queue.push_back(other),
         }
@@ -89,8 +95,9 @@ impl StorageStep {
     pub(crate) fn run(&mut self, emit: &mut dyn FnMut(Completion)) {
         while !self.failed {
             match self.round(emit) {
-                Ok(_) if self.closed => return emit(Completion::Closed),
                 Ok(true) => {}
+                // What waits for room now was never acknowledged.
+                Ok(false) if self.closing => break,
                 Ok(false) => return,
                 Err(error) => {
                     // Nothing of this store is touched again; a restart reads what is durable.
@@ -100,8 +107,9 @@ impl StorageStep {
             }
         }
         // A store that has failed is closed without another touch.
-        self.closed |= self.queue.drain(..).any(|operation| matches!(operation, Operation::Close));
-        if self.closed {
+        self.queue.clear();
+        if self.closing && !self.closed {
+            self.closed = true;
             emit(Completion::Closed);
         }
     }
@@ -114,6 +122,9 @@ impl StorageStep {
             unflushed.votes.push(vote);
         }
         let mut done = !unflushed.votes.is_empty();
+        while let Some(read) = self.reads.pop_front() {
+            self.read(read, emit)?;
+        }
         while unflushed.bytes < FLUSH_BYTES_MAX {
             let Some(operation) = self.queue.pop_front() else { break };
             if !self.perform(operation, &mut unflushed, emit)? {
@@ -160,23 +171,21 @@ impl StorageStep {
                 }
                 emit(Completion::IdentitySaved { cluster, member });
             }
-            Operation::Read(ReadEntries { reader, first, last, bytes_max }) => {
-                // What was truncated meanwhile is not there; whoever asked asks again if it matters.
-                let batches = match self.store.read(first, last, bytes_max) {
-                    Ok(batches) => batches,
-                    Err(StorageError::Misuse(_)) => Vec::new(),
-                    Err(error) => return Err(error),
-                };
-                emit(Completion::Read { reader, batches });
-            }
-            Operation::Close => {
-                self.closed = true;
-                self.flush(std::mem::take(unflushed), emit)?;
-                return Ok(false);
-            }
-            Operation::SaveVote(_) | Operation::Retry => {}
+            Operation::SaveVote(_) | Operation::Read(_) | Operation::Close | Operation::Retry => {}
         }
         Ok(true)
+    }
+
+    fn read(&mut self, read: ReadEntries, emit: &mut dyn FnMut(Completion)) -> Result<(), StorageError> {
+        let ReadEntries { reader, first, last, bytes_max } = read;
+        // What was truncated meanwhile is not there; whoever asked asks again if it matters.
+        let batches = match self.store.read(first, last, bytes_max) {
+            Ok(batches) => batches,
+            Err(StorageError::Misuse(_)) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        emit(Completion::Read { reader, batches });
+        Ok(())
     }
 
     fn flush(&mut self, unflushed: Unflushed, emit: &mut dyn FnMut(Completion)) -> Result<(), StorageError> {

@@ -53,9 +53,10 @@ impl Drop for StorageThread {
     fn drop(&mut self) {
         // The thread ends after Close; if it hangs in the medium, the process must not hang with it.
         if let Some(thread) = self.thread.take()
-            && thread.is_finished() {
-                let _ = thread.join();
-            }
+            && thread.is_finished()
+        {
+            let _ = thread.join();
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The connecting side: one lane to one peer. Connects when something is sent, pauses after a failure,
 //! and answers every responder it was given exactly once.
 //!
-//! Never sends a request twice. Its task is another file, `dial`; all that the two share is here.
+//! Never sends a request twice. Its task is another file, `dial`, which knows it as a [`Line`].
 
 use std::{
     cell::RefCell,
@@ -17,23 +17,16 @@ use tokio::{
 };
 
 use super::{
-    Closed, Shared, dial,
+    Closed, Shared,
+    dial::{self, Line, Target},
     outbox::{Outbox, Rejected},
     waiting::{Asked, Waiting},
 };
 use crate::{
     transport::{Link, Responder, RpcError},
-    types::{Lane, NodeId, Request, Response},
+    types::{Request, Response},
     wire::{self, FrameKind},
 };
-
-/// Whom a channel leads to. There is one channel for each.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Target {
-    pub(super) peer: NodeId,
-    pub(super) address: String,
-    pub(super) lane: Lane,
-}
 
 /// The lane and what waits on it. Its links hold it; its task and the transport know it weakly.
 pub(super) struct Channel {
@@ -108,47 +101,10 @@ impl Channel {
             Phase::Idle | Phase::Pausing { .. } => {}
         }
         let outbox = Arc::new(Outbox::default());
-        let task = dial::run(self.shared.clone(), self.target.clone(), outbox.clone(), Rc::downgrade(self));
+        let line: Weak<dyn Line> = Rc::downgrade(self) as Weak<Self>;
+        let task = dial::run(self.shared.clone(), self.target.clone(), outbox.clone(), line);
         *phase = Phase::Active { outbox: outbox.clone(), task: spawn_local(task).abort_handle() };
         Ok(outbox)
-    }
-
-    /// Hands an answer to whom it belongs.
-    pub(super) fn answer(
-        &self,
-        id: u64,
-        kind: FrameKind,
-        result: Result<Response, RpcError>,
-    ) -> Result<(), Closed> {
-        let mut state = self.state.borrow_mut();
-        let asked = state.waiting.take(id, kind).ok_or(Closed::Protocol("an answer nobody asked for"))?;
-        // The two understand each other: what comes now is a new trouble.
-        state.pause = self.shared.options.reconnect_min;
-        drop(state);
-        asked.responder.respond(result);
-        Ok(())
-    }
-
-    /// Whether nobody waits for an answer.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.state.borrow().waiting.is_empty()
-    }
-
-    /// The connection, or the attempt at one, has ended.
-    pub(super) fn ended(&self, closed: &Closed) {
-        if matches!(closed, Closed::Renewed) {
-            return self.close("connecting anew");
-        }
-        let options = &self.shared.options;
-        let pause = {
-            let pause = &mut self.state.borrow_mut().pause;
-            // Asking again and again does not help against a refusal.
-            let longest = if closed.is_refusal() { options.reconnect_max } else { *pause };
-            *pause = longest.saturating_mul(2).min(options.reconnect_max);
-            self.shared.jitter(longest)
-        };
-        let why = format!("{}: {closed}", self.target.address);
-        self.finish(&why, Phase::Pausing { until: Instant::now() + pause, why: why.clone() });
     }
 
     /// Ends whatever there is.
@@ -171,6 +127,38 @@ impl Channel {
             let error = if start < written { RpcError::Lost(why) } else { RpcError::NotSent(why) };
             responder.respond(Err(error));
         }
+    }
+}
+
+impl Line for Channel {
+    fn answer(&self, id: u64, kind: FrameKind, result: Result<Response, RpcError>) -> Result<(), Closed> {
+        let mut state = self.state.borrow_mut();
+        let asked = state.waiting.take(id, kind).ok_or(Closed::Protocol("an answer nobody asked for"))?;
+        // The two understand each other: what comes now is a new trouble.
+        state.pause = self.shared.options.reconnect_min;
+        drop(state);
+        asked.responder.respond(result);
+        Ok(())
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.state.borrow().waiting.is_empty()
+    }
+
+    fn ended(&self, closed: &Closed) {
+        if matches!(closed, Closed::Renewed) {
+            return self.close("connecting anew");
+        }
+        let options = &self.shared.options;
+        let pause = {
+            let pause = &mut self.state.borrow_mut().pause;
+            // Asking again and again does not help against a refusal.
+            let longest = if closed.is_refusal() { options.reconnect_max } else { *pause };
+            *pause = longest.saturating_mul(2).min(options.reconnect_max);
+            self.shared.jitter(longest)
+        };
+        let why = format!("{}: {closed}", self.target.address);
+        self.finish(&why, Phase::Pausing { until: Instant::now() + pause, why: why.clone() });
     }
 }
 

@@ -8,14 +8,13 @@ use std::{
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use super::{
-    Closed, Shared,
-    channel::{Channel, Target},
-    greeting,
+    Closed, Shared, greeting,
     outbox::Outbox,
     pump::{self, Handler},
 };
 use crate::{
     transport::{Identity, RpcError},
+    types::{Lane, NodeId, Response},
     wire::{self, FrameKind, Message, Verdict},
 };
 
@@ -23,10 +22,31 @@ use crate::{
 const QUIET_PING: u32 = 2;
 const QUIET_MAX: u32 = 4;
 
-pub(super) async fn run(shared: Rc<Shared>, target: Target, outbox: Arc<Outbox>, channel: Weak<Channel>) {
+/// Whom a channel leads to. There is one channel for each.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Target {
+    pub(super) peer: NodeId,
+    pub(super) address: String,
+    pub(super) lane: Lane,
+}
+
+/// What the task tells of its connection.
+pub(super) trait Line {
+    /// Hands an answer to whom it belongs.
+    fn answer(&self, id: u64, kind: FrameKind, result: Result<Response, RpcError>) -> Result<(), Closed>;
+
+    /// Whether nobody waits for an answer.
+    fn is_quiet(&self) -> bool;
+
+    /// The connection, or the attempt at one, has ended.
+    fn ended(&self, closed: &Closed);
+}
+
+pub(super) async fn run(shared: Rc<Shared>, target: Target, outbox: Arc<Outbox>, line: Weak<dyn Line>) {
     let closed = match connect(&shared, &target).await {
         Ok((stream, own)) => {
-            let mut caller = Caller { outbox: outbox.clone(), channel: channel.clone(), own };
+            let mut caller =
+                Caller { shared: shared.clone(), outbox: outbox.clone(), line: line.clone(), own };
             let limits = shared.options.frame_limits();
             pump::pump(stream, &outbox, limits, shared.beat(), &mut caller).await
         }
@@ -38,8 +58,8 @@ pub(super) async fn run(shared: Rc<Shared>, target: Target, outbox: Arc<Outbox>,
             tracing::warn!(%peer, %address, silenced, "connection closed: {closed}");
         });
     }
-    if let Some(channel) = channel.upgrade() {
-        channel.ended(&closed);
+    if let Some(line) = line.upgrade() {
+        line.ended(&closed);
     }
 }
 
@@ -73,8 +93,9 @@ async fn shake_hands(stream: &mut TcpStream, own: &Identity, target: &Target) ->
 
 /// The connecting side's handler: hands answers on, and looks after signs of life.
 struct Caller {
+    shared: Rc<Shared>,
     outbox: Arc<Outbox>,
-    channel: Weak<Channel>,
+    line: Weak<dyn Line>,
     /// What this node said it is.
     own: Identity,
 }
@@ -86,7 +107,7 @@ impl Handler for Caller {
             Message::Dropped => Err(RpcError::Dropped),
             _ => return Err(Closed::Protocol("a request on a connection made for answers")),
         };
-        self.channel.upgrade().ok_or(Closed::Stopped)?.answer(request_id, kind, result)
+        self.line.upgrade().ok_or(Closed::Stopped)?.answer(request_id, kind, result)
     }
 
     fn may_read(&self) -> bool {
@@ -94,8 +115,8 @@ impl Handler for Caller {
     }
 
     fn beat(&mut self, quiet: u32) -> Result<(), Closed> {
-        let channel = self.channel.upgrade().ok_or(Closed::Stopped)?;
-        if channel.is_quiet() && channel.shared.identity().is_none_or(|now| now != self.own) {
+        let line = self.line.upgrade().ok_or(Closed::Stopped)?;
+        if line.is_quiet() && self.shared.identity().is_none_or(|now| now != self.own) {
             return Err(Closed::Renewed);
         }
         if quiet >= QUIET_MAX {
@@ -103,7 +124,7 @@ impl Handler for Caller {
         }
         if quiet >= QUIET_PING {
             // With that much unwritten the peer is silent for a reason that a ping cannot help.
-            let _ = self.outbox.push(channel.shared.options.write_buffer_bytes_max, |out| {
+            let _ = self.outbox.push(self.shared.options.write_buffer_bytes_max, |out| {
                 wire::encode_ping(out);
                 Ok(())
             });

@@ -21,9 +21,10 @@ use std::{cell::RefCell, fmt, net, rc::Rc, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
 use self::{
-    channel::{ChannelLink, Channels, Target},
+    channel::{ChannelLink, Channels},
     closed::Closed,
     complaints::Complaints,
+    dial::Target,
     listen::Server,
 };
 use super::{Identity, Inbound, Link, Transport, TransportError};

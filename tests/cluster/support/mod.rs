@@ -30,6 +30,13 @@ pub(crate) fn simulate(test: impl Future<Output = ()>) {
     LocalSet::new().block_on(&runtime, test);
 }
 
+/// Runs a test in real time, while no other test of this binary runs.
+pub(crate) fn in_real_time(test: impl Future<Output = ()>) {
+    let _alone = CLOCK.write().unwrap_or_else(PoisonError::into_inner);
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
+
 pub(crate) const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }

@@ -109,11 +109,6 @@ impl Puppet {
         *self.desk.answers.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(answers);
     }
 
-    /// Keeps whatever comes from now on.
-    pub(crate) fn keep_everything(&self) {
-        self.answer_by(|_| None);
-    }
-
     /// Takes out what was kept.
     pub(crate) fn kept(&self) -> Vec<(Request, Responder)> {
         self.desk.kept().drain(..).collect()

@@ -14,7 +14,7 @@ use raftix::{
     },
     types::{Lane, NodeId, Request, Response, Term},
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 
 /// The network's watcher. A clone is the same one.
 #[derive(Clone, Default)]
@@ -27,12 +27,14 @@ pub(crate) struct Traffic {
 struct State {
     leaders: BTreeMap<Term, NodeId>,
     violations: Vec<String>,
+    heartbeats: u64,
     delay: Option<(fastrand::Rng, Duration)>,
     /// What is on its way, by when it arrives and the order it left in.
     queue: BTreeMap<(Instant, u64), Box<dyn FnOnce() + Send>>,
     sent: u64,
     /// When the last request of a lane arrives: the next one comes no earlier.
     lanes: BTreeMap<(NodeId, NodeId, Lane), Instant>,
+    carrier: Option<AbortHandle>,
 }
 
 impl Traffic {
@@ -40,19 +42,28 @@ impl Traffic {
     ///
     /// Requests of one lane keep their order; answers do not.
     pub(crate) fn delay(&self, seed: u64, max: Duration) {
-        self.state().delay = Some((fastrand::Rng::with_seed(seed), max));
         let traffic = self.clone();
-        tokio::task::spawn_local(async move { traffic.carry().await });
+        let carrier = tokio::task::spawn_local(async move { traffic.carry().await });
+        let mut state = self.state();
+        state.delay = Some((fastrand::Rng::with_seed(seed), max));
+        state.carrier = Some(carrier.abort_handle());
     }
 
-    /// Ends the delays.
-    pub(crate) fn hurry(&self) {
-        self.state().delay = None;
+    /// Carries nothing any more.
+    pub(crate) fn stop(&self) {
+        if let Some(carrier) = self.state().carrier.take() {
+            carrier.abort();
+        }
     }
 
     /// Who led in which term, as seen by what was sent.
     pub(crate) fn leaders(&self) -> BTreeMap<Term, NodeId> {
         self.state().leaders.clone()
+    }
+
+    /// How many heartbeats were sent so far.
+    pub(crate) fn heartbeats(&self) -> u64 {
+        self.state().heartbeats
     }
 
     /// # Panics
@@ -77,6 +88,7 @@ impl Traffic {
             _ => return,
         };
         let mut state = self.state();
+        state.heartbeats += u64::from(matches!(request, Request::Heartbeat(_)));
         let known = state.leaders.entry(term).or_insert_with(|| leader.clone()).clone();
         if known != *leader || leader != sender {
             state.violations.push(format!("term {term}: {sender} speaks for {leader}, {known} leads"));

@@ -331,3 +331,13 @@ impl World {
         report
     }
 }
+
+/// Nothing of a world lives on beside the next one.
+impl Drop for World {
+    fn drop(&mut self) {
+        self.traffic.stop();
+        for running in self.nodes.iter().filter_map(|node| node.running.as_ref()) {
+            running.task.abort();
+        }
+    }
+}
