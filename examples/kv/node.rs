@@ -188,10 +188,14 @@ async fn report_changes(raft: &Node) {
 fn report(status: &Status) {
     let Status { id, role, term, standing, .. } = status;
     let leader = status.leader.as_ref().map_or("no leader known".to_owned(), |id| format!("leader {id}"));
-    let is_well = standing == "member" || standing.starts_with("blank");
-    match is_well {
-        true => info!("{id}: {role} in term {term}, {leader}, {standing}"),
-        false => warn!("{id}: {role} in term {term}, {leader}, {standing}"),
+    let what = match role {
+        ServerRole::Quarantined => standing.clone(),
+        _ => format!("{role} in term {term}, {leader}, {standing}"),
+    };
+    if standing == "member" || standing.starts_with("blank") {
+        info!("{id}: {what}");
+    } else {
+        warn!("{id}: {what}");
     }
     if let Some(fatal) = &status.fatal {
         error!("{id}: {fatal}");

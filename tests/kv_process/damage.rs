@@ -27,20 +27,12 @@ fn write_keys(client: &Client) {
     }
 }
 
-/// Every file of a log with how many bytes of it are in use; segments are longer than what is in them.
+/// Every segment of a log with how many bytes of it are in use; they are longer than what is in them.
 fn log_files(directory: &Path) -> Vec<(PathBuf, usize)> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(log_files(&path));
-        } else if fs::metadata(&path).unwrap().len() > 4096 {
-            let used = used_bytes(&path);
-            files.push((path, used));
-        }
-    }
+    let paths = fs::read_dir(directory.join("wal")).unwrap().map(|entry| entry.unwrap().path());
+    let segments = paths.filter(|path| path.extension().is_some_and(|is| is == "wal"));
+    let mut files: Vec<_> = segments.map(|path| (path.clone(), used_bytes(&path))).collect();
     files.sort();
-    files.retain(|(_, used)| *used > 0);
     assert!(!files.is_empty(), "no log in {}", directory.display());
     files
 }

@@ -6,9 +6,10 @@ use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::Duration,
 };
 
-use crate::support::{Client, Cluster, encode, eventually};
+use crate::support::{Client, Cluster, encode, eventually, eventually_within};
 
 /// Lines in one request: several batches, so that a killed leader leaves one half done.
 const LINES: usize = 3000;
@@ -27,7 +28,7 @@ fn no_word_is_lost_to_a_killed_leader_or_to_a_restart() {
     let acknowledged = AtomicUsize::new(0);
     thread::scope(|scope| {
         scope.spawn(|| load_all(&clients, &pairs, &acknowledged));
-        eventually("half of the words are in", || {
+        eventually_within(Duration::from_secs(60), "half of the words are in", || {
             (acknowledged.load(Ordering::Relaxed) >= pairs.len() / 2).then_some(())
         });
         let leader = cluster.leader();
@@ -49,19 +50,22 @@ fn no_word_is_lost_to_a_killed_leader_or_to_a_restart() {
 fn load_all(clients: &[Client], pairs: &[(String, String)], acknowledged: &AtomicUsize) {
     let mut clients = clients.iter().cycle();
     let mut client = clients.next().unwrap();
-    eventually("every word is acknowledged", || {
-        let done = acknowledged.load(Ordering::Relaxed);
+    let mut done = 0;
+    while done < pairs.len() {
         let next = &pairs[done..pairs.len().min(done + LINES)];
-        match client.load(next) {
+        done += eventually("more words are acknowledged", || match client.load(next) {
             Ok(reply) => {
                 let applied = reply.json()["applied"].as_u64().unwrap_or(0) as usize;
                 assert!(reply.status != 200 || applied == next.len(), "{reply:?}");
-                acknowledged.fetch_add(applied, Ordering::Relaxed);
+                (applied > 0).then_some(applied)
             }
-            Err(_) => client = clients.next().unwrap(),
-        }
-        (acknowledged.load(Ordering::Relaxed) == pairs.len()).then_some(())
-    });
+            Err(_) => {
+                client = clients.next().unwrap();
+                None
+            }
+        });
+        acknowledged.store(done, Ordering::Relaxed);
+    }
 }
 
 /// Reads every word from the node at `at`.

@@ -54,6 +54,21 @@ impl Failure {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error, message)
     }
 
+    /// A write that the node dropped: it answers whatever it has taken up, also when it stops or fails, so
+    /// this one was never taken up, or its front door itself has crashed. Nothing tells which.
+    pub(crate) fn unanswered_write(_: MailboxError) -> Self {
+        Self::outcome_unknown("the node has ended without an answer")
+    }
+
+    /// A read that the node dropped.
+    pub(crate) fn unanswered_read(_: MailboxError) -> Self {
+        Self::unavailable("failed", "the node has ended without an answer")
+    }
+
+    fn outcome_unknown(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", message)
+    }
+
     /// The same failure, of the line numbered `line` of a load.
     pub(crate) fn at_line(self, line: u64) -> Self {
         Self { message: format!("line {line} of the body: {}", self.message), ..self }
@@ -77,7 +92,7 @@ impl<C: fmt::Debug> From<ApplyError<C>> for Failure {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
             }
             refused if refused.is_refused() => Self::unavailable("failed", message),
-            _ => Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", message),
+            _ => Self::outcome_unknown(message),
         }
     }
 }
@@ -92,13 +107,6 @@ impl From<ReadError> for Failure {
             _ => "failed",
         };
         Self::unavailable(code, error.to_string())
-    }
-}
-
-impl From<MailboxError> for Failure {
-    /// The node's mailbox has closed: what was sent was never taken up, for what is taken up is answered.
-    fn from(_: MailboxError) -> Self {
-        Self::unavailable("shutting_down", "the node has stopped")
     }
 }
 

@@ -24,11 +24,15 @@ const CAS_BODY_BYTES_MAX: usize = 13 * VALUE_BYTES_MAX;
 pub(crate) async fn get(raft: Data<Node>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     let query = Get(key(&request)?);
     let value = match read_mode(&request)? {
-        ReadMode::Linearizable => raft.send(Read(query)).await??,
-        ReadMode::Stale => raft.send(StaleRead(query)).await??,
+        ReadMode::Linearizable => raft.send(Read(query)).await.map_err(Failure::unanswered_read)??,
+        ReadMode::Stale => raft.send(StaleRead(query)).await.map_err(Failure::unanswered_read)??,
     };
     let value = value.ok_or_else(Failure::not_found)?;
     Ok(HttpResponse::Ok().content_type("application/octet-stream").body(value))
+}
+
+async fn apply(raft: &Node, command: Command) -> Result<Outcome, Failure> {
+    Ok(raft.send(Apply(command)).await.map_err(Failure::unanswered_write)??)
 }
 
 /// `PUT /kv/{key}`
@@ -40,7 +44,7 @@ pub(crate) async fn put(
     no_query(&request)?;
     let key = key(&request)?;
     let value = body(payload, "the value", VALUE_BYTES_MAX).await?;
-    let Outcome { at, .. } = raft.send(Apply(Command::Set { key, value })).await??;
+    let Outcome { at, .. } = apply(&raft, Command::Set { key, value }).await?;
     Ok(HttpResponse::Ok().json(json!({ "index": at.index, "term": at.term })))
 }
 
@@ -48,7 +52,7 @@ pub(crate) async fn put(
 pub(crate) async fn delete(raft: Data<Node>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     no_query(&request)?;
     let key = key(&request)?;
-    let Outcome { at, took_effect } = raft.send(Apply(Command::Delete { key })).await??;
+    let Outcome { at, took_effect } = apply(&raft, Command::Delete { key }).await?;
     Ok(HttpResponse::Ok().json(json!({ "index": at.index, "term": at.term, "deleted": took_effect })))
 }
 
@@ -77,7 +81,7 @@ pub(crate) async fn cas(
     let swap: Swap = serde_json::from_slice(&body).map_err(|error| Failure::bad_input(error.to_string()))?;
     let value = checked_value(swap.value)?;
     let expect = swap.expect.map(checked_value).transpose()?;
-    let Outcome { took_effect, .. } = raft.send(Apply(Command::Cas { key, expect, value })).await??;
+    let Outcome { took_effect, .. } = apply(&raft, Command::Cas { key, expect, value }).await?;
     Ok(HttpResponse::Ok().json(json!({ "swapped": took_effect })))
 }
 

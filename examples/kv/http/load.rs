@@ -54,7 +54,7 @@ pub(crate) async fn load(
 
 /// Applies `batch` and counts into `applied` how many of its commands from the first on are known applied.
 async fn apply_batch(raft: &Node, batch: Vec<Command>, applied: &mut u64) -> Result<(), Failure> {
-    for outcome in raft.send(ApplyBatch(batch)).await? {
+    for outcome in raft.send(ApplyBatch(batch)).await.map_err(Failure::unanswered_write)? {
         outcome?;
         *applied += 1;
     }

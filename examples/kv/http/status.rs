@@ -43,7 +43,7 @@ pub(crate) async fn ready(raft: Data<Node>, request: HttpRequest) -> Result<Http
     no_query(&request)?;
     // No key is empty: this reads nothing, but takes the whole way.
     let read = Read(Get(Bytes::new())).timeout(READY_TIMEOUT);
-    match raft.send(read).await? {
+    match raft.send(read).await.map_err(Failure::unanswered_read)? {
         Ok(_) => Ok(HttpResponse::Ok().json(json!({ "ready": true }))),
         Err(ReadError::Timeout) => Err(not_ready(&raft.status())),
         Err(error) => Err(error.into()),

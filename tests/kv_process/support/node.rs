@@ -56,7 +56,8 @@ impl Node {
         self.starts += 1;
         let logs = self.data.parent().unwrap();
         fs::create_dir_all(logs).unwrap();
-        let name = format!("{}-start-{}", self.id, self.starts);
+        // Another node may have the same name, or the same directory.
+        let name = format!("{}-at-{}-start-{}", self.id, self.raft, self.starts);
         self.process = Some(Process::start(&self.arguments(), logs, &name));
     }
 
