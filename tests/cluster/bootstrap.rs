@@ -295,11 +295,11 @@ fn a_store_without_an_identity_is_quarantined_after_a_restart() {
 }
 
 fn membership() -> raftix::types::Membership {
-    let server = |n: u128| raftix::types::Server {
+    let server = |n: u64| raftix::types::Server {
         id: format!("n{n}").into(),
         address: format!("n{n}:0"),
         suffrage: raftix::types::Suffrage::Voter,
-        incarnation: raftix::types::Incarnation(998 + n),
+        incarnation: raftix::types::Incarnation(1000),
     };
     raftix::types::Membership::new((1..=3).map(server)).unwrap()
 }

@@ -6,7 +6,7 @@ use raftix::{
     sim::vfs::{Effect, Fault, Operation, SyncFailure},
     types::{Entries, EntryBuffer, EntryKind, LogIndex, Term},
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{FaultyStore, History, Put, Recorder, Stage, StoreFaults, World, ms, simulate};
 
@@ -102,8 +102,10 @@ fn a_full_disk_deposes_the_leader_which_goes_on_when_there_is_room() {
         let full = world.leader().await;
         world.apply(full, "before").await.unwrap();
         faults[full].set_full(true);
+        let began = Instant::now();
         let during = world.raft(full).send(Apply(Put::from("during")));
         world.wait_for("another leader", |world| world.all().any(|n| n != full && world.leads(n))).await;
+        assert!(began.elapsed() < world.config.disk_stall_timeout / 2, "not only when it seems stalled");
         // The others had it before the disk was found full.
         assert!(matches!(during.await.unwrap(), Ok(_) | Err(ApplyError::OutcomeUnknown { .. })));
         world.leader().await;
