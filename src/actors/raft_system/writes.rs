@@ -81,10 +81,11 @@ impl<S: StateMachine> RaftSystem<S> {
     /// there lost it to another term's: it is not applied, but the command is no longer here to be given
     /// back as refused.
     pub(super) fn give_up_replaced(&mut self, applied: LogId) {
-        let replaced =
-            |next: LogId| next.index < applied.index || (next.index == applied.index && next != applied);
-        while let Some(mut batch) = self.proposed.pop_front_if(|batch| batch.next_at().is_some_and(replaced))
-        {
+        while let Some(next) = self.proposed.front().and_then(Batch::next_at) {
+            if next == applied || next.index > applied.index {
+                return;
+            }
+            let Some(mut batch) = self.proposed.pop_front() else { return };
             batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::LeadershipLost);
         }
     }
