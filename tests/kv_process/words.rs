@@ -13,8 +13,7 @@ use crate::support::{Client, Cluster, encode, eventually, eventually_within};
 
 /// Lines in one request: several batches, so that a killed leader leaves one half done.
 const LINES: usize = 3000;
-/// As many words as a debug build on a busy machine carries in once and out twice within seconds; of a
-/// larger text every second word is taken, or every third, and so on.
+/// As many words as a debug build on a busy machine carries in once and out twice within seconds.
 const WORDS_MAX: usize = 30_000;
 
 #[test]
@@ -92,27 +91,33 @@ fn assert_all_there(cluster: &Cluster, at: usize, pairs: &[(String, String)]) {
 /// The words of a text with a value each that no other word has.
 fn pairs() -> Vec<(String, String)> {
     let text = text();
-    let words: BTreeSet<&str> = text.split_whitespace().filter(|word| word.len() <= 200).collect();
+    let words = words(&text);
     assert!(words.len() > 1000, "too small a text: {} words", words.len());
-    let step = words.len().div_ceil(WORDS_MAX);
     let value = |(n, word): (usize, &str)| (word.to_owned(), format!("{n} {}", word.to_uppercase()));
-    words.into_iter().step_by(step).enumerate().map(value).collect()
+    words.into_iter().enumerate().map(value).collect()
 }
 
-/// The system's list of words, or the largest source file among this crate's dependencies.
+fn words(text: &str) -> BTreeSet<&str> {
+    text.split_whitespace().filter(|word| word.len() <= 200).collect()
+}
+
+/// The system's list of words, or the largest source file among this crate's dependencies that has no more
+/// words than a debug build loads in a few seconds.
 fn text() -> String {
     let dictionary = Path::new("/usr/share/dict/words");
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
+    if let Ok(text) = fs::read_to_string(dictionary) {
+        return text;
+    }
     let mut files = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")];
-    if dictionary.is_file() {
-        files = vec![dictionary.to_owned()];
-    } else if let Some(home) = home {
+    if let Some(home) = home {
         collect_sources(&home.join("registry").join("src"), 4, &mut files);
     }
     let size = |path: &PathBuf| fs::metadata(path).map_or(0, |about| about.len());
     files.sort_by_key(|path| (size(path), path.clone()));
-    String::from_utf8_lossy(&fs::read(files.last().unwrap()).unwrap()).into_owned()
+    let read = |path: &PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    files.iter().rev().map(read).find(|text| words(text).len() <= WORDS_MAX).expect("a text of that size")
 }
 
 fn collect_sources(directory: &Path, depth: u32, files: &mut Vec<PathBuf>) {
