@@ -1,0 +1,91 @@
+//! What is sealed is read back, and nothing else is.
+
+use super::*;
+
+fn batch(commands: &[&[u8]]) -> EntryBatch {
+    let mut buffer = EntryBuffer::default();
+    for command in commands {
+        buffer.push(EntryKind::Command, command);
+    }
+    buffer.seal(LogIndex(5), Term(3))
+}
+
+#[test]
+fn what_was_sealed_is_read_back() {
+    let sealed = batch(&[b"", b"a", b"12345678", b"123456789"]);
+    let read = EntryBatch::verify(sealed.bytes().clone()).unwrap();
+    assert_eq!(read, sealed);
+    let data: Vec<_> = read.iter().map(|e| (e.index.0, e.term.0, e.data.to_vec())).collect();
+    assert_eq!(data[3], (8, 3, b"123456789".to_vec()));
+    assert_eq!((read.first(), read.last(), read.count()), (LogIndex(5), LogIndex(8), 4));
+}
+
+#[test]
+fn indexes_at_the_end_of_their_range_are_refused_and_do_not_overflow() {
+    let end = |first| {
+        let mut buffer = EntryBuffer::default();
+        buffer.push(EntryKind::Noop, b"");
+        buffer.seal(LogIndex(first), Term(1)).bytes().to_vec()
+    };
+    let last = end(u64::MAX - 1);
+    assert!(EntryBatch::verify(last.clone().into()).is_ok());
+    let mut beyond = last.clone();
+    beyond[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
+    let checksum = crc32c::crc32c(&beyond[4..]);
+    beyond[..4].copy_from_slice(&checksum.to_le_bytes());
+    assert!(EntryBatch::verify(beyond.clone().into()).is_err());
+    assert!(EntryBatch::verify([beyond, last].concat().into()).is_err());
+}
+
+#[test]
+fn every_flipped_bit_is_noticed_or_lies_in_padding() {
+    let sealed = batch(&[b"abc", b"defgh"]);
+    for bit in 0..sealed.len() * 8 {
+        let mut bytes = sealed.bytes().to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(read) = EntryBatch::verify(bytes.into()) {
+            assert!(read.iter().eq(sealed.iter()), "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn no_cut_panics_or_passes() {
+    let sealed = batch(&[b"abc", b"defgh"]);
+    let whole = sealed.prefix(1).len();
+    for end in 0..sealed.len() {
+        let read = EntryBatch::verify(sealed.bytes().slice(..end));
+        assert_eq!(read.is_ok(), end == whole, "cut at {end}");
+    }
+}
+
+#[test]
+fn slices_and_prefixes_hold_just_what_was_asked() {
+    let all = batch(&[b"a", b"b", b"c", b"d"]);
+    let middle = all.slice(LogIndex(6), LogIndex(7)).unwrap();
+    assert_eq!(middle.iter().map(|e| e.data).collect::<Vec<_>>(), [b"b", b"c"]);
+    assert_eq!(EntryBatch::verify(middle.bytes().clone()).unwrap(), middle);
+    assert_eq!(all.slice(LogIndex(9), LogIndex(20)), None);
+    assert_eq!(all.prefix(0).count(), 1);
+    assert_eq!(all.prefix(all.len() - 1).count(), 3);
+}
+
+#[test]
+fn a_refused_write_leaves_no_trace() {
+    let mut buffer = EntryBuffer::default();
+    buffer.push(EntryKind::Command, b"kept");
+    assert!(
+        buffer
+            .push_with(EntryKind::Command, |b| {
+                b.extend_from_slice(b"half");
+                Err(())
+            })
+            .is_err()
+    );
+    let length = buffer.push_with(EntryKind::Command, |b| {
+        b.extend_from_slice(b"gone");
+        Ok::<_, ()>(())
+    });
+    buffer.pop(length.unwrap());
+    assert_eq!(buffer.data().collect::<Vec<_>>(), [b"kept"]);
+}
