@@ -92,6 +92,9 @@
 //! | `sim` | (feature `sim`) a disk that loses power, fails and rots |
 //! | [`config`], [`error`], [`state_machine`] | what can be set, how requests fail, what a service implements |
 
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
 mod actors;
 mod board;
 mod clock;
