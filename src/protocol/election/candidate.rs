@@ -1,11 +1,8 @@
 //! The candidate's side: when a node may stand, whom it asks, and what it makes of the answers.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use super::{
-    super::{TallyState, VoteTally},
-    Effect, Election, LogView, Role,
-};
+use super::{super::VoteTally, Effect, Election, LogView, Role, campaign::Campaign};
 use crate::types::{NodeId, RequestVote, RequestVoteResponse, Term, Vote};
 
 /// How often patience must run out, without a leader, before a node asks for everybody's vote.
@@ -13,40 +10,6 @@ use crate::types::{NodeId, RequestVote, RequestVoteResponse, Term, Vote};
 /// A withheld node asks for nothing less from then on. Any other tries it now and then, since it may hold
 /// the best real tail of all while withheld voters refuse it for what they lost.
 const FRUITLESS_TIMEOUTS: u32 = 3;
-
-/// A round of asking. Belongs to one role and one term, so that the answers of an older round, or of a
-/// pre-vote, count for nothing (openraft 511f33c7, canonical/raft#196).
-#[derive(Clone, Debug)]
-pub(super) struct Campaign {
-    /// The term stood for.
-    term: Term,
-    pre_vote: bool,
-    /// Whether it takes the grants of all voters, each comparing its real tail.
-    unanimous: bool,
-    tally: VoteTally,
-    /// Whether the candidate's own vote is durable; without it no election is won, since after a crash the
-    /// node could win the same term twice.
-    own_vote_durable: bool,
-}
-
-impl Campaign {
-    /// Whether this is an election that cannot be won yet because its record is still being written.
-    pub(super) fn awaits_own_vote(&self) -> bool {
-        !self.pre_vote && !self.own_vote_durable
-    }
-
-    fn is_won(&self) -> bool {
-        self.tally.state() == TallyState::Won && !self.awaits_own_vote()
-    }
-}
-
-impl fmt::Display for Campaign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.pre_vote { "pre-vote" } else { "vote" };
-        let all = if self.unanimous { " of all" } else { "" };
-        write!(f, "{kind}{all} t{}: {}", self.term, self.tally)
-    }
-}
 
 impl Election {
     /// A voter answered what it was `asked` about, in the term of that name. A grant counts once, in the
