@@ -1,10 +1,9 @@
 //! The room without inspection: actix's own context, and probes that are nothing.
 
-use actix::{Actor, AsyncContext, dev::channel};
+use actix::{Actor, Addr, AsyncContext, dev::channel::AddressReceiver};
+use tokio::task::JoinHandle;
 
 use crate::inspect::{InspectionDisabled, MailboxReport};
-
-use super::{Port, Spawned};
 
 /// The context of every actor here. This build does not inspect, so it is actix's own.
 pub type Context<A> = actix::Context<A>;
@@ -44,15 +43,15 @@ pub(super) fn probe_of<A: Actor<Context = Context<A>>>(_ctx: &Context<A>) -> Pro
 }
 
 pub(super) fn spawn<A: Actor<Context = Context<A>>>(
+    receiver: AddressReceiver<A>,
     _inspector: &Inspector,
     _name: impl Into<String>,
     build: impl FnOnce(&mut Context<A>) -> A,
-) -> Spawned<A> {
-    let (_, receiver) = channel::channel(super::port::UNBOUNDED);
+) -> (Addr<A>, ProbeHandle, JoinHandle<()>) {
     let mut ctx = Context::with_receiver(receiver);
-    let port = Port::new(ctx.address(), ProbeHandle);
+    let addr = ctx.address();
     let actor = build(&mut ctx);
-    Spawned { port, task: tokio::task::spawn_local(ctx.into_future(actor)) }
+    (addr, ProbeHandle, tokio::task::spawn_local(ctx.into_future(actor)))
 }
 
 #[cfg(test)]
@@ -60,6 +59,7 @@ mod tests {
     use std::mem::size_of;
 
     use super::*;
+    use crate::mailbox::Port;
 
     struct Anyone;
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use actix::{Actor, Addr, AsyncContext, Handler, Message, dev::Request};
+use actix::{
+    Actor, Addr, AsyncContext, Handler, Message,
+    dev::{Request, channel},
+};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -11,7 +14,7 @@ use super::{
 };
 
 /// actix's mark for a mailbox without a limit: its limits do not hold, see [`Credits`](super::Credits).
-pub(super) const UNBOUNDED: usize = 0;
+const UNBOUNDED: usize = 0;
 
 /// A handle to an actor: its `Addr`, and its probe where the build inspects.
 ///
@@ -23,7 +26,7 @@ pub struct Port<A: Actor> {
 }
 
 impl<A: Actor<Context = Context<A>>> Port<A> {
-    pub(super) fn new(addr: Addr<A>, probe: ProbeHandle) -> Self {
+    fn new(addr: Addr<A>, probe: ProbeHandle) -> Self {
         Self { addr, probe }
     }
 
@@ -101,7 +104,9 @@ pub fn spawn<A: Actor<Context = Context<A>>>(
     name: impl Into<String>,
     build: impl FnOnce(&mut Context<A>) -> A,
 ) -> Spawned<A> {
-    mode::spawn(inspector, name, build)
+    let (_, receiver) = channel::channel(UNBOUNDED);
+    let (addr, probe, task) = mode::spawn(receiver, inspector, name, build);
+    Spawned { port: Port::new(addr, probe), task }
 }
 
 /// An actor's port to itself, from `build`, `started` or a handler. An actor that keeps it ends only by `ctx.stop()`.

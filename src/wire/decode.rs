@@ -4,8 +4,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 
 use super::{
-    FRAME_HEADER_BYTES, FrameError, FrameKind, FrameLimits, fields::take_id, forward, frame::FrameHeader,
-    plausible,
+    FRAME_HEADER_BYTES, FrameError, FrameKind, FrameLimits, Message, fields::take_id, forward,
+    frame::FrameHeader, plausible,
 };
 use crate::types::{
     AppendEntries, Entries, EntryBatch, GreetResponse, LogId, LogIndex, Membership, Request, Response, Term,
@@ -13,21 +13,6 @@ use crate::types::{
 
 /// How deep a packed message may nest. The deepest of ours, a greeting's membership, takes seven.
 const DEPTH_MAX: usize = 16;
-
-/// What one frame says.
-#[derive(Debug)]
-pub enum Message {
-    /// Asks.
-    Request(Request),
-    /// Answers.
-    Response(Response),
-    /// The request was dropped without an answer.
-    Dropped,
-    /// Asks whether the connection lives.
-    Ping,
-    /// It does.
-    Pong,
-}
 
 /// Takes the first whole frame out of `bytes`: its request id, its kind, and what it says. `None` if it
 /// has not all arrived.

@@ -9,14 +9,16 @@ mod fields;
 mod forward;
 mod frame;
 mod handshake;
+mod message;
 mod outgoing;
 mod plausible;
 
-pub use decode::{Message, decode};
+pub use decode::decode;
 pub use encode::{encode_dropped, encode_ping, encode_pong, encode_request, encode_response};
 pub use forward::FORWARD_COMMANDS_MAX;
 pub use frame::{FRAME_HEADER_BYTES, FrameError, FrameKind, FrameLimits, bytes_missing};
 pub use handshake::{Handshake, HandshakeError, Verdict};
+pub use message::Message;
 pub use outgoing::Outgoing;
 
 #[cfg(test)]

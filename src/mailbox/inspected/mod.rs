@@ -23,13 +23,12 @@ mod watched;
 
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext, dev::channel};
+use actix::{Actor, Addr, AsyncContext, dev::channel::AddressReceiver};
+use tokio::task::JoinHandle;
 
 use context::InspectedContext;
 pub use inspector::Inspector;
 use probe::Probe;
-
-use super::{Port, Spawned};
 
 /// The context of every actor here. This build inspects, so it carries the actor's probe.
 pub type Context<A> = InspectedContext<A>;
@@ -42,17 +41,17 @@ pub(super) fn probe_of<A: Actor<Context = Context<A>>>(ctx: &Context<A>) -> Prob
 }
 
 pub(super) fn spawn<A: Actor<Context = Context<A>>>(
+    receiver: AddressReceiver<A>,
     inspector: &Inspector,
     name: impl Into<String>,
     build: impl FnOnce(&mut Context<A>) -> A,
-) -> Spawned<A> {
-    let (_, receiver) = channel::channel(super::port::UNBOUNDED);
+) -> (Addr<A>, ProbeHandle, JoinHandle<()>) {
     let kinship = kin::join::<A>();
     let probe = Arc::new(Probe::new(name.into(), &kinship));
     let mut ctx = InspectedContext::new(receiver, Arc::clone(&probe));
-    let port = Port::new(ctx.address(), Arc::clone(&probe));
+    let (addr, handle) = (ctx.address(), Arc::clone(&probe));
     let actor = build(&mut ctx);
     inspector.register(Arc::clone(&probe));
     let task = tokio::task::spawn_local(watched::Watched::new(ctx.into_future(actor), probe, kinship));
-    Spawned { port, task }
+    (addr, handle, task)
 }

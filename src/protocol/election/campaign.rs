@@ -1,32 +1,23 @@
-//! The candidate's side: when a node may stand, whom it asks, and what it makes of the answers.
+//! A round of asking for votes: what it is about and how it stands. Asks nobody itself.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
-use super::{
-    super::{TallyState, VoteTally},
-    Effect, Election, LogView, Role,
-};
-use crate::types::{NodeId, RequestVote, RequestVoteResponse, Term, Vote};
-
-/// How often patience must run out, without a leader, before a node asks for everybody's vote.
-///
-/// A withheld node asks for nothing less from then on. Any other tries it now and then, since it may hold
-/// the best real tail of all while withheld voters refuse it for what they lost.
-const FRUITLESS_TIMEOUTS: u32 = 3;
+use super::super::{TallyState, VoteTally};
+use crate::types::Term;
 
 /// A round of asking. Belongs to one role and one term, so that the answers of an older round, or of a
 /// pre-vote, count for nothing (openraft 511f33c7, canonical/raft#196).
 #[derive(Clone, Debug)]
 pub(super) struct Campaign {
     /// The term stood for.
-    term: Term,
-    pre_vote: bool,
+    pub(super) term: Term,
+    pub(super) pre_vote: bool,
     /// Whether it takes the grants of all voters, each comparing its real tail.
-    unanimous: bool,
-    tally: VoteTally,
+    pub(super) unanimous: bool,
+    pub(super) tally: VoteTally,
     /// Whether the candidate's own vote is durable; without it no election is won, since after a crash the
     /// node could win the same term twice.
-    own_vote_durable: bool,
+    pub(super) own_vote_durable: bool,
 }
 
 impl Campaign {
@@ -35,7 +26,7 @@ impl Campaign {
         !self.pre_vote && !self.own_vote_durable
     }
 
-    fn is_won(&self) -> bool {
+    pub(super) fn is_won(&self) -> bool {
         self.tally.state() == TallyState::Won && !self.awaits_own_vote()
     }
 }
@@ -45,156 +36,5 @@ impl fmt::Display for Campaign {
         let kind = if self.pre_vote { "pre-vote" } else { "vote" };
         let all = if self.unanimous { " of all" } else { "" };
         write!(f, "{kind}{all} t{}: {}", self.term, self.tally)
-    }
-}
-
-impl Election {
-    /// A voter answered what it was `asked` about, in the term of that name. A grant counts once, in the
-    /// round that is open, and only from the life of the voter's directory that the membership names; a
-    /// higher term counts from anybody.
-    pub fn vote_answered(
-        &mut self,
-        now: Duration,
-        from: &NodeId,
-        pre_vote: bool,
-        asked: Term,
-        response: &RequestVoteResponse,
-        view: &LogView<'_>,
-    ) -> Vec<Effect> {
-        // The term of a granted pre-vote is the one asked about: nobody is there yet (openraft 94c820c3).
-        if !(pre_vote && response.granted) && response.term > self.term() {
-            return self.saw_term(now, response.term);
-        }
-        let granted = response.granted && response.term == asked;
-        let voter = view.membership.get(from);
-        let counts = voter.is_some_and(|voter| voter.incarnation == response.incarnation);
-        let open = |campaign: &&mut Campaign| campaign.pre_vote == pre_vote && campaign.term == asked;
-        let Some(campaign) = self.campaign.as_mut().filter(open).filter(|_| counts) else {
-            return Vec::new();
-        };
-        campaign.tally.record(from, granted);
-        self.conclude(now, view)
-    }
-
-    /// The candidate's own vote in `term` is durable, and counts from now on.
-    pub fn own_vote_durable(&mut self, now: Duration, term: Term, view: &LogView<'_>) -> Vec<Effect> {
-        let open = |campaign: &&mut Campaign| !campaign.pre_vote && campaign.term == term;
-        let Some(campaign) = self.campaign.as_mut().filter(open) else { return Vec::new() };
-        campaign.own_vote_durable = true;
-        campaign.tally.record(&self.id, true);
-        self.conclude(now, view)
-    }
-
-    /// The leader asks this node to stand at once (TimeoutNow). Returns whether it does: only for its own
-    /// leader in the current term, and only a follower that may stand (hashicorp/raft accepts it from
-    /// anybody, in any state). Skips the pre-vote, which the living leader would spoil (canonical/raft#203).
-    pub fn stand_now(
-        &mut self,
-        now: Duration,
-        from: &NodeId,
-        term: Term,
-        view: &LogView<'_>,
-    ) -> (bool, Vec<Effect>) {
-        self.note_log(view);
-        let asked = term == self.term() && self.leader.as_ref() == Some(from) && self.role == Role::Follower;
-        if !asked || self.withheld.is_some() || !self.may_stand(now, view) {
-            return (false, Vec::new());
-        }
-        let mut effects = Vec::new();
-        self.wait(now, self.config.election_timeout);
-        self.stand(view, false, true, &mut effects);
-        (true, effects)
-    }
-
-    /// Whether this node may stand: a voter of the effective membership, in the life that it names, that
-    /// is neither quarantined nor forbidden to; and while withheld only when patience ran out often
-    /// enough (hashicorp/raft#476, #483: removed nodes and nonvoters stood).
-    pub(super) fn may_stand(&self, now: Duration, view: &LogView<'_>) -> bool {
-        let own = view.membership.get(&self.id);
-        let voter = own.is_some_and(|own| own.incarnation == self.incarnation)
-            && view.membership.is_voter(&self.id)
-            && !view.quarantined;
-        let forbidden = self.forbidden_until.is_some_and(|until| now < until);
-        let held_back = self.withheld.is_some() && self.fruitless <= FRUITLESS_TIMEOUTS;
-        // A peer may have named the highest term there is; it can be followed but not passed.
-        voter && !forbidden && !held_back && self.term().get() < u64::MAX
-    }
-
-    /// Begins with a pre-vote, or without one where it is switched off.
-    pub(super) fn campaign(&mut self, view: &LogView<'_>, effects: &mut Vec<Effect>) {
-        let periodically = self.fruitless.is_multiple_of(FRUITLESS_TIMEOUTS + 1);
-        let unanimous = self.withheld.is_some() || periodically;
-        if !self.config.pre_vote {
-            return self.stand(view, unanimous, false, effects);
-        }
-        self.role = Role::PreCandidate;
-        self.open(true, self.term().next(), unanimous, view);
-        if let Some(campaign) = self.campaign.as_mut() {
-            campaign.tally.record(&self.id, true);
-        }
-        if self.campaign.as_ref().is_some_and(Campaign::is_won) {
-            self.stand(view, unanimous, false, effects);
-        } else {
-            self.ask(view, false, effects);
-        }
-    }
-
-    /// Enters the next term as a candidate that has voted for itself.
-    fn stand(&mut self, view: &LogView<'_>, unanimous: bool, transfer: bool, effects: &mut Vec<Effect>) {
-        assert!(self.role != Role::Leader, "a leader does not stand: {self}");
-        self.vote = Vote { term: self.term().next(), voted_for: Some(self.id.clone()) };
-        self.role = Role::Candidate;
-        self.open(false, self.term(), unanimous, view);
-        effects.push(Effect::SaveVote(self.vote.clone()));
-        effects.push(Effect::TermChanged { term: self.term() });
-        self.follow(None, effects);
-        self.ask(view, transfer, effects);
-    }
-
-    /// Opens a round; whatever an older one got is void.
-    fn open(&mut self, pre_vote: bool, term: Term, unanimous: bool, view: &LogView<'_>) {
-        let voters = view.membership.voters().map(|voter| voter.id.clone());
-        let tally = VoteTally::new(voters, unanimous);
-        self.campaign = Some(Campaign { term, pre_vote, unanimous, tally, own_vote_durable: false });
-    }
-
-    fn ask(&self, view: &LogView<'_>, leadership_transfer: bool, effects: &mut Vec<Effect>) {
-        let Some(campaign) = &self.campaign else { return };
-        let others = view.membership.voters().filter(|voter| voter.id != self.id);
-        let to: Vec<NodeId> = others.map(|voter| voter.id.clone()).collect();
-        if to.is_empty() {
-            return;
-        }
-        let request = RequestVote {
-            term: campaign.term,
-            candidate: self.id.clone(),
-            incarnation: self.incarnation,
-            last: view.last,
-            leadership_transfer,
-            unanimous: campaign.unanimous,
-        };
-        effects.push(Effect::Ask { request, pre_vote: campaign.pre_vote, to });
-    }
-
-    /// Goes on if the round is won: from the pre-vote to the vote, from the vote to the lead. A lost round
-    /// waits for the timer.
-    fn conclude(&mut self, now: Duration, view: &LogView<'_>) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        let Some(won) = self.campaign.as_ref().filter(|campaign| campaign.is_won()) else {
-            return effects;
-        };
-        let unanimous = won.unanimous;
-        if self.role == Role::PreCandidate {
-            self.wait(now, self.config.election_timeout);
-            self.stand(view, unanimous, false, &mut effects);
-            return effects;
-        }
-        assert!(self.role == Role::Candidate, "won an election without standing: {self}");
-        self.campaign = None;
-        self.role = Role::Leader;
-        self.fruitless = 0;
-        effects.push(Effect::BecameLeader { term: self.term() });
-        self.follow(Some(self.id.clone()), &mut effects);
-        effects
     }
 }

@@ -14,6 +14,7 @@
 //! durable first is marked so at each call. Sends nothing, reads no clock.
 
 mod campaign;
+mod candidate;
 mod vote;
 
 #[cfg(test)]

@@ -5,6 +5,9 @@
 
 use crate::types::{LogBase, LogId, LogIndex, Membership, NodeId, Term, Vote};
 
+/// More than a head takes whose membership is as large as one may be.
+pub(super) const HEAD_BYTES_MAX: u64 = 256 << 10;
+
 /// What every segment's first record says: enough to begin a recovery here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {

@@ -8,6 +8,7 @@
 //! | `segment` | a segment file: name, header page, how one comes to be |
 //! | `spares` | segments prepared ahead |
 //! | `pending` | the flush being collected |
+//! | `active`, `roll` | the segment being written, and how the log goes on in the next one |
 //! | `state`, `index` | what the records add up to, and where the entries lie |
 //! | `scan`, `recovery` | what is on the disk, and what of it counts |
 //! | `reader` | entries read back |
@@ -32,6 +33,7 @@ mod pending;
 mod reader;
 mod record;
 mod recovery;
+mod roll;
 mod scan;
 mod segment;
 mod spares;
@@ -53,8 +55,6 @@ use state::State;
 const SEGMENT_BYTES_MIN: u64 = 2 * HEADER_PAGE_BYTES;
 /// The most that one append may bring: a record's length is 32 bits.
 const APPEND_BYTES_MAX: usize = 2 << 30;
-/// More than a head takes whose membership is as large as one may be.
-const HEAD_BYTES_MAX: u64 = 256 << 10;
 
 /// How to open a [`Wal`].
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::{
-    control::{Commit, Head},
+    control::{Commit, HEAD_BYTES_MAX, Head},
     record::{ALIGN, Header, Kind, len},
     segment::{Folder, HEADER_PAGE_BYTES, SegmentFile, io_error},
 };
@@ -112,7 +112,7 @@ pub(super) fn read_head(
     folder: &Folder,
     segment: &mut SegmentFile,
 ) -> Result<Option<(Head, u64)>, StorageError> {
-    let room = (segment.size - HEADER_PAGE_BYTES).min(super::HEAD_BYTES_MAX);
+    let room = (segment.size - HEADER_PAGE_BYTES).min(HEAD_BYTES_MAX);
     let mut bytes = vec![0; room as usize];
     let failed = |e| io_error("read", &folder.path(segment.ordinal), e);
     segment.file.read_at(HEADER_PAGE_BYTES, &mut bytes).map_err(failed)?;

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::Shared;
+use super::registry::Shared;
 use crate::{
     transport::{Identity, Inbound, Link, Responder, ResponseSink, RpcError},
     types::{NodeId, Request, Response},

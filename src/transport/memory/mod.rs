@@ -5,17 +5,11 @@
 
 mod faults;
 mod link;
+mod registry;
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    fmt, io,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::btree_map::Entry, fmt, io, sync::Arc};
 
-use self::{faults::Faults, link::MemoryLink};
+use self::{link::MemoryLink, registry::Shared};
 use super::{Inbound, Link, Transport, TransportError};
 use crate::types::{Lane, NodeId};
 
@@ -145,38 +139,6 @@ impl Drop for MemoryTransport {
 impl fmt::Debug for MemoryTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MemoryTransport({})", self.address)
-    }
-}
-
-/// What the handles, transports and links of one network share.
-#[derive(Default)]
-struct Shared {
-    registry: Mutex<Registry>,
-    /// Raised by every change of the registry, so that a link knows without a lock that its route is good.
-    generation: AtomicU64,
-}
-
-#[derive(Default)]
-struct Registry {
-    /// The nodes that listen, by address.
-    nodes: BTreeMap<String, Arc<dyn Inbound>>,
-    faults: Faults,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut Registry) -> T) -> T {
-        let mut registry = self.lock();
-        let result = change(&mut registry);
-        self.generation.fetch_add(1, Ordering::Release);
-        result
-    }
-
-    fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
     }
 }
 

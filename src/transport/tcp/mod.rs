@@ -14,20 +14,21 @@ mod options;
 mod outbox;
 mod pump;
 mod serve;
+mod shared;
 mod waiting;
 
-use std::{cell::RefCell, fmt, net, rc::Rc, sync::Arc, time::Duration};
+use std::{fmt, net, rc::Rc, sync::Arc};
 
 use tokio::net::TcpListener;
 
 use self::{
     channel::{ChannelLink, Channels},
     closed::Closed,
-    complaints::Complaints,
     dial::Target,
     listen::Server,
+    shared::Shared,
 };
-use super::{Identity, Inbound, Link, Transport, TransportError};
+use super::{Inbound, Link, Transport, TransportError};
 use crate::types::{Lane, NodeId};
 
 pub use options::TcpOptions;
@@ -86,47 +87,6 @@ impl Drop for TcpTransport {
 impl fmt::Debug for TcpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TcpTransport({})", self.shared.options.listen)
-    }
-}
-
-/// No wait is longer, whatever the options say, so that no instant overflows.
-const WAIT_MAX: Duration = Duration::from_secs(3600);
-
-/// What all tasks of one transport share.
-struct Shared {
-    options: TcpOptions,
-    /// The node; none before the start and after the stop.
-    inbound: RefCell<Option<Arc<dyn Inbound>>>,
-    random: RefCell<fastrand::Rng>,
-    complaints: Complaints,
-}
-
-impl Shared {
-    fn new(options: TcpOptions) -> Self {
-        let random = RefCell::new(fastrand::Rng::with_seed(options.seed));
-        Self { options, inbound: RefCell::default(), random, complaints: Complaints::default() }
-    }
-
-    fn inbound(&self) -> Option<Arc<dyn Inbound>> {
-        self.inbound.borrow().clone()
-    }
-
-    fn identity(&self) -> Option<Identity> {
-        self.inbound().map(|inbound| inbound.identity())
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.inbound.borrow().is_none()
-    }
-
-    /// How often connections look whether they live.
-    fn beat(&self) -> Duration {
-        (self.options.silence_max / 4).clamp(Duration::from_millis(1), WAIT_MAX)
-    }
-
-    /// Between half of `pause` and all of it, so that nodes do not come back in step.
-    fn jitter(&self, pause: Duration) -> Duration {
-        pause.min(WAIT_MAX).mul_f64(0.5 + self.random.borrow_mut().f64() / 2.0)
     }
 }
 
