@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -117,6 +117,8 @@ pub struct Status {
 #[derive(Debug)]
 pub(crate) struct Board {
     state: Mutex<State>,
+    /// The cluster, once it is known: asked for every request, so without the lock.
+    cluster: OnceLock<ClusterId>,
     commit: AtomicU64,
     applied: AtomicU64,
     last: AtomicU64,
@@ -138,6 +140,7 @@ struct State {
 
 impl Board {
     pub(crate) fn new(identity: Identity) -> Self {
+        let known = Some(identity.cluster).filter(|cluster| !cluster.is_none());
         let state = State {
             identity,
             role: ServerRole::default(),
@@ -150,6 +153,7 @@ impl Board {
         };
         Self {
             state: Mutex::new(state),
+            cluster: known.map_or_else(OnceLock::new, OnceLock::from),
             commit: AtomicU64::new(0),
             applied: AtomicU64::new(0),
             last: AtomicU64::new(0),
@@ -194,10 +198,13 @@ impl Board {
 
     /// Whether a peer belongs to another cluster than this node does by now.
     pub(crate) fn is_stranger(&self, peer: &Identity) -> bool {
-        self.state().identity.accepts(peer, &peer.id).is_err()
+        let own = self.cluster.get();
+        own.is_some_and(|own| !peer.cluster.is_none() && peer.cluster != *own)
     }
 
     pub(crate) fn set_cluster(&self, cluster: ClusterId) {
+        let known = self.cluster.get_or_init(|| cluster);
+        debug_assert_eq!(*known, cluster, "a cluster is for ever");
         self.change(|state| state.identity.cluster = cluster);
     }
 

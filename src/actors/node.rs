@@ -60,6 +60,10 @@ pub(crate) struct Node {
     pub(crate) ticker: Ticker,
     /// Whether callers of this node wait for replies of the state machine.
     pub(crate) awaited: Cell<bool>,
+    /// Whether reads of this node wait for the state machine to be further.
+    pub(crate) readers_wait: Cell<bool>,
+    /// Everything up to here is applied.
+    applied: Cell<LogIndex>,
     /// Bytes handed to the state machine and not applied yet.
     handed_bytes: Cell<usize>,
     reading: Cell<bool>,
@@ -114,6 +118,7 @@ pub(crate) struct NodeParts {
 
 impl Node {
     pub(crate) fn new(parts: NodeParts) -> Rc<Self> {
+        let base = parts.log.base().index;
         Rc::new(Self {
             id: parts.id,
             incarnation: parts.incarnation,
@@ -128,6 +133,8 @@ impl Node {
             links: Links { transport: parts.transport, open: RefCell::default() },
             ticker: parts.ticker,
             awaited: Cell::new(false),
+            readers_wait: Cell::new(false),
+            applied: Cell::new(base),
             handed_bytes: Cell::new(0),
             reading: Cell::new(false),
             ports: OnceCell::new(),
@@ -213,10 +220,16 @@ impl Node {
         self.ports().fsm.mutate(FsmMutate { entries, replies: self.awaited.get() });
     }
 
-    /// The state machine is done with `bytes` of entries.
-    pub(crate) fn applied(&self, bytes: usize) {
+    /// Everything up to here is applied.
+    pub(crate) fn applied(&self) -> LogIndex {
+        self.applied.get()
+    }
+
+    /// The state machine is done with everything up to `last`, which took `bytes`.
+    pub(crate) fn note_applied(&self, last: LogIndex, bytes: usize) {
+        self.applied.set(self.applied.get().max(last));
+        self.board.set_applied(self.applied.get());
         self.handed_bytes.set(self.handed_bytes.get().saturating_sub(bytes));
-        self.hand_off();
     }
 
     /// Stops the node with a reason. Does not rely on the front door, which may be what failed: that only

@@ -306,7 +306,7 @@ impl<S: StateMachine> Assembly<S> {
         let name = self.builder.id.to_string();
         let done = fsm_completions(front.clone());
         if !self.threads {
-            return StateMachineQueue::Inline(InlineFsm::new(machine, done));
+            return StateMachineQueue::Inline(InlineFsm::new(machine, done, node));
         }
         let applier = FsmApplier::new(machine, done, &name);
         let spawned = spawn(&node.inspector, "fsm_applier", |_| applier);

@@ -1,10 +1,13 @@
 //! The way to the state machine: its actor, or the step itself when it is placed inline.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::RefCell,
+    rc::{Rc, Weak},
+};
 
 use super::{FsmApplier, FsmCompletion, FsmStep, FsmWork};
 use crate::{
-    actors::node::FsmQueue,
+    actors::node::{FsmQueue, Node},
     mailbox::{Outlet, Port},
     messages::{FsmMutate, FsmQuery, StopActor},
     state_machine::StateMachine,
@@ -22,15 +25,33 @@ pub(crate) enum StateMachineQueue<S: StateMachine> {
 pub(crate) struct InlineFsm<S: StateMachine> {
     step: RefCell<FsmStep<S>>,
     done: Outlet<FsmCompletion<S>>,
+    node: Weak<Node>,
 }
 
 impl<S: StateMachine> InlineFsm<S> {
-    pub(crate) fn new(machine: S, done: Outlet<FsmCompletion<S>>) -> Rc<Self> {
-        Rc::new(Self { step: RefCell::new(FsmStep::new(machine)), done })
+    pub(crate) fn new(machine: S, done: Outlet<FsmCompletion<S>>, node: &Rc<Node>) -> Rc<Self> {
+        let step = RefCell::new(FsmStep::new(machine));
+        Rc::new(Self { step, done, node: Rc::downgrade(node) })
     }
 
     fn perform(&self, work: FsmWork<S>) {
-        self.step.borrow_mut().perform(work, &mut |completion| self.done.send_now(completion));
+        self.step.borrow_mut().perform(work, &mut |completion| {
+            if !self.is_noted(&completion) {
+                self.done.send_now(completion);
+            }
+        });
+    }
+
+    /// Entries that nobody here waits for, as on a follower, are noted without a message.
+    fn is_noted(&self, completion: &FsmCompletion<S>) -> bool {
+        let (FsmCompletion::Applied(applied), Some(node)) = (completion, self.node.upgrade()) else {
+            return false;
+        };
+        let awaited = node.awaited.get() || node.readers_wait.get() || !applied.replies.is_empty();
+        if !awaited {
+            node.note_applied(applied.last.index, applied.bytes);
+        }
+        !awaited
     }
 }
 

@@ -36,7 +36,7 @@ use crate::{
     messages::{Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Tick},
     state_machine::StateMachine,
     transport::{ResponseSink, RpcError},
-    types::{LogIndex, Response},
+    types::Response,
 };
 
 use batch::Batch;
@@ -63,7 +63,6 @@ pub struct RaftSystem<S: StateMachine> {
     requests: u64,
     answers: Arc<dyn ResponseSink>,
     leadership: LeadershipView,
-    applied: LogIndex,
     lifecycle: Lifecycle,
     now: Duration,
 }
@@ -83,7 +82,6 @@ impl<S: StateMachine> RaftSystem<S> {
         credits: Credits,
     ) -> Self {
         let now = node.now();
-        let applied = node.log.borrow().base().index;
         Self {
             fsm,
             credits,
@@ -97,7 +95,6 @@ impl<S: StateMachine> RaftSystem<S> {
             requests: 0,
             answers: Arc::new(Answers { port: own }),
             leadership: LeadershipView::default(),
-            applied,
             lifecycle,
             now,
             node,
@@ -150,14 +147,13 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, message: Applied<S>, _: &mut Self::Context) {
-        self.applied = message.last.index;
-        self.node.board.set_applied(self.applied);
         for (at, reply) in message.replies {
             self.resolve(at, reply);
         }
         self.give_up_replaced(message.last);
         self.node.awaited.set(!self.proposed.is_empty());
-        self.node.applied(message.bytes);
+        self.node.note_applied(message.last.index, message.bytes);
+        self.node.hand_off();
         self.query_applied();
         self.go_on_stopping();
     }

@@ -160,9 +160,10 @@ impl<S: StateMachine> RaftSystem<S> {
     /// Queries whatever waited for an index that is applied by now.
     pub(super) fn query_applied(&mut self) {
         if self.reads.applying.is_empty() {
+            self.node.readers_wait.set(false);
             return;
         }
-        let applied = self.applied;
+        let applied = self.node.applied();
         let mut ready = Vec::new();
         for (index, queries) in std::mem::take(&mut self.reads.applying) {
             if index <= applied {
@@ -171,6 +172,7 @@ impl<S: StateMachine> RaftSystem<S> {
                 self.reads.applying.push_back((index, queries));
             }
         }
+        self.node.readers_wait.set(!self.reads.applying.is_empty());
         if ready.is_empty() {
             return;
         }
