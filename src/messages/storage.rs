@@ -68,7 +68,7 @@ pub(crate) struct ReadEntries {
 pub(crate) enum Reader {
     /// The hand-off to the state machine.
     HandOff,
-    /// The replicator with this session in this term. Sessions begin anew with each tenure, and what an
+    /// The replicator of that session and term. Sessions begin anew with each tenure, and what an
     /// earlier one asked for may be of entries that were truncated since.
     Replicator { term: Term, session: u64 },
 }
