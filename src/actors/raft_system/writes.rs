@@ -96,8 +96,11 @@ impl<S: StateMachine> RaftSystem<S> {
         let commit = self.node.log.borrow().commit();
         for mut batch in std::mem::take(&mut self.proposed) {
             if let Some(buffer) = batch.proposal.take() {
-                batch.proposal = Proposal::new(buffer);
-                self.held.push_back(batch);
+                // What everybody gave up on is not begun any more.
+                if !batch.is_abandoned() {
+                    batch.proposal = Proposal::new(buffer);
+                    self.held.push_back(batch);
+                }
             } else {
                 batch.doubt_beyond(commit, &UnknownReason::LeadershipLost);
                 if !batch.is_abandoned() {

@@ -9,6 +9,8 @@
 mod gate;
 mod queue;
 mod step;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 use std::sync::Arc;

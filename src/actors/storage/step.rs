@@ -144,21 +144,21 @@ impl StorageStep {
         emit: &mut dyn FnMut(Completion),
     ) -> Result<bool, StorageError> {
         match operation {
-            Operation::Append { ticket, entries } => match self.store.append(&entries) {
-                Ok(()) => {
-                    unflushed.ticket = Some(ticket);
-                    unflushed.bytes += entries.len();
-                    self.note_room(false, emit);
-                }
-                Err(StorageError::Full { .. }) => {
-                    self.queue.push_front(Operation::Append { ticket, entries });
-                    self.note_room(true, emit);
+            Operation::Append { ticket, entries } => {
+                let done = self.store.append(&entries);
+                let bytes = entries.len();
+                if !self.has_room(done, Operation::Append { ticket, entries }, emit)? {
                     return Ok(false);
                 }
-                Err(error) => return Err(error),
-            },
+                unflushed.ticket = Some(ticket);
+                unflushed.bytes += bytes;
+            }
             Operation::Truncate { ticket, from } => {
-                self.store.truncate(from)?;
+                // To remove takes room as well: its record must be written.
+                let done = self.store.truncate(from);
+                if !self.has_room(done, Operation::Truncate { ticket, from }, emit)? {
+                    return Ok(false);
+                }
                 unflushed.ticket = Some(ticket);
             }
             Operation::SaveIdentity { cluster, member } => {
@@ -174,6 +174,25 @@ impl StorageStep {
             Operation::SaveVote(_) | Operation::Read(_) | Operation::Close | Operation::Retry => {}
         }
         Ok(true)
+    }
+
+    /// Whether the medium had room for `operation`; if not, it is the first to be tried again.
+    fn has_room(
+        &mut self,
+        done: Result<(), StorageError>,
+        operation: Operation,
+        emit: &mut dyn FnMut(Completion),
+    ) -> Result<bool, StorageError> {
+        let full = match done {
+            Ok(()) => false,
+            Err(StorageError::Full { .. }) => true,
+            Err(error) => return Err(error),
+        };
+        if full {
+            self.queue.push_front(operation);
+        }
+        self.note_room(full, emit);
+        Ok(!full)
     }
 
     fn read(&mut self, read: ReadEntries, emit: &mut dyn FnMut(Completion)) -> Result<(), StorageError> {

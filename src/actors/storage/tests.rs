@@ -1,0 +1,122 @@
+//! What the storage step does with a store that has no room.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use super::{Completion, Operation, StorageStep};
+use crate::{
+    log::Ticket,
+    storage::{LogStore, Recovered, StorageError, VoteStore, memory::MemoryStore},
+    types::{EntryBatch, EntryBuffer, EntryKind, LogBase, LogIndex, Term, Vote},
+};
+
+/// A store that may be full, for entries and truncations alike.
+struct Tight {
+    store: MemoryStore,
+    full: Arc<AtomicBool>,
+}
+
+impl Tight {
+    fn room(&self) -> Result<(), StorageError> {
+        if self.full.load(Relaxed) { Err(StorageError::Full { file: "it".to_owned() }) } else { Ok(()) }
+    }
+}
+
+impl VoteStore for Tight {
+    fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        self.store.save_vote(vote)
+    }
+}
+
+impl LogStore for Tight {
+    fn recover(&mut self) -> Result<Recovered, StorageError> {
+        self.store.recover()
+    }
+
+    fn append(&mut self, entries: &EntryBatch) -> Result<(), StorageError> {
+        self.room()?;
+        self.store.append(entries)
+    }
+
+    fn truncate(&mut self, from: LogIndex) -> Result<(), StorageError> {
+        self.room()?;
+        self.store.truncate(from)
+    }
+
+    fn purge(&mut self, base: &LogBase) -> Result<(), StorageError> {
+        self.store.purge(base)
+    }
+
+    fn reset(&mut self, base: &LogBase) -> Result<(), StorageError> {
+        self.store.reset(base)
+    }
+
+    fn flush(&mut self) -> Result<(), StorageError> {
+        self.store.flush()
+    }
+
+    fn read(
+        &mut self,
+        first: LogIndex,
+        last: LogIndex,
+        bytes_max: usize,
+    ) -> Result<Vec<EntryBatch>, StorageError> {
+        self.store.read(first, last, bytes_max)
+    }
+}
+
+fn entry(index: u64, term: u64) -> EntryBatch {
+    let mut buffer = EntryBuffer::default();
+    buffer.push(EntryKind::Command, b"x");
+    buffer.seal(LogIndex(index), Term(term))
+}
+
+fn perform(step: &mut StorageStep, operations: impl IntoIterator<Item = Operation>) -> Vec<String> {
+    operations.into_iter().for_each(|operation| step.queue(operation));
+    let mut done = Vec::new();
+    step.run(&mut |completion| {
+        done.push(match completion {
+            Completion::Flushed(ticket) => format!("flushed {}", ticket.0),
+            Completion::VoteSaved(vote) => format!("vote {}", vote.term),
+            Completion::Room { full } => format!("full {full}"),
+            Completion::Closed => "closed".to_owned(),
+            other => format!("{other:?}"),
+        });
+    });
+    done
+}
+
+fn tight() -> (StorageStep, Arc<AtomicBool>) {
+    let full = Arc::new(AtomicBool::new(false));
+    let store = Tight { store: MemoryStore::new(), full: full.clone() };
+    let mut step = StorageStep::new(Box::new(store), None);
+    let append = Operation::Append { ticket: Ticket(1), entries: entry(1, 1) };
+    assert_eq!(perform(&mut step, [append]), ["flushed 1"]);
+    (step, full)
+}
+
+#[test]
+fn a_truncation_waits_for_room_and_what_follows_it_waits_behind_it() {
+    let (mut step, full) = tight();
+    full.store(true, Relaxed);
+    let vote = Vote { term: Term(2), voted_for: None };
+    let operations = [
+        Operation::Truncate { ticket: Ticket(2), from: LogIndex(1) },
+        Operation::Append { ticket: Ticket(3), entries: entry(1, 2) },
+        Operation::SaveVote(vote),
+    ];
+    assert_eq!(perform(&mut step, operations), ["full true", "vote 2"], "a vote waits for nothing");
+    assert!(step.is_blocked());
+    full.store(false, Relaxed);
+    assert_eq!(perform(&mut step, [Operation::Retry]), ["full false", "flushed 3"]);
+}
+
+#[test]
+fn a_close_does_not_wait_for_room() {
+    let (mut step, full) = tight();
+    full.store(true, Relaxed);
+    let blocked = Operation::Append { ticket: Ticket(2), entries: entry(2, 1) };
+    assert_eq!(perform(&mut step, [blocked, Operation::Close]), ["full true", "closed"]);
+}
