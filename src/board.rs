@@ -192,6 +192,19 @@ impl Board {
         }
     }
 
+    /// What the node does, in which term.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn seat(&self) -> (ServerRole, Term) {
+        let state = self.state();
+        (state.role, state.term)
+    }
+
+    /// Why the node has failed.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn fatal(&self) -> Option<Fatal> {
+        self.state().fatal.clone()
+    }
+
     pub(crate) fn identity(&self) -> Identity {
         self.state().identity.clone()
     }

@@ -24,6 +24,8 @@ pub(crate) mod fsm_applier;
 pub(crate) mod heartbeater;
 pub(crate) mod leader;
 pub(crate) mod node;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod paced;
 pub(crate) mod raft_system;
 pub(crate) mod storage;
 pub(crate) mod ticker;

@@ -27,11 +27,11 @@ impl Ticker {
         self.receivers.borrow_mut().push(Box::new(deliver));
     }
 
-    /// Starts ticking, until the task is aborted.
+    /// Starts ticking every `interval` of `clock`, until the task is aborted.
     pub(crate) fn start(&self, clock: Clock, interval: Duration) -> JoinHandle<()> {
         let ticker = self.clone();
         actix_rt::spawn(async move {
-            let mut interval = tokio::time::interval(interval);
+            let mut interval = tokio::time::interval(clock.wait(interval));
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;

@@ -63,6 +63,12 @@ impl<S: StateMachine> Raft<S> {
         self.board.leader_elected().await
     }
 
+    /// Why the node has failed, if it has.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn fatal(&self) -> Option<Fatal> {
+        self.board.fatal()
+    }
+
     /// Waits until the node has stopped; the reason, if it did not stop in order.
     pub async fn stopped(&self) -> Option<Fatal> {
         self.board.stopped().await

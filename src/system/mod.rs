@@ -6,6 +6,7 @@ mod builder;
 mod handle;
 mod inbound;
 mod start;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod wiring;
@@ -15,3 +16,6 @@ pub use builder::{Placement, RaftBuilder};
 pub use handle::Raft;
 
 pub use crate::board::{ServerRole, Status};
+
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use {start::start_in, surroundings::Surroundings};

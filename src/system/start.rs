@@ -1,6 +1,10 @@
 //! From a description to a running node.
 
-use std::{cell::RefCell, path::Path, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell,
+    rc::{Rc, Weak},
+    sync::Arc,
+};
 
 use futures::channel::oneshot;
 
@@ -8,7 +12,10 @@ use super::{
     Raft,
     builder::{Placement, RaftBuilder, StoreChoice},
     inbound::NodeInbound,
-    wiring::{consensus_outlets, fsm_completions, storage_completions, subscribe},
+    surroundings::Surroundings,
+    wiring::{
+        consensus_outlets, fsm_bridge, fsm_completions, storage_bridge, storage_completions, subscribe,
+    },
 };
 use crate::{
     actors::{
@@ -53,7 +60,7 @@ impl<S: StateMachine> RaftBuilder<S> {
     /// # Errors
     /// Says in one line what is missing, taken, locked, foreign or damaged.
     pub async fn start(self) -> Result<Raft<S>, StartError> {
-        start(self).await
+        Ok(start_in(self, Surroundings::real()).await?.0)
     }
 
     /// The same on a thread of its own, with an actix `System` of its own, for programs that have none. The
@@ -66,7 +73,12 @@ impl<S: StateMachine> RaftBuilder<S> {
     }
 }
 
-async fn start<S: StateMachine>(mut builder: RaftBuilder<S>) -> Result<Raft<S>, StartError> {
+/// Starts a node in these surroundings. What its protocol actors share comes with it, for a simulator to look at
+/// between their turns.
+pub(crate) async fn start_in<S: StateMachine>(
+    mut builder: RaftBuilder<S>,
+    mut surroundings: Surroundings,
+) -> Result<(Raft<S>, Weak<Node>), StartError> {
     builder.config.validate()?;
     let machine = builder.machine.take().ok_or(StartError::Incomplete("a node needs a state machine"))?;
     if builder.peers.is_empty() {
@@ -76,11 +88,11 @@ async fn start<S: StateMachine>(mut builder: RaftBuilder<S>) -> Result<Raft<S>, 
         return Err(StartError::Incomplete("the list of peers must name this node too"));
     }
     check_peers(&builder.peers)?;
-    let opened = open(&mut builder).await?;
+    let opened = open(&mut builder, &mut surroundings).await?;
     for repair in &opened.recovered.repairs {
         tracing::warn!(node = %builder.id, %repair, "recovered the log");
     }
-    Assembly::new(builder, opened).run(machine)
+    Assembly::new(builder, surroundings, opened).run(machine)
 }
 
 async fn start_thread<S: StateMachine>(builder: RaftBuilder<S>) -> Result<Raft<S>, StartError> {
@@ -88,7 +100,7 @@ async fn start_thread<S: StateMachine>(builder: RaftBuilder<S>) -> Result<Raft<S
     let name = format!("raftix-{}", builder.id);
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         actix_rt::System::new().block_on(async move {
-            let started = start(builder).await;
+            let started = builder.start().await;
             let running = started.as_ref().ok().cloned();
             if report.send(started).is_ok()
                 && let Some(raft) = running
@@ -113,7 +125,18 @@ fn check_peers(peers: &[(NodeId, String)]) -> Result<(), StartError> {
 }
 
 /// Opens and reads the store, on another thread when that may take long.
-async fn open<S>(builder: &mut RaftBuilder<S>) -> Result<Opened, StartError> {
+async fn open<S>(
+    builder: &mut RaftBuilder<S>,
+    surroundings: &mut Surroundings,
+) -> Result<Opened, StartError> {
+    if let (StoreChoice::Directory(path), Some(watch)) = (&builder.store, surroundings.watch.take()) {
+        let vfs = builder.vfs.clone().unwrap_or_else(|| Arc::new(RealVfs));
+        let incarnation = surroundings.incarnation;
+        let directory = DataDir::open_with(vfs.clone(), path, &builder.id, || {
+            incarnation.ok_or_else(|| std::io::Error::other("a watched node is told its incarnation"))
+        })?;
+        return Ok(open_log(vfs, directory, builder.segment_bytes, false, watch)?);
+    }
     let vfs = builder.vfs.clone();
     let inline = builder.placement == Placement::Inline;
     let choice = std::mem::replace(&mut builder.store, StoreChoice::Missing);
@@ -129,7 +152,8 @@ async fn open<S>(builder: &mut RaftBuilder<S>) -> Result<Opened, StartError> {
             StoreChoice::Own(store) => open_volatile(store, incarnation),
             StoreChoice::Directory(path) => {
                 let vfs: Arc<dyn Vfs> = vfs.unwrap_or_else(|| Arc::new(RealVfs));
-                open_durable(vfs, &path, &id, segment_bytes, !inline)
+                let directory = DataDir::open(vfs.clone(), &path, &id)?;
+                open_log(vfs, directory, segment_bytes, !inline, |store| store)
             }
         }
     };
@@ -147,20 +171,20 @@ async fn open<S>(builder: &mut RaftBuilder<S>) -> Result<Opened, StartError> {
     }
 }
 
-fn open_durable(
+/// Opens and reads the log of a directory; `watch` may stand before it.
+fn open_log(
     vfs: Arc<dyn Vfs>,
-    path: &Path,
-    id: &NodeId,
+    directory: DataDir,
     segment_bytes: u64,
     background: bool,
+    watch: impl FnOnce(Box<dyn LogStore>) -> Box<dyn LogStore>,
 ) -> Result<Opened, StorageError> {
-    let directory = DataDir::open(vfs.clone(), path, id)?;
     let identity = directory.identity().clone();
     let options = WalOptions { segment_bytes, background, ..directory.wal_options(GroupId::ZERO) };
-    let mut store = Wal::open(vfs, &directory.wal_dir(), options);
+    let mut store = watch(Box::new(Wal::open(vfs, &directory.wal_dir(), options)));
     let recovered = store.recover()?;
     Ok(Opened {
-        store: Box::new(store),
+        store,
         recovered,
         incarnation: identity.incarnation,
         cluster: identity.cluster,
@@ -194,13 +218,14 @@ fn entropy() -> u128 {
 /// Everything that the actors are made of.
 struct Assembly<S> {
     builder: RaftBuilder<S>,
+    surroundings: Surroundings,
     opened: Opened,
     threads: bool,
     seed: u64,
 }
 
 impl<S: StateMachine> Assembly<S> {
-    fn new(builder: RaftBuilder<S>, opened: Opened) -> Self {
+    fn new(builder: RaftBuilder<S>, surroundings: Surroundings, opened: Opened) -> Self {
         let durable = opened.directory.is_some();
         let threads = match builder.placement {
             Placement::Auto => durable,
@@ -208,7 +233,7 @@ impl<S: StateMachine> Assembly<S> {
             Placement::Dedicated => true,
         };
         let seed = builder.seed.unwrap_or_else(|| entropy() as u64);
-        Self { builder, opened, threads, seed }
+        Self { builder, surroundings, opened, threads, seed }
     }
 
     fn standing(&self) -> Standing {
@@ -242,7 +267,7 @@ impl<S: StateMachine> Assembly<S> {
         }
     }
 
-    fn run(mut self, machine: S) -> Result<Raft<S>, StartError> {
+    fn run(mut self, machine: S) -> Result<(Raft<S>, Weak<Node>), StartError> {
         let standing = self.standing();
         let identity = self.identity();
         let board = Arc::new(Board::new(identity.clone()));
@@ -256,7 +281,7 @@ impl<S: StateMachine> Assembly<S> {
         });
         let choice = std::mem::replace(&mut self.builder.transport, super::builder::TransportChoice::Tcp);
         let transport = Rc::new(RefCell::new(choice.open(tcp)));
-        let clock = Clock::start();
+        let clock = Clock::start(self.surroundings.skew);
         let ticker = Ticker::default();
         let node = Node::new(NodeParts {
             id: self.builder.id.clone(),
@@ -299,16 +324,15 @@ impl<S: StateMachine> Assembly<S> {
             spawned.port.send_now(crate::messages::Shutdown);
             return Err(error.into());
         }
-        Ok(raft)
+        Ok((raft, Rc::downgrade(&node)))
     }
 
     fn spawn_fsm(&self, machine: S, node: &Rc<Node>, front: &Port<RaftSystem<S>>) -> StateMachineQueue<S> {
-        let name = self.builder.id.to_string();
         let done = fsm_completions(front.clone());
         if !self.threads {
             return StateMachineQueue::Inline(InlineFsm::new(machine, done, node));
         }
-        let applier = FsmApplier::new(machine, done, &name);
+        let applier = FsmApplier::new(fsm_bridge(&self.surroundings, node, machine, done));
         let spawned = spawn(&node.inspector, "fsm_applier", |_| applier);
         node.watch("fsm applier", spawned.task);
         StateMachineQueue::Actor(spawned.port)
@@ -327,7 +351,8 @@ impl<S: StateMachine> Assembly<S> {
             let consensus = port_of(ctx);
             let completions = storage_completions(consensus.clone(), front.clone());
             let storage = if self.threads {
-                let storage = Storage::new(step, completions, self.builder.id.as_str());
+                let bridge = storage_bridge(&self.surroundings, node, step, completions.clone());
+                let storage = Storage::new(bridge, completions);
                 let storage = spawn(&node.inspector, "storage", |_| storage);
                 subscribe(&node.ticker, &storage.port);
                 node.watch("storage", storage.task);

@@ -1,12 +1,17 @@
 //! How the actors of a node are tied together: each speaks without knowing who listens.
 
+use std::rc::Rc;
+
+use super::surroundings::Surroundings;
+#[cfg(any(test, feature = "sim"))]
+use crate::actors::paced::{PacedThread, Thread};
 use crate::{
     actors::{
         consensus::Consensus,
-        fsm_applier::FsmCompletion,
-        node::{ConsensusOutlets, FrontDoor},
+        fsm_applier::{self, FsmCompletion},
+        node::{ConsensusOutlets, FrontDoor, Node},
         raft_system::RaftSystem,
-        storage::{Completion, Completions},
+        storage::{self, Completion, Completions, StorageStep},
         ticker::Ticker,
     },
     mailbox::{Outlet, Port},
@@ -46,6 +51,41 @@ pub(super) fn fsm_completions<S: StateMachine>(front: Port<RaftSystem<S>>) -> Ou
         FsmCompletion::Queried(message) => front.send_now(message),
         FsmCompletion::Failed(message) => front.send_now(message),
     })
+}
+
+/// What runs behind the actor of a state machine that is placed on a thread.
+#[cfg_attr(not(any(test, feature = "sim")), expect(unused_variables, reason = "every thread is real"))]
+pub(super) fn fsm_bridge<S: StateMachine>(
+    surroundings: &Surroundings,
+    node: &Rc<Node>,
+    machine: S,
+    done: Outlet<FsmCompletion<S>>,
+) -> fsm_applier::Bridge<S> {
+    #[cfg(any(test, feature = "sim"))]
+    if let Some(pace) = surroundings.pace.clone() {
+        let step = fsm_applier::QueuedStep::new(machine);
+        let (thread, task) = PacedThread::start(step, Thread::StateMachine, pace, done);
+        node.watch("state machine", task);
+        return fsm_applier::Bridge::Paced(thread);
+    }
+    fsm_applier::Bridge::thread(machine, done, node.id.as_str())
+}
+
+/// What runs behind the actor of a store that is placed on a thread.
+#[cfg_attr(not(any(test, feature = "sim")), expect(unused_variables, reason = "every thread is real"))]
+pub(super) fn storage_bridge(
+    surroundings: &Surroundings,
+    node: &Rc<Node>,
+    step: StorageStep,
+    completions: Completions,
+) -> storage::Bridge {
+    #[cfg(any(test, feature = "sim"))]
+    if let Some(pace) = surroundings.pace.clone() {
+        let (thread, task) = PacedThread::start(step, Thread::Storage, pace, completions);
+        node.watch("log", task);
+        return storage::Bridge::Paced(thread);
+    }
+    storage::Bridge::thread(step, completions, node.id.as_str())
 }
 
 pub(super) fn subscribe<A>(ticker: &Ticker, port: &Port<A>)

@@ -109,6 +109,13 @@ impl Responder {
             sink.respond(self.request_id, result);
         }
     }
+
+    /// Answers nothing, ever: who asked is dead. For simulated crashes alone, since a process that lives
+    /// waits for each of its answers.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn abandon(mut self) {
+        self.sink = None;
+    }
 }
 
 impl Drop for Responder {
@@ -162,7 +169,9 @@ pub enum TransportError {
 /// 1. `start` is called once, on the node's thread, within a tokio `LocalSet`; tasks are spawned there.
 /// 2. Every request given to a [`Link`] is answered exactly once through its responder.
 /// 3. Nothing a peer sends may panic, or allocate more than the limits say.
-/// 4. After `stop` nothing is delivered any more and every waiting responder is answered.
+/// 4. A request of [`Lane::Forward`] is delivered once or not at all: what a client asked for must not be done
+///    twice. The others may be delivered twice, and on different lanes or connections in any order.
+/// 5. After `stop` nothing is delivered any more and every waiting responder is answered.
 pub trait Transport: 'static {
     /// Begins to listen and to deliver requests. Returns the address listened on.
     ///

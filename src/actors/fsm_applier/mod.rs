@@ -2,9 +2,10 @@
 //!
 //! Mailbox: [`FsmMutate`], [`FsmQuery`]. Voice: [`Applied`](crate::messages::Applied),
 //! [`Queried`](crate::messages::Queried), [`FsmFailed`](crate::messages::FsmFailed) to the front door. Go: `runFSM`.
-//! What it does is the pure [`FsmStep`], on a thread, so that a slow state machine delays no append, no
-//! heartbeat and no vote. One placed inline has no actor: see [`StateMachineQueue`].
+//! What it does is the pure [`FsmStep`], behind a [`Bridge`], on a thread, so that a slow state machine delays no
+//! append, no heartbeat and no vote. One placed inline has no actor: see [`StateMachineQueue`].
 
+mod bridge;
 mod queue;
 mod step;
 mod thread;
@@ -12,28 +13,30 @@ mod thread;
 use actix::{Actor, Handler};
 
 use crate::{
-    mailbox::{Context, Outlet},
+    mailbox::Context,
     messages::{FsmMutate, FsmQuery, StopActor},
     state_machine::StateMachine,
 };
 
+pub(crate) use bridge::Bridge;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use bridge::QueuedStep;
 pub(crate) use queue::{InlineFsm, StateMachineQueue};
 pub(crate) use step::{FsmCompletion, FsmStep, FsmWork};
-use thread::FsmThread;
 
 /// See the module.
 pub(crate) struct FsmApplier<S: StateMachine> {
-    thread: FsmThread<S>,
+    bridge: Bridge<S>,
 }
 
 impl<S: StateMachine> FsmApplier<S> {
-    pub(crate) fn new(machine: S, done: Outlet<FsmCompletion<S>>, name: &str) -> Self {
-        Self { thread: FsmThread::start(FsmStep::new(machine), done, name) }
+    /// An actor before the step that runs behind `bridge`.
+    pub(crate) fn new(bridge: Bridge<S>) -> Self {
+        Self { bridge }
     }
 
     fn perform(&mut self, work: FsmWork<S>) {
-        // A thread that has ended has said why before.
-        let _ = self.thread.queue(work);
+        self.bridge.queue(work);
     }
 }
 

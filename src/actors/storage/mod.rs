@@ -3,9 +3,10 @@
 //! Mailbox: [`Append`], [`Truncate`], [`SaveVote`], [`SaveIdentity`], [`ReadEntries`], [`Tick`],
 //! [`CloseStorage`]. Voice: `Flushed`, `VoteSaved`, `IdentitySaved`, `EntriesRead`, `StorageRoom`,
 //! `StorageFailed` to Consensus, `StorageClosed` to the front door. Go: `LogStore`, `StableStore`.
-//! What it does is the pure [`StorageStep`]; a durable store gets a thread for it, which drains everything
-//! queued into one write and one flush. A store placed inline has no actor: see [`StorageQueue`].
+//! What it does is the pure [`StorageStep`], behind a [`Bridge`]; a durable store gets a thread for it, which
+//! drains everything queued into one write and one flush. A store placed inline has no actor: see [`StorageQueue`].
 
+mod bridge;
 mod gate;
 mod queue;
 mod step;
@@ -25,13 +26,13 @@ use crate::{
 
 pub use gate::FlushGate;
 
+pub(crate) use bridge::Bridge;
 pub(crate) use queue::{InlineStorage, StorageQueue};
 pub(crate) use step::{Completion, Operation, StorageStep};
-pub(crate) use thread::StorageThread;
 
 /// See the module.
 pub(crate) struct Storage {
-    thread: StorageThread,
+    bridge: Bridge,
     completions: Completions,
 }
 
@@ -39,15 +40,14 @@ pub(crate) struct Storage {
 pub(crate) type Completions = Outlet<Completion>;
 
 impl Storage {
-    /// Runs `step` on a thread of its own.
-    pub(crate) fn new(step: StorageStep, completions: Completions, name: &str) -> Self {
-        let thread = StorageThread::start(step, completions.clone(), name);
-        Self { thread, completions }
+    /// An actor before the step that runs behind `bridge` and tells `completions`.
+    pub(crate) fn new(bridge: Bridge, completions: Completions) -> Self {
+        Self { bridge, completions }
     }
 
     fn perform(&mut self, operation: Operation) {
         let closing = matches!(operation, Operation::Close);
-        if self.thread.queue(operation) {
+        if self.bridge.queue(operation) {
             return;
         }
         if closing {
@@ -108,7 +108,7 @@ impl Handler<Tick> for Storage {
     type Result = ();
 
     fn handle(&mut self, _: Tick, _: &mut Self::Context) {
-        if self.thread.is_blocked() {
+        if self.bridge.is_blocked() {
             self.perform(Operation::Retry);
         }
     }

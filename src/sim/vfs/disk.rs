@@ -154,6 +154,10 @@ impl Disk {
         Err(io::Error::other("the disk did not take it"))
     }
 
+    pub(super) fn has_unsynced(&self) -> bool {
+        !self.names.journal.is_empty() || self.inodes.values().any(|inode| !inode.dirty.is_empty())
+    }
+
     pub(super) fn lose_power(&mut self, rng: &mut fastrand::Rng) {
         let fates = Fates::draw(rng);
         for inode in self.inodes.values_mut() {

@@ -133,6 +133,11 @@ impl SimVfs {
         }
     }
 
+    /// Whether anything was written, made, renamed or removed that a loss of power could still undo.
+    pub fn has_unsynced(&self) -> bool {
+        self.disk().has_unsynced()
+    }
+
     /// How often a file was synced again by the process that had seen a sync of it fail.
     pub fn syncs_after_failure(&self) -> u64 {
         self.disk().syncs_after_failure

@@ -8,7 +8,7 @@
 //! # }
 //! ```
 
-pub(in crate::transport) mod node;
+pub(crate) mod node;
 
 use std::{sync::Arc, time::Duration};
 

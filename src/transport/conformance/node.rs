@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a node does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::transport) enum Manner {
+pub(crate) enum Manner {
     /// Answers at once.
     Answer,
     /// Keeps the responder.
@@ -30,7 +30,7 @@ pub(in crate::transport) enum Manner {
 }
 
 /// Notes what arrives, and treats it in its [`Manner`].
-pub(in crate::transport) struct Node {
+pub(crate) struct Node {
     identity: Mutex<Identity>,
     manner: Mutex<Manner>,
     arrived: Mutex<Vec<(Identity, Request)>>,
@@ -39,7 +39,7 @@ pub(in crate::transport) struct Node {
 }
 
 impl Node {
-    pub(in crate::transport) fn new(id: &str, cluster: u128) -> Arc<Self> {
+    pub(crate) fn new(id: &str, cluster: u128) -> Arc<Self> {
         let identity = Identity {
             id: id.into(),
             cluster: ClusterId(cluster),
@@ -56,26 +56,26 @@ impl Node {
     }
 
     #[cfg(test)]
-    pub(in crate::transport) fn join(&self, cluster: u128) {
+    pub(crate) fn join(&self, cluster: u128) {
         lock(&self.identity).cluster = ClusterId(cluster);
     }
 
-    pub(in crate::transport) fn behave(&self, manner: Manner) {
+    pub(crate) fn behave(&self, manner: Manner) {
         *lock(&self.manner) = manner;
     }
 
     /// How many requests have arrived since they were last taken.
-    pub(in crate::transport) fn arrived(&self) -> usize {
+    pub(crate) fn arrived(&self) -> usize {
         lock(&self.arrived).len()
     }
 
     /// Takes the requests that have arrived.
-    pub(in crate::transport) fn take_arrived(&self) -> Vec<(Identity, Request)> {
+    pub(crate) fn take_arrived(&self) -> Vec<(Identity, Request)> {
         std::mem::take(&mut lock(&self.arrived))
     }
 
     /// Waits until `count` requests have arrived since the last call, and takes them.
-    pub(in crate::transport) async fn arrivals(&self, count: usize) -> Vec<(Identity, Request)> {
+    pub(crate) async fn arrivals(&self, count: usize) -> Vec<(Identity, Request)> {
         let enough = async {
             while self.arrived() < count {
                 self.changed.notified().await;
@@ -86,7 +86,7 @@ impl Node {
     }
 
     /// Takes the responders kept, in the order of arrival, with what each asked.
-    pub(in crate::transport) fn kept(&self) -> Vec<(u64, Responder)> {
+    pub(crate) fn kept(&self) -> Vec<(u64, Responder)> {
         std::mem::take(&mut lock(&self.kept))
     }
 }
@@ -110,12 +110,12 @@ impl Inbound for Node {
 }
 
 /// A request that carries a number.
-pub(in crate::transport) fn ask(number: u64) -> Request {
+pub(crate) fn ask(number: u64) -> Request {
     Request::ForwardReadIndex(ForwardReadIndex { timeout_ms: number })
 }
 
 /// The number that [`ask`] put in.
-pub(in crate::transport) fn number(request: &Request) -> u64 {
+pub(crate) fn number(request: &Request) -> u64 {
     match request {
         Request::ForwardReadIndex(read) => read.timeout_ms,
         _ => 0,
@@ -123,29 +123,25 @@ pub(in crate::transport) fn number(request: &Request) -> u64 {
 }
 
 /// The answer to [`ask`]: the number again.
-pub(in crate::transport) fn echo(number: u64) -> Response {
+pub(crate) fn echo(number: u64) -> Response {
     Response::ForwardReadIndex(ForwardReadIndexResponse { result: Ok(LogIndex(number)) })
 }
 
 /// Collects answers, by the number of their request.
 #[derive(Default)]
-pub(in crate::transport) struct Answers {
+pub(crate) struct Answers {
     results: Mutex<Vec<(u64, Result<Response, RpcError>)>>,
     changed: Notify,
 }
 
 impl Answers {
     /// Sends `request` over `link`, numbered `id`.
-    pub(in crate::transport) fn request(self: &Arc<Self>, link: &dyn Link, id: u64, request: Request) {
+    pub(crate) fn request(self: &Arc<Self>, link: &dyn Link, id: u64, request: Request) {
         link.send(request, Responder::new(self.clone(), id));
     }
 
     /// Asks and waits for the one answer.
-    pub(in crate::transport) async fn ask(
-        self: &Arc<Self>,
-        link: &dyn Link,
-        number: u64,
-    ) -> Result<u64, RpcError> {
+    pub(crate) async fn ask(self: &Arc<Self>, link: &dyn Link, number: u64) -> Result<u64, RpcError> {
         self.request(link, number, ask(number));
         let (id, result) = self.wait(1).await.remove(0);
         assert_eq!(id, number, "an answer goes to the request it belongs to");
@@ -153,7 +149,7 @@ impl Answers {
     }
 
     /// Waits until there are `count` answers, and takes them.
-    pub(in crate::transport) async fn wait(&self, count: usize) -> Vec<(u64, Result<Response, RpcError>)> {
+    pub(crate) async fn wait(&self, count: usize) -> Vec<(u64, Result<Response, RpcError>)> {
         let enough = async {
             while lock(&self.results).len() < count {
                 self.changed.notified().await;
@@ -166,7 +162,7 @@ impl Answers {
     }
 
     /// Takes the answers there are.
-    pub(in crate::transport) fn taken(&self) -> Vec<(u64, Result<Response, RpcError>)> {
+    pub(crate) fn taken(&self) -> Vec<(u64, Result<Response, RpcError>)> {
         std::mem::take(&mut *lock(&self.results))
     }
 }
@@ -179,7 +175,7 @@ impl ResponseSink for Answers {
 }
 
 /// The number that [`echo`] put in.
-pub(in crate::transport) fn read(response: &Response) -> u64 {
+pub(crate) fn read(response: &Response) -> u64 {
     match response {
         Response::ForwardReadIndex(ForwardReadIndexResponse { result: Ok(index) }) => index.get(),
         other => panic!("not the answer to what was asked: {other:?}"),

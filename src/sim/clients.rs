@@ -1,0 +1,162 @@
+//! The clients of a run: they ask random nodes, wait, and write down what they were told.
+
+use std::{
+    cell::{Cell, Ref, RefCell},
+    rc::Rc,
+    time::Duration,
+};
+
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use super::{
+    history::{Action, History, Outcome},
+    observed::{Asked, Observed, Tagged},
+    oracle::Oracle,
+    workload::{Client, Workload},
+};
+use crate::{
+    messages::{Apply, Read},
+    state_machine::StateMachine,
+    system::Raft,
+    types::NodeId,
+};
+
+/// How long a client gives a request.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// When it does not believe any more that its node will answer: a node that was stopped may be for long.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// What the clients of a run share.
+pub(super) struct Clients<W: Workload> {
+    workload: W,
+    oracle: Oracle,
+    /// The nodes there are, and how to reach those that run.
+    pub(super) nodes: RefCell<Vec<(NodeId, Option<Raft<Observed<W::Machine>>>)>>,
+    history: RefCell<History<W::Machine>>,
+    acknowledged: Cell<u64>,
+    numbers: Cell<u64>,
+    over: Cell<bool>,
+}
+
+impl<W: Workload> Clients<W> {
+    pub(super) fn new(workload: W, oracle: Oracle, nodes: Vec<NodeId>) -> Rc<Self> {
+        Rc::new(Self {
+            workload,
+            oracle,
+            nodes: RefCell::new(nodes.into_iter().map(|id| (id, None)).collect()),
+            history: RefCell::new(History::new()),
+            acknowledged: Cell::new(0),
+            numbers: Cell::new(0),
+            over: Cell::new(false),
+        })
+    }
+
+    /// How many operations were answered.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.get()
+    }
+
+    /// Asks no more; the tasks end when what they asked has.
+    pub(super) fn stop(&self) {
+        self.over.set(true);
+    }
+
+    /// What was asked and told so far.
+    pub(super) fn history(&self) -> Ref<'_, History<W::Machine>> {
+        self.history.borrow()
+    }
+
+    /// Has a new client ask one node until it was answered so often.
+    pub(super) async fn ask_until(&self, number: u64, node: usize, answers: u64) {
+        let mut client = self.workload.client(number, number);
+        let enough = self.acknowledged() + answers;
+        while self.acknowledged() < enough {
+            self.ask(number, &mut client, node).await;
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Starts clients that wait up to `think_ms` milliseconds between operations.
+    pub(super) fn start(
+        self: &Rc<Self>,
+        count: usize,
+        think_ms: u64,
+        rng: &mut fastrand::Rng,
+    ) -> Vec<JoinHandle<()>> {
+        let spawn = |_| tokio::task::spawn_local(self.clone().run(think_ms, rng.fork()));
+        (0..count).map(spawn).collect()
+    }
+
+    async fn run(self: Rc<Self>, think_ms: u64, mut rng: fastrand::Rng) {
+        while !self.over.get() {
+            let number = self.numbers.get();
+            self.numbers.set(number + 1);
+            let mut client = self.workload.client(number, rng.u64(..));
+            self.be(number, &mut client, think_ms, &mut rng).await;
+        }
+    }
+
+    /// Acts as one client until it does not know any more what became of its request: from then on it could
+    /// do nothing that is known to come later, so another takes its place.
+    async fn be(&self, number: u64, client: &mut W::Client, think_ms: u64, rng: &mut fastrand::Rng) {
+        while !self.over.get() {
+            sleep(Duration::from_millis(rng.u64(1..=think_ms))).await;
+            let node = rng.usize(..self.nodes.borrow().len());
+            if !self.ask(number, client, node).await {
+                return;
+            }
+        }
+    }
+
+    /// Asks the node of this number for what `client` wants. Whether the outcome is known.
+    pub(super) async fn ask(&self, number: u64, client: &mut W::Client, node: usize) -> bool {
+        let (id, raft) = self.nodes.borrow()[node].clone();
+        let Some(raft) = raft else { return true };
+        let action = client.next_action();
+        let operation = self.history.borrow_mut().invoked(self.oracle.stamp(), number, id, action.clone());
+        self.oracle.note("invoke", Some(node), [operation, number, 0]);
+        let outcome = match action {
+            Action::Apply(command) => apply(&raft, Tagged { operation, command }).await,
+            Action::Query(query) => read(&raft, Asked(query)).await,
+        };
+        let told = match &outcome {
+            Outcome::Applied { at, .. } => {
+                self.oracle.acknowledged(node, *at);
+                at.index.0
+            }
+            Outcome::Answered { at, .. } => at.0,
+            Outcome::Refused => 0,
+            Outcome::Unknown => u64::MAX,
+        };
+        self.oracle.note("return", Some(node), [operation, told, 0]);
+        let known = !matches!(outcome, Outcome::Unknown);
+        let done = known && !matches!(outcome, Outcome::Refused);
+        self.acknowledged.set(self.acknowledged.get() + u64::from(done));
+        let mut history = self.history.borrow_mut();
+        history.returned(self.oracle.stamp(), operation, outcome);
+        if let Some(operation) = history.get(operation) {
+            client.saw(operation);
+        }
+        known
+    }
+}
+
+async fn apply<S: StateMachine>(raft: &Raft<Observed<S>>, command: Tagged<S::Command>) -> Outcome<S> {
+    match timeout(PATIENCE, raft.send(Apply(command).timeout(DEADLINE))).await {
+        Ok(Ok(Ok(placed))) => Outcome::Applied { at: placed.at, reply: placed.reply },
+        Ok(Ok(Err(error))) if error.is_refused() => Outcome::Refused,
+        // It does not know, it died, or it does not answer.
+        Ok(Ok(Err(_)) | Err(_)) | Err(_) => Outcome::Unknown,
+    }
+}
+
+async fn read<S: StateMachine>(raft: &Raft<Observed<S>>, query: Asked<S::Query>) -> Outcome<S> {
+    match timeout(PATIENCE, raft.send(Read(query).timeout(DEADLINE))).await {
+        Ok(Ok(Ok(seen))) => Outcome::Answered { at: seen.at, answer: seen.answer },
+        // A read that was not answered has changed nothing.
+        Ok(Ok(Err(_)) | Err(_)) | Err(_) => Outcome::Refused,
+    }
+}

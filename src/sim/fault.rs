@@ -1,0 +1,195 @@
+//! What can be done to a simulated cluster.
+
+use std::{fmt, time::Duration};
+
+use super::vfs::SyncFailure;
+
+/// Which node a fault is meant for: told when it strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Whoever leads then; the first node if nobody does.
+    Leader,
+    /// The node with this number, counted from zero.
+    Node(usize),
+}
+
+/// A fault and what is needed to do it again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// `kill -9`: what was written is in the page cache, what was not is gone.
+    Kill {
+        /// Whom.
+        target: Target,
+        /// How long to wait for a moment at which something is not flushed.
+        patience: Duration,
+        /// Until it is started again.
+        down: Duration,
+    },
+    /// The machine loses power and with it an arbitrary part of what was not flushed.
+    PowerLoss {
+        /// Whom.
+        target: Target,
+        /// At which change of the disk from now on; `None` at the moment that `patience` waits for.
+        operation: Option<u64>,
+        /// How long to wait for a moment at which something is not flushed.
+        patience: Duration,
+        /// Decides what survives.
+        seed: u64,
+        /// Until it is started again.
+        down: Duration,
+    },
+    /// Every machine loses power at the same instant.
+    SitePowerLoss {
+        /// Decides what survives.
+        seed: u64,
+        /// Until they are started again.
+        down: Duration,
+    },
+    /// The data directory is lost, and the node started with an empty one.
+    Wipe {
+        /// Whom.
+        target: Target,
+    },
+    /// An orderly shutdown and a start.
+    Restart {
+        /// Whom.
+        target: Target,
+        /// Until it is started again.
+        down: Duration,
+    },
+    /// The process is stopped (`SIGSTOP`) and goes on.
+    Pause {
+        /// Whom.
+        target: Target,
+        /// How long.
+        span: Duration,
+    },
+    /// Two groups cannot reach each other.
+    Partition {
+        /// The numbers of one group, as bits.
+        group: u64,
+        /// How long.
+        span: Duration,
+    },
+    /// Some directions are lost, drawn link by link: one-way and partial partitions.
+    PartialPartition {
+        /// Draws the directions.
+        seed: u64,
+        /// How many of a hundred directions are lost.
+        percent: u8,
+        /// How long.
+        span: Duration,
+    },
+    /// What goes from one node to another is held back, and arrives later all at once.
+    Clog {
+        /// From whom.
+        from: Target,
+        /// To whom.
+        to: usize,
+        /// How long.
+        span: Duration,
+    },
+    /// The connections of a node break.
+    Reset {
+        /// Whose.
+        target: Target,
+    },
+    /// The network is as bad as these say, all over.
+    Weather {
+        /// Per thousand: lost, doubled, reordered, damaged, connection reset.
+        per_mille: [u16; 5],
+        /// The longest latency.
+        latency: Duration,
+        /// How long.
+        span: Duration,
+    },
+    /// A disk hangs.
+    DiskStall {
+        /// Whose.
+        target: Target,
+        /// How long.
+        span: Duration,
+    },
+    /// A disk has no room.
+    DiskFull {
+        /// Whose.
+        target: Target,
+        /// How long.
+        span: Duration,
+    },
+    /// A write fails once (`EIO`).
+    WriteError {
+        /// Whose.
+        target: Target,
+        /// Until the node that stopped for it is started again.
+        down: Duration,
+    },
+    /// A flush fails once.
+    FailedFlush {
+        /// Whose.
+        target: Target,
+        /// What the page cache holds afterwards.
+        how: SyncFailure,
+        /// Until the node that stopped for it is started again.
+        down: Duration,
+    },
+    /// A bit of what is on a disk turns while the node is down.
+    Rot {
+        /// Whose.
+        target: Target,
+        /// Decides where.
+        seed: u64,
+        /// Until it is started again.
+        down: Duration,
+    },
+    /// A state machine takes its time.
+    SlowMachine {
+        /// Whose.
+        target: Target,
+        /// For each portion.
+        each: Duration,
+        /// How long.
+        span: Duration,
+    },
+}
+
+impl Fault {
+    /// Its kind's name, in the counts.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Kill { .. } => "kill",
+            Self::PowerLoss { operation: None, .. } => "power loss",
+            Self::PowerLoss { operation: Some(_), .. } => "power loss in a flush",
+            Self::SitePowerLoss { .. } => "power loss of all",
+            Self::Wipe { .. } => "wipe",
+            Self::Restart { .. } => "restart",
+            Self::Pause { .. } => "pause",
+            Self::Partition { .. } => "partition",
+            Self::PartialPartition { .. } => "partial partition",
+            Self::Clog { .. } => "clog",
+            Self::Reset { .. } => "reset",
+            Self::Weather { .. } => "weather",
+            Self::DiskStall { .. } => "disk stall",
+            Self::DiskFull { .. } => "disk full",
+            Self::WriteError { .. } => "write error",
+            Self::FailedFlush { .. } => "failed flush",
+            Self::Rot { .. } => "rot",
+            Self::SlowMachine { .. } => "slow state machine",
+        }
+    }
+}
+
+/// A fault and when it strikes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// Virtual time since the run began.
+    pub at: Duration,
+    /// What.
+    pub fault: Fault,
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>10.3} s  {:?}", self.at.as_secs_f64(), self.fault)
+    }
+}

@@ -1,0 +1,91 @@
+//! The user's state machine, wrapped: commands carry the operation they belong to, replies where they stand in the
+//! log, and the oracle is told of each.
+
+use std::fmt;
+
+use actix::Message;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::oracle::Oracle;
+use crate::{
+    state_machine::{Answer, Reply, StateMachine},
+    types::{LogId, LogIndex},
+};
+
+/// A command with the operation it belongs to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Tagged<C> {
+    /// Which operation of which client, unique in a run.
+    pub(crate) operation: u64,
+    /// What is asked.
+    pub(crate) command: C,
+}
+
+/// A reply with the position of what it replies to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Placed<R> {
+    /// Where the command stands in the log.
+    pub(crate) at: LogId,
+    /// The reply.
+    pub(crate) reply: R,
+}
+
+/// A query, answered with how far the state was.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked<Q>(pub(crate) Q);
+
+/// An answer with the state it is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen<A> {
+    /// The last command that the state contains.
+    pub(crate) at: LogIndex,
+    /// The answer.
+    pub(crate) answer: A,
+}
+
+impl<C: Message> Message for Tagged<C> {
+    type Result = Placed<C::Result>;
+}
+
+impl<Q: Message> Message for Asked<Q> {
+    type Result = Seen<Q::Result>;
+}
+
+/// See the module.
+pub(crate) struct Observed<S> {
+    machine: S,
+    last: LogIndex,
+    node: usize,
+    oracle: Oracle,
+}
+
+impl<S: StateMachine> Observed<S> {
+    /// The machine of the node with this number.
+    pub(crate) fn new(machine: S, node: usize, oracle: Oracle) -> Self {
+        Self { machine, last: LogIndex::ZERO, node, oracle }
+    }
+}
+
+impl<S: StateMachine> StateMachine for Observed<S> {
+    type Command = Tagged<S::Command>;
+    type Query = Asked<S::Query>;
+
+    fn apply(&mut self, at: LogId, Tagged { operation, command }: Self::Command) -> Placed<Reply<S>> {
+        // A command that cannot be encoded could not have come here.
+        let content = rmp_serde::to_vec(&command).map(|bytes| xxh3_64(&bytes)).unwrap_or_default();
+        self.oracle.applied(self.node, at, operation, content);
+        self.last = at.index;
+        Placed { at, reply: self.machine.apply(at, command) }
+    }
+
+    fn query(&self, Asked(query): Self::Query) -> Seen<Answer<S>> {
+        Seen { at: self.last, answer: self.machine.query(query) }
+    }
+}
+
+impl<S> fmt::Debug for Observed<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Observed(n{}, up to {})", self.node + 1, self.last)
+    }
+}

@@ -1,0 +1,132 @@
+//! A node between two of its turns.
+
+use super::{Oracle, State, Violation};
+use crate::{
+    actors::node::Node,
+    board::ServerRole,
+    types::{LogId, LogIndex, Term},
+};
+
+/// What a node is, as numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub(crate) term: Term,
+    pub(crate) role: ServerRole,
+    pub(crate) last: LogId,
+    pub(crate) durable: LogIndex,
+    pub(crate) commit: LogIndex,
+    pub(crate) handed: LogIndex,
+    pub(crate) applied: LogIndex,
+}
+
+impl Look {
+    fn at(node: &Node) -> Self {
+        let (role, term) = node.board.seat();
+        let log = node.log.borrow();
+        Self {
+            term,
+            role,
+            last: log.last(),
+            durable: log.durable(),
+            commit: log.commit(),
+            handed: log.handed(),
+            applied: node.applied(),
+        }
+    }
+
+    /// Within one life nothing of this falls, and what is done is never ahead of what it rests on.
+    fn check_after(&self, before: &Self, node: usize) -> Result<(), Violation> {
+        let fell = |what: &str| {
+            Err(Violation::new("monotone", format!("the {what} of n{node} fell: {before:?}, {self:?}")))
+        };
+        if self.term < before.term {
+            return fell("term");
+        }
+        if self.commit < before.commit {
+            return fell("commit index");
+        }
+        if self.applied < before.applied || self.handed < before.handed {
+            return fell("applied index");
+        }
+        let ordered = self.applied <= self.handed
+            && self.handed <= self.commit
+            && self.commit <= self.last.index
+            && self.durable <= self.last.index;
+        if ordered {
+            Ok(())
+        } else {
+            Err(Violation::new("applied ≤ commit ≤ last", format!("n{node}: {self:?}")))
+        }
+    }
+}
+
+impl Oracle {
+    /// Looks at a node whose turn is over. Costs little when nothing has changed.
+    pub(crate) fn look(&self, number: usize, node: &Node) {
+        let look = Look::at(node);
+        let before = self.state().nodes[number].seen;
+        if look == before {
+            return;
+        }
+        self.note(
+            "state",
+            Some(number),
+            [look.term.0 << 3 | look.role as u64, look.last.index.0, look.commit.0],
+        );
+        self.note("progress", Some(number), [look.last.term.0, look.durable.0, look.applied.0]);
+        self.check(|state| {
+            look.check_after(&before, number + 1)?;
+            state.nodes[number].seen = look;
+            if look.role == ServerRole::Leader && (before.role, before.term) != (look.role, look.term) {
+                state.begins_to_lead(number, look.term, node)?;
+            }
+            state.commit_rose(number, before.commit, look.commit, node)?;
+            let told = state.nodes[number].told;
+            if told > state.ledger.committed() {
+                let what = format!("n{} tells {told} as committed, and nobody has committed it", number + 1);
+                return Err(Violation::new("committed before it is told", what));
+            }
+            Ok(())
+        });
+    }
+}
+
+impl State {
+    fn begins_to_lead(&mut self, number: usize, term: Term, node: &Node) -> Result<(), Violation> {
+        self.ledger.leads(term, number + 1)?;
+        let log = node.log.borrow();
+        for index in 1..=self.ledger.committed().0 {
+            let index = LogIndex(index);
+            // What a later leader committed meanwhile says nothing about this one.
+            let Some(committed) = self.ledger.committed_term(index).filter(|committed| *committed < term)
+            else {
+                continue;
+            };
+            if index > log.base().index && log.runs().term_at(index) != Some(committed) {
+                let what =
+                    format!("n{} leads term {term} without {}", number + 1, LogId::new(committed, index));
+                return Err(Violation::new("leader completeness", what));
+            }
+        }
+        Ok(())
+    }
+
+    fn commit_rose(
+        &mut self,
+        number: usize,
+        before: LogIndex,
+        now: LogIndex,
+        node: &Node,
+    ) -> Result<(), Violation> {
+        let log = node.log.borrow();
+        for index in before.0 + 1..=now.0 {
+            let index = LogIndex(index);
+            let Some(term) = log.runs().term_at(index) else { continue };
+            let id = LogId::new(term, index);
+            if self.ledger.commits(id, number + 1)? {
+                self.check_quorum(index, index)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! What a seed means: how many nodes, how they are set up, which faults strike when.
+//!
+//! All of it is drawn before the run begins, so that a part of the faults can be left out and the rest stays
+//! what it was. Each seed has a random part of the kinds with random rates (swarm testing): faults that are
+//! always there hide what others would show.
+
+use std::time::Duration;
+
+use super::{
+    fault::{Fault, Planned, Target},
+    pace::ThreadTimes,
+    vfs::SyncFailure,
+};
+use crate::clock::ClockSkew;
+
+/// Every kind of [`Fault`] with its weight: how often it is drawn where it is enabled.
+#[rustfmt::skip]
+const KINDS: &[(&str, u32)] = &[
+    ("kill", 10), ("power loss", 8), ("power loss in a flush", 8), ("power loss of all", 1), ("wipe", 1),
+    ("restart", 3), ("pause", 6), ("partition", 8), ("partial partition", 6), ("clog", 5), ("reset", 5),
+    ("weather", 6), ("disk stall", 3), ("disk full", 3), ("write error", 3), ("failed flush", 3), ("rot", 1),
+    ("slow state machine", 3),
+];
+
+/// A crash of some kind is in every run: a run without one shows little.
+const CRASHES: &[&str] = &["kill", "power loss", "power loss in a flush"];
+
+/// How long a crash may wait for something unflushed: what makes it interesting.
+const CRASH_PATIENCE: Duration = Duration::from_millis(500);
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed it is drawn from.
+    pub seed: u64,
+    /// How many nodes.
+    pub nodes: usize,
+    /// For how long faults strike.
+    pub span: Duration,
+    /// The kinds that this run has.
+    pub kinds: Vec<&'static str>,
+    /// The faults, by time.
+    pub faults: Vec<Planned>,
+    /// Whether every message is encoded and decoded on its way.
+    pub codec: bool,
+    /// How far clocks run wrong, in millionths.
+    pub(super) skews: Vec<ClockSkew>,
+    pub(super) threads: ThreadTimes,
+    /// How large the segments of the log are, in bytes.
+    pub(super) segment_bytes: u64,
+    /// How many bytes of the log stay in memory.
+    pub(super) log_cache_bytes: usize,
+    /// How many clients there are, and how long they wait between operations, in milliseconds.
+    pub(super) clients: usize,
+    pub(super) think_ms: u64,
+    /// Whether only a bare majority heals first, with the rest as broken as can be.
+    pub(super) heals_core_first: bool,
+}
+
+impl Plan {
+    /// Draws everything from `seed`: `nodes` is the least and the greatest number, odd numbers are preferred.
+    pub fn draw(seed: u64, nodes: (usize, usize), span: Duration) -> Self {
+        // Neighbouring seeds must have nothing in common.
+        let mut rng = fastrand::Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5eed);
+        let (least, most) = nodes;
+        let mut count = rng.usize(least..=most.max(least));
+        if count.is_multiple_of(2) && count > least && rng.u8(..8) > 0 {
+            count -= 1;
+        }
+        let kinds = enabled(&mut rng);
+        let skewed = rng.bool();
+        let skew = |rng: &mut fastrand::Rng| ClockSkew {
+            ahead: Duration::from_millis(rng.u64(..10_000_000)),
+            drift_ppm: rng.i32(-100_000..100_000),
+        };
+        let skews = (0..count).map(|_| if skewed { skew(&mut rng) } else { ClockSkew::NONE }).collect();
+        let slow_disk = rng.u8(..4) == 0;
+        let threads = ThreadTimes {
+            flush_us: if slow_disk { (1_000, 30_000) } else { (50, 2_000) },
+            apply_us: (1, if rng.bool() { 100 } else { 3_000 }),
+            completion_us: (0, if rng.bool() { 10 } else { 2_000 }),
+        };
+        let mut plan = Self {
+            seed,
+            nodes: count,
+            span,
+            kinds,
+            faults: Vec::new(),
+            codec: rng.u8(..8) == 0,
+            skews,
+            threads,
+            segment_bytes: 16 << rng.u64(10..13),
+            log_cache_bytes: if rng.bool() { 64 << 20 } else { 4 << 10 },
+            clients: rng.usize(3..8),
+            think_ms: rng.u64(50..250),
+            heals_core_first: rng.bool(),
+        };
+        plan.draw_faults(&mut rng);
+        plan
+    }
+
+    fn draw_faults(&mut self, rng: &mut fastrand::Rng) {
+        let mean_ms = rng.u64(1_500..6_000);
+        let mut draws = Draws { rng, nodes: self.nodes, lost: 0 };
+        let weights: Vec<(&str, u32)> =
+            KINDS.iter().copied().filter(|(kind, _)| self.kinds.contains(kind)).collect();
+        let total = weights.iter().map(|(_, weight)| weight).sum::<u32>().max(1);
+        // The cluster forms first.
+        let mut at = Duration::from_secs(2);
+        loop {
+            at += Duration::from_millis(draws.rng.u64(mean_ms / 4..mean_ms * 2));
+            if at >= self.span {
+                return;
+            }
+            let mut drawn = draws.rng.u32(..total);
+            let kind = weights.iter().find(|(_, weight)| {
+                let here = drawn < *weight;
+                drawn = drawn.wrapping_sub(*weight);
+                here
+            });
+            let fault = kind.and_then(|(kind, _)| draws.fault(kind));
+            self.faults.extend(fault.map(|fault| Planned { at, fault }));
+        }
+    }
+}
+
+fn enabled(rng: &mut fastrand::Rng) -> Vec<&'static str> {
+    let mut kinds: Vec<&'static str> = KINDS.iter().map(|(kind, _)| *kind).filter(|_| rng.bool()).collect();
+    if !CRASHES.iter().any(|crash| kinds.contains(crash)) {
+        kinds.push(CRASHES[rng.usize(..CRASHES.len())]);
+    }
+    kinds
+}
+
+struct Draws<'a> {
+    rng: &'a mut fastrand::Rng,
+    nodes: usize,
+    /// How many nodes may be lost for good by what is planned so far.
+    lost: usize,
+}
+
+impl Draws<'_> {
+    fn target(&mut self) -> Target {
+        if self.rng.u8(..5) < 2 { Target::Leader } else { Target::Node(self.rng.usize(..self.nodes)) }
+    }
+
+    fn ms(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(self.rng.u64(from..to))
+    }
+
+    /// Whether one more node may be lost: a majority must stay.
+    fn may_lose(&mut self) -> bool {
+        let may = self.lost < self.nodes.saturating_sub(1) / 2;
+        self.lost += usize::from(may);
+        may
+    }
+
+    fn fault(&mut self, kind: &str) -> Option<Fault> {
+        let target = self.target();
+        let down = self.ms(50, 6_000);
+        let span = self.ms(200, 8_000);
+        let seed = self.rng.u64(..);
+        let patience = if self.rng.u8(..4) > 0 { CRASH_PATIENCE } else { Duration::ZERO };
+        Some(match kind {
+            "kill" => Fault::Kill { target, patience, down },
+            "power loss" => Fault::PowerLoss { target, operation: None, patience, seed, down },
+            "power loss in a flush" => {
+                Fault::PowerLoss { target, operation: Some(self.rng.u64(..12)), patience, seed, down }
+            }
+            "power loss of all" => Fault::SitePowerLoss { seed, down },
+            "wipe" if self.may_lose() => Fault::Wipe { target },
+            "restart" => Fault::Restart { target, down },
+            "pause" => Fault::Pause { target, span },
+            "partition" => Fault::Partition { group: self.rng.u64(1..(1 << self.nodes) - 1), span },
+            "partial partition" => Fault::PartialPartition { seed, percent: self.rng.u8(10..60), span },
+            "clog" => Fault::Clog { from: target, to: self.rng.usize(..self.nodes), span },
+            "reset" => Fault::Reset { target },
+            "weather" => self.weather(span),
+            "disk stall" => Fault::DiskStall { target, span: self.ms(500, 12_000) },
+            "disk full" => Fault::DiskFull { target, span },
+            "write error" => Fault::WriteError { target, down },
+            "failed flush" => {
+                let how = if self.rng.bool() { SyncFailure::KeepsCache } else { SyncFailure::Reverts };
+                Fault::FailedFlush { target, how, down }
+            }
+            "rot" if self.may_lose() => Fault::Rot { target, seed, down },
+            "slow state machine" => Fault::SlowMachine { target, each: self.ms(1, 200), span },
+            _ => return None,
+        })
+    }
+
+    fn weather(&mut self, span: Duration) -> Fault {
+        let mut rate = |most: u16| if self.rng.bool() { self.rng.u16(1..=most) } else { 0 };
+        let per_mille = [rate(250), rate(300), rate(400), rate(20), rate(10)];
+        Fault::Weather { per_mille, latency: self.ms(1, 200), span: span * 2 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPAN: Duration = Duration::from_secs(120);
+
+    #[test]
+    fn a_seed_means_one_plan_and_neighbours_differ() {
+        let plan = |seed| format!("{:?}", Plan::draw(seed, (3, 7), SPAN));
+        assert_eq!(plan(1), plan(1));
+        assert_ne!(plan(1), plan(2));
+    }
+
+    #[test]
+    fn every_kind_is_enabled_in_some_seeds_and_not_in_others() {
+        let plans: Vec<Plan> = (0..100).map(|seed| Plan::draw(seed, (3, 7), SPAN)).collect();
+        for (kind, _) in KINDS {
+            let with = plans.iter().filter(|plan| plan.kinds.contains(kind)).count();
+            assert!((20..90).contains(&with), "{kind}: {with} of 100");
+            assert!(
+                plans.iter().flat_map(|plan| &plan.faults).any(|planned| planned.fault.kind() == *kind),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_majority_never_loses_its_disks() {
+        for seed in 0..300 {
+            let plan = Plan::draw(seed, (3, 7), SPAN);
+            let loses = |fault: &Fault| matches!(fault, Fault::Wipe { .. } | Fault::Rot { .. });
+            let lost = plan.faults.iter().filter(|planned| loses(&planned.fault)).count();
+            assert!(lost <= (plan.nodes - 1) / 2);
+            assert!((3..=7).contains(&plan.nodes));
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! One seed from the first start to the verdict.
+
+use std::time::Duration;
+
+use tokio::{
+    runtime::Builder,
+    task::LocalSet,
+    time::{Instant, timeout},
+};
+
+use super::{
+    chaos::Chaos,
+    history::log_order,
+    plan::Plan,
+    report::{Report, Verdict},
+    workload::Workload,
+    world::World,
+};
+
+/// How long a cluster that nobody disturbs any more may take to be well.
+const HEAL_PATIENCE: Duration = Duration::from_secs(120);
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// How often everything is checked anew while faults strike.
+const SCAN: Duration = Duration::from_secs(10);
+/// How many answers the first healed nodes, and later every node, must give.
+const ANSWERS: u64 = 4;
+/// Numbers of clients that no run reaches.
+const LAST_CLIENTS: u64 = 1 << 40;
+
+/// Runs `plan` on a thread of its own, so that nothing of another run is near.
+///
+/// # Panics
+/// If there is no thread to be had.
+pub fn run<W: Workload>(workload: W, plan: Plan) -> Report {
+    run_prepared(workload, plan, || ())
+}
+
+/// The same after `prepare`, which runs on the run's own thread; what it gives lives as long as the run.
+///
+/// # Panics
+/// If there is no thread to be had, or the run itself panics.
+pub fn run_prepared<W: Workload, T>(
+    workload: W,
+    plan: Plan,
+    prepare: impl FnOnce() -> T + Send + 'static,
+) -> Report {
+    let seed = plan.seed;
+    let thread = std::thread::Builder::new().name(format!("sim-{seed}")).spawn(move || {
+        let _prepared = prepare();
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.expect("a runtime without I/O needs nothing of the system");
+        LocalSet::new().block_on(&runtime, simulate(workload, plan))
+    });
+    thread.expect("a thread for the run").join().expect("a run that goes wrong says so in its report")
+}
+
+async fn simulate<W: Workload>(workload: W, plan: Plan) -> Report {
+    let began = Instant::now();
+    let mut world = World::new(plan, workload.clone());
+    for n in 0..world.nodes.len() {
+        world.start(n).await;
+    }
+    let mut rng = fastrand::Rng::with_seed(super::world::mix(world.plan.seed, 0, 0xc11e));
+    let clients = world.clients.start(world.plan.clients, world.plan.think_ms, &mut rng);
+    let mut chaos = Chaos::new(&world);
+    let end = began + world.plan.span;
+    while Instant::now() < end && world.oracle.violation().is_none() {
+        chaos.go_on(&mut world, end.min(Instant::now() + SCAN)).await;
+        world.oracle.scan();
+    }
+    chaos.forget();
+    let mut excuse = None;
+    if world.oracle.violation().is_none() {
+        excuse = heal(&mut world, &mut chaos).await;
+    }
+    world.clients.stop();
+    for client in clients {
+        let _ = timeout(HEAL_PATIENCE, client).await;
+    }
+    if world.oracle.violation().is_none() && excuse.is_none() {
+        judge(&world, &workload);
+    }
+    let report = report(&world, began.elapsed(), excuse);
+    for n in 0..world.nodes.len() {
+        world.end(n, super::world::End::Killed).await;
+    }
+    report
+}
+
+/// The liveness phase. The reason if it had to be given up for something that no cluster survives.
+async fn heal<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) -> Option<String> {
+    world.mend_all();
+    chaos.start_all(world);
+    if world.plan.heals_core_first && !anyone_withheld(world) {
+        heal_core(world, chaos).await;
+        world.mend_all();
+    }
+    let nodes: Vec<usize> = (0..world.nodes.len()).collect();
+    let healed =
+        wait_for(world, chaos, |world| is_well(world, &nodes)).await && answer(world, chaos, None).await;
+    if !healed && world.oracle.violation().is_none() {
+        // Whoever is withheld needs every voter, and one that lost its directory will never be one again.
+        if anyone_withheld(world) && world.intact().len() < world.nodes.len() {
+            return Some("a withheld node has the best log, and a voter is gone for good".to_owned());
+        }
+        world.accuse("liveness", format!("healed and not well: {}", describe(world)));
+    }
+    let same = healed
+        && wait_for(world, chaos, |world| {
+            let running: Vec<usize> = (0..world.nodes.len()).filter(|n| world.is_running(*n)).collect();
+            is_well(world, &nodes) && world.oracle.all_applied(&running) && world.same_logs()
+        })
+        .await;
+    if healed && !same {
+        world.accuse("liveness", format!("logs and states do not become equal: {}", describe(world)));
+    }
+    world.oracle.scan();
+    None
+}
+
+/// Heals a bare majority. The rest can send and hears nothing: it must not keep the others from electing one of
+/// themselves (pre-vote, stickiness, check-quorum; Cloudflare's outage of 2020).
+async fn heal_core<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) {
+    let intact = world.intact();
+    let core: Vec<usize> = intact.into_iter().take(world.nodes.len() / 2 + 1).collect();
+    if core.len() <= world.nodes.len() / 2 {
+        return;
+    }
+    let deaf = |n: &usize| !core.contains(n);
+    let ways = world.links.ways().into_iter().filter(|(_, to)| deaf(to)).collect();
+    let cut = world.links.cut(ways);
+    let well = wait_for(world, chaos, |world| is_well(world, &core)).await;
+    if !(well && answer(world, chaos, Some(&core)).await) && world.oracle.violation().is_none() {
+        world.accuse("liveness", format!("a majority is healed and not well: {}", describe(world)));
+    }
+    world.links.end(cut);
+}
+
+/// Whether one of `nodes` leads, and all of them that take part agree on it.
+fn is_well<W: Workload>(world: &World<W>, nodes: &[usize]) -> bool {
+    let Some(leader) = world.leader().filter(|leader| nodes.contains(leader)) else { return false };
+    let term = world.seat(leader).map(|(_, term)| term);
+    let take_part = nodes.iter().filter(|n| !world.nodes[**n].refuses);
+    take_part.into_iter().all(|n| world.seat(*n).map(|(_, term)| term) == term)
+}
+
+fn anyone_withheld<W: Workload>(world: &World<W>) -> bool {
+    let withheld = |n: &super::node::SimNode<W::Machine>| {
+        n.process.as_ref().is_some_and(|process| process.raft.status().standing.contains("withheld"))
+    };
+    world.nodes.iter().any(withheld)
+}
+
+/// Goes on until `condition` holds; false if it does not within [`HEAL_PATIENCE`].
+async fn wait_for<W: Workload>(
+    world: &mut World<W>,
+    chaos: &mut Chaos,
+    condition: impl Fn(&World<W>) -> bool,
+) -> bool {
+    let until = Instant::now() + HEAL_PATIENCE;
+    while Instant::now() < until && world.oracle.violation().is_none() {
+        if condition(world) {
+            return true;
+        }
+        chaos.go_on(world, Instant::now() + LOOK).await;
+    }
+    false
+}
+
+/// Has every node of `nodes`, or every one that takes part, answer some clients.
+async fn answer<W: Workload>(world: &mut World<W>, chaos: &mut Chaos, nodes: Option<&[usize]>) -> bool {
+    let nodes = nodes.map_or_else(|| world.intact(), <[usize]>::to_vec);
+    for n in nodes {
+        let number = LAST_CLIENTS + world.oracle.stamp();
+        let clients = world.clients.clone();
+        let asking = tokio::task::spawn_local(async move { clients.ask_until(number, n, ANSWERS).await });
+        if !wait_for(world, chaos, |_| asking.is_finished()).await {
+            asking.abort();
+            return false;
+        }
+    }
+    true
+}
+
+/// What the clients saw.
+fn judge<W: Workload>(world: &World<W>, workload: &W) {
+    let history = world.clients.history();
+    let applied = world.oracle.applied_log();
+    if let Err(violation) = log_order::check(workload.machine(), &history, &applied) {
+        return world.accuse("linearizability, by the log", violation.to_string());
+    }
+    if let Err(violation) = workload.check(&history) {
+        world.oracle.accuse(violation);
+    }
+}
+
+fn describe<W: Workload>(world: &World<W>) -> String {
+    let one = |n: &super::node::SimNode<W::Machine>| match &n.process {
+        None => format!("{} is down", n.id),
+        Some(process) => format!("{:?}", process.raft.status()),
+    };
+    world.nodes.iter().map(one).collect::<Vec<_>>().join("\n  ")
+}
+
+fn report<W: Workload>(world: &World<W>, virtual_time: Duration, excuse: Option<String>) -> Report {
+    let verdict = match (world.oracle.violation(), excuse) {
+        (Some(violation), _) => Verdict::Failed(violation),
+        (None, Some(why)) => Verdict::Rejected(why),
+        (None, None) => Verdict::of_coverage(
+            world.oracle.leader_changes(),
+            world.unflushed_ends,
+            world.clients.acknowledged(),
+        ),
+    };
+    Report {
+        verdict,
+        acknowledged: world.clients.acknowledged(),
+        leader_changes: world.oracle.leader_changes(),
+        unflushed_ends: world.unflushed_ends,
+        faults: world.fault_counts(),
+        virtual_time,
+        trace: world.oracle.trace(),
+        plan: world.plan.clone(),
+    }
+}

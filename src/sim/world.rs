@@ -1,0 +1,319 @@
+//! The nodes of a run and what is done to them.
+
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+
+use tokio::{sync::Notify, task::LocalSet};
+
+use super::{
+    clients::Clients,
+    links::Links,
+    network::SimNetwork,
+    node::{Process, SimNode},
+    observed::Observed,
+    oracle::{Oracle, Violation, WatchedStore},
+    pace::NodePace,
+    plan::Plan,
+    vfs::SimVfs,
+    workload::Workload,
+};
+use crate::{
+    actors::raft_system::RaftSystem,
+    board::ServerRole,
+    clock::ClockSkew,
+    config::Config,
+    error::{Fatal, StartError},
+    storage::StorageError,
+    system::{Placement, Surroundings, start_in},
+    types::{Incarnation, LogIndex, NodeId, Term},
+};
+
+/// How a process came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The disk keeps what was written.
+    Killed,
+    /// What was not flushed is there in parts; the seed decides which.
+    PowerLost(u64),
+}
+
+/// See the module.
+pub(super) struct World<W: Workload> {
+    pub(super) plan: Plan,
+    workload: W,
+    pub(super) oracle: Oracle,
+    pub(super) clients: Rc<Clients<W>>,
+    pub(super) links: Links,
+    pub(super) nodes: Vec<SimNode<W::Machine>>,
+    /// Raised by a node that has stopped by itself.
+    pub(super) attention: Rc<Notify>,
+    /// How many processes ended with something that they had not flushed.
+    pub(super) unflushed_ends: u64,
+    /// How often each kind of fault struck.
+    pub(super) struck: BTreeMap<&'static str, u64>,
+}
+
+impl<W: Workload> World<W> {
+    pub(super) fn new(plan: Plan, workload: W) -> Self {
+        let attention = Rc::new(Notify::new());
+        let nodes: Vec<SimNode<W::Machine>> = (0..plan.nodes).map(|number| place(number, &plan)).collect();
+        let oracle = Oracle::new(nodes.iter().map(|node| (&node.id, node.address.as_str())));
+        let network = SimNetwork::new(plan.seed ^ 0x6e65_7477);
+        network.watch(Arc::new(oracle.clone()));
+        network.set_coding(plan.codec);
+        tokio::task::spawn_local(network.clone().carry());
+        let ids = nodes.iter().map(|node| node.id.clone()).collect();
+        let clients = Clients::new(workload.clone(), oracle.clone(), ids);
+        let links = Links::new(network, nodes.iter().map(|node| node.address.clone()).collect());
+        Self {
+            plan,
+            workload,
+            oracle,
+            clients,
+            links,
+            nodes,
+            attention,
+            unflushed_ends: 0,
+            struck: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn count(&mut self, kind: &'static str) {
+        *self.struck.entry(kind).or_default() += 1;
+    }
+
+    pub(super) fn is_running(&self, n: usize) -> bool {
+        self.nodes[n].process.is_some()
+    }
+
+    /// The running node that leads the highest term.
+    pub(super) fn leader(&self) -> Option<usize> {
+        let seat = |n: usize| {
+            let (role, term) = self.seat(n)?;
+            (role == ServerRole::Leader).then_some((term, n))
+        };
+        (0..self.nodes.len()).filter_map(seat).max().map(|(_, n)| n)
+    }
+
+    /// What a node does, in which term, if it runs.
+    pub(super) fn seat(&self, n: usize) -> Option<(ServerRole, Term)> {
+        Some(self.nodes[n].process.as_ref()?.shared.upgrade()?.board.seat())
+    }
+
+    /// Whether every log that is followed ends at the same entry, committed and applied.
+    pub(super) fn same_logs(&self) -> bool {
+        let end = |node: &SimNode<W::Machine>| {
+            let status = node.process.as_ref().map(|process| process.raft.status())?;
+            let done = status.commit_index == status.last_index && status.applied_index == status.last_index;
+            Some(done.then_some(status.last_index))
+        };
+        let ends: Vec<Option<LogIndex>> = self.nodes.iter().filter_map(end).collect();
+        ends.iter().all(|end| end.is_some() && *end == ends[0])
+    }
+
+    /// How often each kind of fault struck; zero for what was enabled and did not.
+    pub(super) fn fault_counts(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts: BTreeMap<&'static str, u64> = self.plan.kinds.iter().map(|kind| (*kind, 0)).collect();
+        counts.extend(&self.struck);
+        let skewed = self.plan.skews.iter().filter(|skew| **skew != ClockSkew::NONE).count();
+        counts.insert("wrong clock", skewed as u64);
+        counts.extend(self.links.network.counts().into_iter().map(|(fault, count)| (fault.name(), count)));
+        counts
+    }
+
+    /// Nodes that take part in the cluster, or will when they are started.
+    pub(super) fn intact(&self) -> Vec<usize> {
+        let takes_part = |n: &usize| !self.nodes[*n].refuses && !self.nodes[*n].wiped;
+        (0..self.nodes.len()).filter(takes_part).collect()
+    }
+
+    pub(super) fn accuse(&self, law: &'static str, what: impl Into<String>) {
+        self.oracle.accuse(Violation::new(law, what));
+    }
+
+    /// Starts a node that does not run. Whether it runs now; if not it may be worth another try.
+    pub(super) async fn start(&mut self, n: usize) -> bool {
+        if self.is_running(n) || self.nodes[n].refuses {
+            return true;
+        }
+        let builder = self.builder(n);
+        let surroundings = self.surroundings(n);
+        let set = LocalSet::new();
+        let started = set.run_until(start_in(builder, surroundings)).await;
+        self.oracle.note("start", Some(n), [self.nodes[n].lives, u64::from(started.is_ok()), 0]);
+        match started {
+            Ok((raft, shared)) => {
+                self.clients.nodes.borrow_mut()[n].1 = Some(raft.clone());
+                let attention = self.attention.clone();
+                let process = Process::run(set, (raft, shared), n, self.oracle.clone(), attention);
+                self.nodes[n].process = Some(process);
+                true
+            }
+            Err(error) => {
+                drop(set);
+                self.did_not_start(n, &error);
+                false
+            }
+        }
+    }
+
+    fn did_not_start(&mut self, n: usize, error: &StartError) {
+        let node = &mut self.nodes[n];
+        node.disk.kill();
+        self.oracle.ended(n);
+        match error {
+            StartError::Storage(StorageError::Corrupt { .. }) if node.rotted => node.refuses = true,
+            // Only a disk that was filled is full.
+            StartError::Storage(StorageError::Full { .. }) => {}
+            // A fault that was planned for it has struck while it started.
+            StartError::Storage(StorageError::Io { .. }) if node.disk_faulty => {}
+            _ => self.accuse("a node starts after any crash", format!("n{} does not: {error}", n + 1)),
+        }
+    }
+
+    fn builder(&mut self, n: usize) -> crate::system::RaftBuilder<Observed<W::Machine>> {
+        let peers: Vec<(NodeId, String)> =
+            self.nodes.iter().map(|node| (node.id.clone(), node.address.clone())).collect();
+        let node = &mut self.nodes[n];
+        node.lives += 1;
+        let seed = mix(self.plan.seed, n as u64, node.lives);
+        RaftSystem::builder(node.id.clone())
+            .peers(peers)
+            .config(Config { log_cache_bytes: self.plan.log_cache_bytes, ..Config::default() })
+            .data_dir("data")
+            .vfs(Arc::new(node.disk.clone()))
+            .segment_bytes(self.plan.segment_bytes)
+            .transport(self.links.network.transport(node.address.as_str()))
+            .placement(Placement::Dedicated)
+            .seed(seed)
+            .state_machine(Observed::new(self.workload.machine(), n, self.oracle.clone()))
+    }
+
+    fn surroundings(&self, n: usize) -> Surroundings {
+        let node = &self.nodes[n];
+        let oracle = self.oracle.clone();
+        Surroundings {
+            skew: self.plan.skews[n],
+            incarnation: Some(Incarnation(u128::from(mix(self.plan.seed, n as u64, node.lives)) | 1 << 64)),
+            watch: Some(Box::new(move |log| Box::new(WatchedStore::new(log, n, oracle)))),
+            pace: Some(Rc::new(node.pace.clone())),
+        }
+    }
+
+    /// Whether the end of this process would lose something that is not on its disk.
+    pub(super) fn has_unflushed(&self, n: usize) -> bool {
+        let node = &self.nodes[n];
+        let shared = node.process.as_ref().and_then(|process| process.shared.upgrade());
+        let queued = shared.is_some_and(|shared| shared.log.borrow().unflushed() > 0);
+        queued || node.disk.has_unsynced() || self.oracle.has_unflushed(n)
+    }
+
+    /// Ends a process: first its hands are tied, then it is dropped.
+    pub(super) async fn end(&mut self, n: usize, how: End) {
+        let unflushed = self.has_unflushed(n);
+        let Some(process) = self.nodes[n].process.take() else { return };
+        let node = &mut self.nodes[n];
+        self.unflushed_ends += u64::from(unflushed);
+        if node.disk.syncs_after_failure() > 0 {
+            self.oracle
+                .accuse(Violation::new("a failed flush is final", format!("n{} flushes again", n + 1)));
+        }
+        match how {
+            End::Killed => node.disk.kill(),
+            End::PowerLost(seed) => node.disk.power_loss(seed),
+        }
+        node.disk_faulty = false;
+        match how {
+            End::Killed => self.links.network.fence(&node.address),
+            End::PowerLost(_) => self.links.network.fence_silently(&node.address),
+        }
+        self.oracle.note("end", Some(n), [u64::from(how != End::Killed), u64::from(unflushed), 0]);
+        self.clients.nodes.borrow_mut()[n].1 = None;
+        process.drop_all().await;
+        self.oracle.ended(n);
+    }
+
+    /// Why a process has stopped by itself, if one has: then it is ended.
+    pub(super) async fn reap(&mut self, n: usize) -> Option<Reaped> {
+        let process = self.nodes[n].process.as_ref()?;
+        let off = self.nodes[n].disk.is_off();
+        let over = process.shared.upgrade().is_none_or(|shared| shared.board.is_over());
+        if !off && !over {
+            return None;
+        }
+        let fatal = process.raft.fatal();
+        let excused = off || self.nodes[n].disk_faulty || self.nodes[n].rotted;
+        let reaped = match fatal {
+            _ if off => Reaped::PowerLost,
+            None => Reaped::Stopped,
+            Some(Fatal::Storage(_)) if excused => Reaped::DiskFailed,
+            Some(fatal) => {
+                self.accuse("a node fails only for a reason", format!("n{}: {fatal}", n + 1));
+                Reaped::Stopped
+            }
+        };
+        let how = if off {
+            End::PowerLost(mix(self.plan.seed, n as u64, self.nodes[n].lives))
+        } else {
+            End::Killed
+        };
+        self.end(n, how).await;
+        Some(reaped)
+    }
+
+    /// Empties the disk of a node that does not run.
+    pub(super) fn wipe(&mut self, n: usize) {
+        self.nodes[n].disk = SimVfs::new();
+        self.nodes[n].wiped = true;
+        self.oracle.wiped(n);
+    }
+
+    /// Undoes everything that was done to what the nodes live on.
+    pub(super) fn mend_all(&mut self) {
+        self.links.mend_all();
+        for node in &mut self.nodes {
+            node.pace.recover();
+            node.disk.set_capacity(None);
+            node.disk.clear_faults();
+            if let Some(process) = &node.process {
+                process.resume();
+            }
+        }
+    }
+}
+
+/// What a process that stopped by itself died of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reaped {
+    /// The power failed under it.
+    PowerLost,
+    /// Its disk failed, as planned.
+    DiskFailed,
+    /// It was told to.
+    Stopped,
+}
+
+fn place<S: crate::state_machine::StateMachine>(number: usize, plan: &Plan) -> SimNode<S> {
+    let id = format!("n{}", number + 1);
+    SimNode {
+        address: format!("{id}:0"),
+        id: id.into(),
+        disk: SimVfs::new(),
+        pace: NodePace::new(plan.threads, mix(plan.seed, number as u64, u64::MAX)),
+        lives: 0,
+        refuses: false,
+        wiped: false,
+        rotted: false,
+        disk_faulty: false,
+        process: None,
+    }
+}
+
+/// A seed for one of many purposes.
+pub(super) fn mix(seed: u64, who: u64, what: u64) -> u64 {
+    let mut rng =
+        fastrand::Rng::with_seed(seed ^ who.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ what.rotate_left(32));
+    rng.u64(..)
+}
+
+/// How long a node that does not start waits until it is tried again.
+pub(super) const RETRY: Duration = Duration::from_secs(1);

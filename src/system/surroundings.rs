@@ -1,0 +1,37 @@
+//! What a node lives in beside files and network: its clock, its threads, and who watches its log.
+
+#[cfg(any(test, feature = "sim"))]
+use std::rc::Rc;
+
+#[cfg(any(test, feature = "sim"))]
+use crate::actors::paced::Pace;
+use crate::{clock::ClockSkew, storage::LogStore, types::Incarnation};
+
+/// Stands between a node and its log.
+pub(crate) type WatchLog = Box<dyn FnOnce(Box<dyn LogStore>) -> Box<dyn LogStore>>;
+
+/// See the module. Only a simulator asks for any other than the real ones.
+pub(crate) struct Surroundings {
+    /// How wrong the clock is.
+    pub(crate) skew: ClockSkew,
+    /// What the incarnation of a blank directory is, instead of drawn from the system's entropy.
+    pub(crate) incarnation: Option<Incarnation>,
+    /// Put before the log when it is opened.
+    pub(crate) watch: Option<WatchLog>,
+    /// How fast its threads are, if they are simulated.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) pace: Option<Rc<dyn Pace>>,
+}
+
+impl Surroundings {
+    /// A true clock, true entropy, true threads.
+    pub(crate) fn real() -> Self {
+        Self {
+            skew: ClockSkew::NONE,
+            incarnation: None,
+            watch: None,
+            #[cfg(any(test, feature = "sim"))]
+            pace: None,
+        }
+    }
+}
