@@ -1,0 +1,1 @@
+//! Each switch changes what the code beside it does.
