@@ -194,10 +194,11 @@ known_bugs! {
     /// *Source*: the same paper; etcd-io/etcd PR#15069 is near. *Correct*: it is flushed before it counts.
     /// *Law*: Durability.
     RecoveredTailNotFlushed = "recovered-tail-not-flushed",
-    /// Recovery takes whole records behind a damaged one in the last flush, which a loss of power may leave.
+    /// Recovery takes whole records behind a damaged one in the last flush, which a loss of power may leave, and
+    /// does not hold the log against what that flush says it ended with.
     ///
-    /// *Source*: raft-engine 0.4.0. *Correct*: the log ends before the first damage. *Law*: a node starts after
-    /// any loss of power; what it recovers is what it had written, without a hole.
+    /// *Source*: raft-engine 0.4.0. *Correct*: the log ends before the first damage, and the node is withheld.
+    /// *Law*: Durability; a node starts after any loss of power.
     RecordBehindDamageTaken = "record-behind-damage-taken",
     /// Records of a segment's former life look like those of the present one.
     ///

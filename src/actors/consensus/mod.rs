@@ -104,11 +104,8 @@ impl Consensus {
     ) {
         let node = self.node.clone();
         let log = node.log.borrow();
-        let view = LogView {
-            last: log.last(),
-            membership: log.membership(),
-            quarantined: !self.takes_part(),
-        };
+        let view =
+            LogView { last: log.last(), membership: log.membership(), quarantined: !self.takes_part() };
         let withheld = self.election.withheld();
         let effects = ask(&mut self.election, now, &view);
         drop(log);
@@ -120,8 +117,7 @@ impl Consensus {
     }
 
     fn takes_part(&self) -> bool {
-        self.standing.is_member()
-            || (self.standing.takes_entries() && KnownBug::WipedNodeTakesPart.is_back())
+        self.standing.is_member() || (self.standing.takes_entries() && KnownBug::WipedNodeTakesPart.is_back())
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {

@@ -1,1 +1,0 @@
-//! Each switch changes what the code beside it does.
