@@ -145,7 +145,7 @@ impl Handler<Rpc<Heartbeat>> for Consensus {
             term: self.election.term(),
             incarnation: self.node.incarnation,
             round: request.round,
-            follows: follows && self.standing.is_member(),
+            follows: follows && self.takes_part(),
         })));
     }
 }

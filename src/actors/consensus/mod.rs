@@ -116,6 +116,7 @@ impl Consensus {
         self.carry_out(effects);
     }
 
+    /// Whether it votes, and follows as one whose answers count.
     fn takes_part(&self) -> bool {
         self.standing.is_member() || (self.standing.takes_entries() && KnownBug::WipedNodeTakesPart.is_back())
     }
