@@ -248,7 +248,7 @@ pub use switch::{Back, UnknownBug, bring_back};
 mod switch {
     use std::{cell::Cell, fmt, marker::PhantomData, str::FromStr};
 
-    use super::KnownBug;
+    use crate::known_bug::KnownBug;
 
     thread_local! {
         static BACK: Cell<Option<KnownBug>> = const { Cell::new(None) };
