@@ -90,6 +90,7 @@
 //! | [`inspect`] | what the probes saw, as data and text |
 //! | [`system`] | the builder and the handle of a node |
 //! | `sim` | (feature `sim`) a disk that loses power, fails and rots |
+//! | `known_bug` | (feature `known-bugs`, for tests only) switches that bring known bugs back |
 //! | [`config`], [`error`], [`state_machine`] | what can be set, how requests fail, what a service implements |
 
 #![forbid(unsafe_code)]
@@ -101,6 +102,11 @@ mod clock;
 pub mod config;
 pub mod error;
 pub mod inspect;
+#[cfg(feature = "known-bugs")]
+pub mod known_bug;
+#[cfg(not(feature = "known-bugs"))]
+#[allow(unreachable_pub, reason = "public where the bugs can be brought back")]
+mod known_bug;
 pub mod log;
 pub mod mailbox;
 pub mod messages;

@@ -11,6 +11,7 @@ use actix::{Actor, Handler};
 use crate::{
     actors::node::Node,
     error::Fatal,
+    known_bug::KnownBug,
     log::{Slice, Tenure},
     mailbox::{Context, Latch, Outlet, Port},
     messages::{
@@ -184,14 +185,15 @@ impl FollowerReplicator {
         if request <= self.outlived {
             return;
         }
-        if answer.incarnation != self.life {
+        let any_life = KnownBug::OtherIncarnationAcks.is_back() || KnownBug::WipedNodeTakesPart.is_back();
+        if answer.incarnation != self.life && !any_life {
             return self.begin_anew(answer.incarnation);
         }
         match answer.outcome {
             AppendOutcome::Matched { matched } => {
                 let rose = self.progress.acknowledged(request, matched);
                 // What another life of the directory holds counts for nothing.
-                if rose && answer.incarnation == self.peer.incarnation {
+                if rose && (answer.incarnation == self.peer.incarnation || any_life) {
                     self.matched.send_now(Match { session: self.session, index: self.progress.matched() });
                 }
             }

@@ -12,6 +12,7 @@ use actix::{Actor, Handler};
 
 use crate::{
     actors::node::Node,
+    known_bug::KnownBug,
     log::Tenure,
     mailbox::{Context, Outlet, Port},
     messages::{HeartbeatAnswered, HeartbeatNow, RoundAcked, StepDown, StopActor, Tick},
@@ -128,7 +129,9 @@ impl Handler<HeartbeatAnswered> for Heartbeater {
         if answer.term > term {
             let reason = StepDownReason::HigherTerm;
             self.node.ports().consensus.step_down.send_now(StepDown { term, seen: answer.term, reason });
-        } else if answer.follows && answer.incarnation == self.peer.incarnation {
+        } else if answer.follows
+            && (answer.incarnation == self.peer.incarnation || KnownBug::WipedNodeTakesPart.is_back())
+        {
             let Unanswered { round, sent_at, .. } = sent;
             self.acked.send_now(RoundAcked { session: self.session, round, sent_at });
         }

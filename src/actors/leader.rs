@@ -18,11 +18,12 @@ use crate::{
         node::{LeaderOutlets, Node},
     },
     error::Fatal,
+    known_bug::KnownBug,
     log::Tenure,
     mailbox::{Context, Port, Signal, port_of, spawn},
     messages::{
-        CommitAdvanced, CommitDue, EntriesRead, HeartbeatNow, OWN_SESSION, Proposal, Propose, ReadIndex,
-        ReadIndexReady, Reader, Replicate, RoundAcked, StepDown, StopActor, StoredEntries, Tick,
+        CommitAdvanced, CommitDue, EntriesRead, HeartbeatNow, Match, OWN_SESSION, Proposal, Propose,
+        ReadIndex, ReadIndexReady, Reader, Replicate, RoundAcked, StepDown, StopActor, StoredEntries, Tick,
     },
     protocol::{self, QuorumContact, ReadRounds, StepDownReason},
     types::{EntryBuffer, EntryKind, LogId, LogIndex, Server, Suffrage},
@@ -119,6 +120,9 @@ impl Leader {
         };
         let first = LogId::new(self.tenure.term(), batch.first());
         self.replicate();
+        if KnownBug::LeaderCountsBeforeFlush.is_back() {
+            self.commitment.send_now(Match { session: OWN_SESSION, index: batch.last() });
+        }
         self.node.ports().storage.append(ticket, batch);
         self.node.publish_log();
         Some(first)
@@ -152,7 +156,7 @@ impl Leader {
     /// Begins a round for the reads that wait, unless one is running.
     fn begin_round(&mut self) {
         let commit = self.node.log.borrow().commit();
-        if commit < self.start {
+        if commit < self.start && !KnownBug::ReadBeforeTermCommit.is_back() {
             return;
         }
         for reads in self.early.drain(..) {

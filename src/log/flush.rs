@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::types::LogIndex;
+use crate::{known_bug::KnownBug, types::LogIndex};
 
 /// Names one operation given to the store; they finish in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +47,9 @@ impl FlushLedger {
     }
 
     pub(super) fn truncated(&mut self, from: LogIndex) {
+        if KnownBug::LateFlushCounted.is_back() {
+            return;
+        }
         self.durable = self.durable.min(from.prev());
         for (_, last, _) in &mut self.outstanding {
             *last = (*last).min(from.prev());

@@ -16,6 +16,7 @@ use cache::TailCache;
 use flush::FlushLedger;
 
 use crate::{
+    known_bug::KnownBug,
     protocol::{MembershipHistory, TermRuns, Verdict, check_append},
     storage::Recovered,
     types::{
@@ -156,6 +157,9 @@ impl Log {
     ) -> Result<Option<(EntryBatch, Ticket)>, MembershipError> {
         if !tenure.is_live() || buffer.is_empty() {
             return Ok(None);
+        }
+        if KnownBug::EntryHandedTwice.is_back() && tenure.term() > self.last().term {
+            self.handed = self.handed.prev().max(self.base().index);
         }
         let batch = buffer.seal(self.last().index.next(), tenure.term());
         for (index, membership) in decode_memberships(batch.iter())? {

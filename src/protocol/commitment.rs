@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::quorum_index;
-use crate::types::LogIndex;
+use crate::{known_bug::KnownBug, types::LogIndex};
 
 /// The match index of every voter.
 #[derive(Clone, Debug)]
@@ -73,7 +73,8 @@ impl Commitment {
         self.scratch.clear();
         self.scratch.extend(self.voters.iter().map(|voter| voter.1));
         let held = quorum_index(&mut self.scratch);
-        if held < self.start || held <= self.commit {
+        let own_term = held >= self.start || KnownBug::OlderTermCommitted.is_back();
+        if !own_term || held <= self.commit {
             return None;
         }
         self.commit = held;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::types::LogIndex;
+use crate::{known_bug::KnownBug, types::LogIndex};
 
 /// How much may be on its way to one follower. Both are reached before they bind: a request that begins
 /// below the limit in bytes may pass it.
@@ -45,7 +45,8 @@ impl Inflight {
 
     /// Whether another request may leave. An empty window takes one whatever the limits say.
     pub(super) fn has_room(&self) -> bool {
-        self.sent.is_empty() || (self.sent.len() < self.limits.requests && self.bytes < self.limits.bytes)
+        (self.sent.is_empty() && !KnownBug::InflightBytesKept.is_back())
+            || (self.sent.len() < self.limits.requests && self.bytes < self.limits.bytes)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -76,13 +77,16 @@ impl Inflight {
     pub(super) fn free_through(&mut self, request: u64) {
         let freed = self.sent.partition_point(|sent| sent.request <= request);
         self.bytes -= self.sent.drain(..freed).map(|sent| sent.bytes).sum::<usize>();
-        debug_assert_eq!(self.bytes, self.sent.iter().map(|sent| sent.bytes).sum::<usize>());
+        let sum = || self.sent.iter().map(|sent| sent.bytes).sum::<usize>();
+        debug_assert!(self.bytes == sum() || KnownBug::InflightBytesKept.is_back(), "{self:?}");
     }
 
     /// Forgets every request: what their answers still say frees nothing.
     pub(super) fn clear(&mut self) {
         self.sent.clear();
-        self.bytes = 0;
+        if !KnownBug::InflightBytesKept.is_back() {
+            self.bytes = 0;
+        }
     }
 }
 

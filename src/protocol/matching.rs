@@ -4,7 +4,10 @@
 //! entry is told apart from one that only has to look further back.
 
 use super::TermRuns;
-use crate::types::{AppendEntries, LogId, LogIndex, Term};
+use crate::{
+    known_bug::KnownBug,
+    types::{AppendEntries, LogId, LogIndex, Term},
+};
 
 /// What a follower has to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +72,8 @@ pub fn check_append(
         return accept(None, (last > prev.index).then(|| prev.index.next()), last);
     }
     let (base, commit) = (runs.base(), commit.max(runs.base().index));
-    if prev.index >= base.index && runs.term_at(prev.index) != Some(prev.term) {
+    let differs = |term| term != prev.term && !KnownBug::PrevTermNotCompared.is_back();
+    if prev.index >= base.index && runs.term_at(prev.index).is_none_or(differs) {
         if prev.index <= commit {
             return Verdict::CommittedConflict { at: prev.index };
         }
@@ -78,6 +82,10 @@ pub fn check_append(
     match first_conflict(runs, entries, last) {
         Some(at) if at <= commit => Verdict::CommittedConflict { at },
         Some(at) => accept(Some(at), Some(at), last),
+        None if KnownBug::OverlapTruncates.is_back() && last > prev.index => {
+            let from = prev.index.max(commit).next();
+            accept((from <= end.index).then_some(from), (from <= last).then_some(from), last)
+        }
         None => accept(None, (last > end.index).then(|| end.index.next()), last),
     }
 }

@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::types::{LogIndex, NodeId};
+use crate::{
+    known_bug::KnownBug,
+    types::{LogIndex, NodeId},
+};
 
 /// The largest index that a majority of `matches` has reached; zero if there are none.
 ///
@@ -14,6 +17,7 @@ use crate::types::{LogIndex, NodeId};
 pub fn quorum_index(matches: &mut [LogIndex]) -> LogIndex {
     match matches.len() {
         0 => LogIndex::ZERO,
+        voters if KnownBug::QuorumTrustsSortedFront.is_back() => matches[voters / 2],
         // For an even number the lower of the two middle ones: 2 of 4 are no majority
         // (hashicorp/raft 163a55f).
         voters => *matches.select_nth_unstable((voters - 1) / 2).1,

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use crate::types::LogIndex;
+use crate::{known_bug::KnownBug, types::LogIndex};
 
 /// The reads of one tenure. `T` is what is given back when a read may go on, or is called off.
 #[derive(Clone, Debug)]
@@ -44,7 +44,10 @@ impl<T> ReadRounds<T> {
 
     /// A read waits for the next round.
     pub fn join(&mut self, read: T) {
-        self.waiting.push(read);
+        match &mut self.running {
+            Some(running) if KnownBug::ReadJoinsRunningRound.is_back() => running.reads.push(read),
+            _ => self.waiting.push(read),
+        }
     }
 
     /// Begins a round if reads wait and none is running, and returns its number: heartbeats sent from now
@@ -60,10 +63,11 @@ impl<T> ReadRounds<T> {
             return None;
         }
         self.newest += 1;
+        let own = |session| Some(session) == own || KnownBug::ReadWithoutRound.is_back();
         self.running = Some(Round {
             number: self.newest,
             index: commit,
-            voters: voters.map(|session| (session, Some(session) == own)).collect(),
+            voters: voters.map(|session| (session, own(session))).collect(),
             reads: std::mem::take(&mut self.waiting),
         });
         Some(self.newest)
@@ -73,7 +77,9 @@ impl<T> ReadRounds<T> {
     /// running round once a majority answered it or a later one. Sessions that do not vote count for
     /// nothing (hashicorp/raft counts them).
     pub fn acknowledged(&mut self, session: u64, round: u64) -> Option<(LogIndex, Vec<T>)> {
-        let running = self.running.as_mut().filter(|running| round >= running.number)?;
+        let counts =
+            |running: &&mut Round<T>| round >= running.number || KnownBug::EarlierAckConfirmsRead.is_back();
+        let running = self.running.as_mut().filter(counts)?;
         if let Some(voter) = running.voters.iter_mut().find(|voter| voter.0 == session) {
             voter.1 = true;
         }

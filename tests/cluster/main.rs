@@ -10,6 +10,8 @@ mod append_entries;
 mod basics;
 mod bootstrap;
 mod failures;
+#[cfg(feature = "known-bugs")]
+mod known_bugs;
 mod overlap;
 mod random;
 mod reads;

@@ -4,6 +4,7 @@ use actix::Handler;
 
 use super::Consensus;
 use crate::{
+    known_bug::KnownBug,
     log::Appended,
     mailbox::Context,
     messages::{EntriesRead, Flushed, Match, OWN_SESSION, Reader, Rpc},
@@ -62,7 +63,8 @@ impl Consensus {
             Ok(Appended::Accepted { truncated, new, proven }) => {
                 self.store(truncated, new);
                 // No further than this request covers: a suffix that it does not mention may be stale.
-                self.node.commit(request.commit.min(proven));
+                let covered = if KnownBug::CommitBeyondProven.is_back() { request.commit } else { proven };
+                self.node.commit(request.commit.min(covered));
                 self.hold_or_acknowledge(proven, responder);
                 self.learn_membership();
                 self.introduce(&request.leader);
@@ -96,7 +98,8 @@ impl Consensus {
     }
 
     fn hold_or_acknowledge(&mut self, proven: LogIndex, responder: Responder) {
-        if self.held_acks.is_empty() && self.durable() >= proven {
+        let durable = self.held_acks.is_empty() && self.durable() >= proven;
+        if durable || KnownBug::AckBeforeFlush.is_back() {
             self.acknowledge(responder, AppendOutcome::Matched { matched: proven });
         } else if self.held_acks.len() >= HELD_ACKS_MAX {
             self.acknowledge(responder, AppendOutcome::Refused);
@@ -142,7 +145,7 @@ impl Handler<Rpc<Heartbeat>> for Consensus {
             term: self.election.term(),
             incarnation: self.node.incarnation,
             round: request.round,
-            follows: follows && self.standing.is_member(),
+            follows: follows && self.takes_part(),
         })));
     }
 }

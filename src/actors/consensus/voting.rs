@@ -6,6 +6,7 @@ use actix::Handler;
 
 use super::Consensus;
 use crate::{
+    known_bug::KnownBug,
     mailbox::{Context, Port},
     messages::{PreVote, Rpc, VoteAnswered, VoteSaved},
     protocol::Effect,
@@ -69,6 +70,10 @@ impl Handler<Rpc<RequestVote>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<RequestVote>, _: &mut Context<Self>) {
         let mut answer = None;
+        #[cfg(feature = "known-bugs")]
+        if KnownBug::SecondVoteInFlight.is_back() && !self.held_votes.is_empty() {
+            self.election.forget_vote();
+        }
         self.decide(|election, now, view| {
             let (effects, response) = election.answer_vote(now, &rpc.request, view);
             let vote = Vote { term: election.term(), voted_for: election.voted_for().cloned() };
@@ -77,7 +82,7 @@ impl Handler<Rpc<RequestVote>> for Consensus {
             effects
         });
         let Some((response, saved)) = answer else { return };
-        if response.granted {
+        if response.granted && !KnownBug::VoteBeforeFlush.is_back() {
             let vote = Vote { term: self.election.term(), voted_for: self.election.voted_for().cloned() };
             if !saved {
                 // A vote given again is held as well: its first record may still be on its way.
@@ -100,7 +105,7 @@ impl Handler<VoteSaved> for Consensus {
         for held in std::mem::take(&mut self.held_votes) {
             if held.vote != vote {
                 self.held_votes.push(held);
-            } else if held.vote == current {
+            } else if held.vote == current || KnownBug::SecondVoteInFlight.is_back() {
                 held.responder.respond(Ok(Response::RequestVote(held.response)));
             }
         }

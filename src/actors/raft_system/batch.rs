@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::Shared;
 use crate::{
     error::{ApplyError, Fatal, LeaderHint, UnknownReason},
+    known_bug::KnownBug,
     mailbox::{CreditGuard, ReplySender},
     messages::Proposal,
     state_machine::{Reply, StateMachine},
@@ -135,6 +136,9 @@ impl<S: StateMachine> Outcome<'_, S> {
                 Ok(reply) => ForwardedResult::Applied { at, reply: Bytes::from(reply) },
                 Err(_) => ForwardedResult::OutcomeUnknown,
             },
+            Self::Unknown(_, UnknownReason::LeadershipLost) if KnownBug::TruncatedToldAsRefused.is_back() => {
+                ForwardedResult::NotLeader { leader: None }
+            }
             Self::Unknown(..) => ForwardedResult::OutcomeUnknown,
             Self::Refused(refusal, _) => match refusal {
                 Refusal::NotLeader(leader) => {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     error::{LeaderHint, UnknownReason},
+    known_bug::KnownBug,
     mailbox::Context,
     messages::Proposal,
     state_machine::StateMachine,
@@ -88,6 +89,7 @@ impl<S: StateMachine> Handler<ForwardAnswered> for RaftSystem<S> {
                 Ok(Response::ForwardApply(answer)) => self.forwarded_done(&mut batch, answer.results),
                 // It waits for the next tick, so that a leader that is gone is not asked in a loop.
                 Err(RpcError::NotSent(_)) => self.hold_again(batch),
+                Err(_) if KnownBug::ForwardedAgain.is_back() => self.hold_again(batch),
                 Ok(_) | Err(_) => {
                     batch.doubt_beyond(crate::types::LogIndex::ZERO, &UnknownReason::ConnectionLost);
                 }

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
+    known_bug::KnownBug,
     log::Ticket,
     messages::{ReadEntries, Reader},
     storage::{LogStore, StorageError, data_dir::DataDir},
@@ -120,6 +121,9 @@ impl StorageStep {
         while let Some(vote) = self.votes.pop_front() {
             self.store.save_vote(&vote)?;
             unflushed.votes.push(vote);
+            if KnownBug::TornVote.is_back() {
+                break;
+            }
         }
         let mut done = !unflushed.votes.is_empty();
         while let Some(read) = self.reads.pop_front() {

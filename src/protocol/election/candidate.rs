@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{super::VoteTally, Effect, Election, LogView, Role, campaign::Campaign};
-use crate::types::{NodeId, RequestVote, RequestVoteResponse, Term, Vote};
+use crate::{
+    known_bug::KnownBug,
+    types::{NodeId, RequestVote, RequestVoteResponse, Term, Vote},
+};
 
 /// How often patience must run out, without a leader, before a node asks for everybody's vote.
 ///
@@ -25,13 +28,19 @@ impl Election {
         view: &LogView<'_>,
     ) -> Vec<Effect> {
         // The term of a granted pre-vote is the one asked about: nobody is there yet (openraft 94c820c3).
-        if !(pre_vote && response.granted) && response.term > self.term() {
+        let promise = pre_vote && (response.granted || KnownBug::RefusedPreVoteTermIgnored.is_back());
+        if !promise && response.term > self.term() {
             return self.saw_term(now, response.term);
         }
         let granted = response.granted && response.term == asked;
         let voter = view.membership.get(from);
-        let counts = voter.is_some_and(|voter| voter.incarnation == response.incarnation);
-        let open = |campaign: &&mut Campaign| campaign.pre_vote == pre_vote && campaign.term == asked;
+        let counts = voter.is_some_and(|voter| {
+            voter.incarnation == response.incarnation || KnownBug::WipedNodeTakesPart.is_back()
+        });
+        let open = |campaign: &&mut Campaign| {
+            (campaign.pre_vote == pre_vote || KnownBug::PreVoteCountsAsVote.is_back())
+                && (campaign.term == asked || KnownBug::OlderRoundCounted.is_back())
+        };
         let Some(campaign) = self.campaign.as_mut().filter(open).filter(|_| counts) else {
             return Vec::new();
         };
@@ -117,8 +126,12 @@ impl Election {
     /// Opens a round; whatever an older one got is void.
     fn open(&mut self, pre_vote: bool, term: Term, unanimous: bool, view: &LogView<'_>) {
         let voters = view.membership.voters().map(|voter| voter.id.clone());
-        let tally = VoteTally::new(voters, unanimous);
-        self.campaign = Some(Campaign { term, pre_vote, unanimous, tally, own_vote_durable: false });
+        let mut tally = VoteTally::new(voters, unanimous);
+        let own_vote_durable = KnownBug::OwnVoteBeforeFlush.is_back();
+        if own_vote_durable {
+            tally.record(&self.id, true);
+        }
+        self.campaign = Some(Campaign { term, pre_vote, unanimous, tally, own_vote_durable });
     }
 
     fn ask(&self, view: &LogView<'_>, leadership_transfer: bool, effects: &mut Vec<Effect>) {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{Effect, Election, LogView, Role};
-use crate::types::{RequestVote, RequestVoteResponse};
+use crate::{
+    known_bug::KnownBug,
+    types::{RequestVote, RequestVoteResponse, Vote},
+};
 
 /// How a request fares before its term and log are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,10 @@ impl Election {
         let granted = self.standing(now, request, view) == Standing::Eligible
             && self.could_vote_for(request)
             && self.is_up_to_date(request, view);
+        if granted && KnownBug::PreVoteRefreshesContact.is_back() {
+            self.last_contact = Some(now);
+            self.wait(now, self.config.heartbeat_timeout);
+        }
         // Refused, it tells our term, so that one who is behind catches up (openraft#1796).
         let term = if granted { request.term } else { self.term() };
         RequestVoteResponse { term, incarnation: self.incarnation, granted }
@@ -59,7 +66,10 @@ impl Election {
         if granted {
             self.give_vote(now, request);
         }
-        if self.vote != before {
+        if granted && self.vote != before && KnownBug::TornVote.is_back() {
+            effects.push(Effect::SaveVote(Vote { term: self.term(), ..before.clone() }));
+        }
+        if self.vote != before && (granted || !KnownBug::TermNotSaved.is_back()) {
             effects.push(Effect::SaveVote(self.vote.clone()));
         }
         if self.vote.term != before.term {
@@ -77,6 +87,12 @@ impl Election {
             self.role = Role::Follower;
             self.campaign = None;
         }
+    }
+
+    /// What a record that is still being written says is not known yet: [`KnownBug::SecondVoteInFlight`].
+    #[cfg(feature = "known-bugs")]
+    pub(crate) fn forget_vote(&mut self) {
+        self.vote.voted_for = None;
     }
 
     /// Who the candidate is to us. A blank node knows nobody, so it never votes; a candidate in another
@@ -113,6 +129,13 @@ impl Election {
     /// Whether the candidate's log is at least as up to date as ours (Raft §5.4.1): as all of it, flushed or
     /// not, and as what a damaged tail promised, unless every voter is asked to show what it really has.
     fn is_up_to_date(&self, request: &RequestVote, view: &LogView<'_>) -> bool {
+        if KnownBug::CandidateComparedByLength.is_back() {
+            return request.last.index >= view.last.index;
+        }
+        let again = || request.term == self.term() && self.voted_for() == Some(&request.candidate);
+        if KnownBug::TornVote.is_back() && again() {
+            return true;
+        }
         let promised = self.withheld.filter(|_| !request.unanimous).unwrap_or_default();
         request.last >= view.last.max(promised)
     }

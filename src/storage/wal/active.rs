@@ -9,7 +9,7 @@ use super::{
     record::{self, Kind},
     segment::{Folder, HEADER_PAGE_BYTES, SECTOR_BYTES, SegmentFile},
 };
-use crate::{storage::StorageError, types::EntryBatch};
+use crate::{known_bug::KnownBug, storage::StorageError, types::EntryBatch};
 
 /// What ends every flush: a commit record, and the rest of its sector.
 const FLUSH_END_BYTES: u64 = record::len(COMMIT_BYTES_MAX) as u64 + SECTOR_BYTES;
@@ -66,7 +66,11 @@ impl Active {
         let failed = |operation| move |source| fatal(operation, folder, ordinal, source);
         let file = self.segment.file.as_mut();
         self.pending.write(file).map_err(failed("write"))?;
-        file.sync_data().map_err(failed("sync"))?;
+        let mut synced = file.sync_data();
+        if synced.is_err() && KnownBug::FailedSyncTriedAgain.is_back() {
+            synced = file.sync_data();
+        }
+        synced.map_err(failed("sync"))?;
         self.pending.begin(self.segment.id, self.pending.end(), self.pending.next_sequence());
         self.flushes += 1;
         Ok(())

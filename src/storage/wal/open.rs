@@ -13,7 +13,10 @@ use super::{
     segment::{Folder, Owner, io_error},
     spares::Spares,
 };
-use crate::storage::{Recovered, StorageError};
+use crate::{
+    known_bug::KnownBug,
+    storage::{Recovered, StorageError},
+};
 
 /// More than the record of a truncation takes.
 const TRUNCATE_BYTES: u64 = 64;
@@ -44,11 +47,13 @@ impl Wal {
         let sealed = sealed(&self.folder, &self.owner, &found)?;
         self.open = Some(Open { active, spares, sealed, floor: 0 });
         self.write_tail(&found)?;
-        self.flush_records()?;
-        // The head must not stay in the last flush: what it replaces is given up now.
-        self.flush_records()?;
         let mut repairs = std::mem::take(&mut found.repairs);
-        self.give_up_what_was_replaced(&found)?;
+        if !KnownBug::RecoveredTailNotFlushed.is_back() {
+            self.flush_records()?;
+            // The head must not stay in the last flush: what it replaces is given up now.
+            self.flush_records()?;
+            self.give_up_what_was_replaced(&found)?;
+        }
         self.reserve(&mut repairs)?;
         if let Some(promised) = found.ahead.withheld {
             let end = found.ahead.last;

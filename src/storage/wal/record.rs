@@ -15,7 +15,7 @@
 //! Because the checksum covers id, offset and sequence number, nothing is a record but what was
 //! written for this very place: not a segment's former life, not a block that landed elsewhere.
 
-use crate::types::LogIndex;
+use crate::{known_bug::KnownBug, types::LogIndex};
 
 /// Bytes before the payload.
 pub(super) const HEADER_BYTES: usize = 32;
@@ -129,6 +129,7 @@ impl Header {
 }
 
 fn checksum(segment: u64, offset: u64, header: &[u8; HEADER_BYTES]) -> u32 {
+    let segment = if KnownBug::SegmentIdNotChecked.is_back() { 0 } else { segment };
     let mut place = [0; 16];
     place[..8].copy_from_slice(&segment.to_le_bytes());
     place[8..].copy_from_slice(&offset.to_le_bytes());

@@ -11,7 +11,7 @@ use super::{
     segment::{Folder, HEADER_PAGE_BYTES, Owner, SECTOR_BYTES},
     state::State,
 };
-use crate::{storage::StorageError, types::LogIndex};
+use crate::{known_bug::KnownBug, storage::StorageError, types::LogIndex};
 
 /// What recovery found, and what the log must write before anybody relies on it.
 #[derive(Debug, Default)]
@@ -63,7 +63,8 @@ pub(super) fn read(folder: &Folder, owner: &Owner, must_exist: bool) -> Result<R
     let mut ahead = state.clone();
     replay(folder, scan.ordinal, &records[tail..], &mut ahead)?;
     let written = ahead.last.index;
-    settle(&mut ahead, newest.promise.take().or(promise));
+    let promise = newest.promise.take().or(promise);
+    settle(&mut ahead, promise.filter(|_| !KnownBug::DamagedTailForgotten.is_back()));
     if let Some(index) = ahead.missing() {
         let what = format!("entry {index} and those behind it are in no segment");
         return Err(super::corrupt(folder.text(ordinals[0]), HEADER_PAGE_BYTES, what));
@@ -214,7 +215,8 @@ fn judge(
     scan: &Scan,
     repairs: &mut Vec<String>,
 ) -> Result<(usize, Option<Commit>), StorageError> {
-    let kept = scan.gapless();
+    let behind_too = KnownBug::RecordBehindDamageTaken.is_back();
+    let kept = if behind_too { scan.records.len() } else { scan.gapless() };
     let (whole, behind) = scan.records.split_at(kept);
     let damage = whole[kept - 1].end();
     let file = folder.text(scan.ordinal);
