@@ -6,9 +6,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     fault::{Fault, Target},
+    node::CutOff,
     vfs::{self, Effect, Operation},
     workload::Workload,
-    world::{End, RETRY, Reaped, World},
+    world::{End, RETRY, Reaped, World, mix},
 };
 use crate::messages::Shutdown;
 
@@ -106,10 +107,17 @@ impl Chaos {
         for n in 0..world.nodes.len() {
             let Some(reaped) = world.reap(n).await else { continue };
             match reaped {
-                Reaped::PowerLost => world.count("power loss in a flush"),
+                Reaped::CutOff(CutOff::Power) => world.count("power loss in a flush"),
+                Reaped::CutOff(CutOff::Process(_)) => world.count("kill in a flush"),
                 Reaped::DiskFailed | Reaped::Stopped => {}
             }
             let down = self.downs.remove(&n).unwrap_or(RETRY);
+            if let Reaped::CutOff(CutOff::Process(Some(after))) = reaped {
+                let (life, seed) =
+                    (world.nodes[n].lives + 1, mix(world.plan.seed, n as u64, world.nodes[n].lives));
+                let (how, latest) = (End::PowerLost(seed), Instant::now());
+                self.later(down + after, Deed::Crash { n, life, how, down: RETRY, latest });
+            }
             self.later(down, Deed::Start(n));
         }
     }
@@ -172,6 +180,7 @@ impl Chaos {
         let struck = match fault {
             Fault::Kill { .. }
             | Fault::PowerLoss { .. }
+            | Fault::KillInFlush { .. }
             | Fault::SitePowerLoss { .. }
             | Fault::Wipe { .. }
             | Fault::Restart { .. }
@@ -189,7 +198,8 @@ impl Chaos {
             | Fault::SlowMachine { .. } => self.strike_threads(world, fault),
         };
         world.oracle.note(kind, None, [u64::from(struck), 0, 0]);
-        if struck && kind != "power loss in a flush" {
+        // Those are counted when the flush comes.
+        if struck && !matches!(kind, "power loss in a flush" | "kill in a flush") {
             world.count(kind);
         }
     }
@@ -197,6 +207,7 @@ impl Chaos {
     async fn strike_process<W: Workload>(&mut self, world: &mut World<W>, fault: Fault) -> bool {
         let (Fault::Kill { target, .. }
         | Fault::PowerLoss { target, .. }
+        | Fault::KillInFlush { target, .. }
         | Fault::Wipe { target }
         | Fault::Restart { target, .. }
         | Fault::Rot { target, .. }
@@ -211,9 +222,10 @@ impl Chaos {
                 self.crash(world, n, End::PowerLost(seed), patience, down);
             }
             Fault::PowerLoss { operation: Some(skip), down, .. } => {
-                world.nodes[n].disk.inject(vfs::Fault::power_off_at(skip));
-                world.nodes[n].disk_faulty = true;
-                self.downs.insert(n, down);
+                self.cut_off(world, n, skip, CutOff::Power, down);
+            }
+            Fault::KillInFlush { operation, then_power_loss, down, .. } => {
+                self.cut_off(world, n, operation, CutOff::Process(then_power_loss), down);
             }
             Fault::Wipe { .. } => {
                 if world.nodes[n].wiped || !keeps_majority(world, n) {
@@ -249,6 +261,20 @@ impl Chaos {
             }
         }
         true
+    }
+
+    fn cut_off<W: Workload>(
+        &mut self,
+        world: &mut World<W>,
+        n: usize,
+        skip: u64,
+        by: CutOff,
+        down: Duration,
+    ) {
+        world.nodes[n].disk.inject(vfs::Fault::power_off_at(skip));
+        world.nodes[n].disk_faulty = true;
+        world.nodes[n].cut_off = by;
+        self.downs.insert(n, down);
     }
 
     fn shut_down<W: Workload>(&mut self, world: &World<W>, n: usize, down: Duration) {

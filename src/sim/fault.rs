@@ -38,6 +38,18 @@ pub enum Fault {
         /// Until it is started again.
         down: Duration,
     },
+    /// The process dies between a write and its flush: what was written is in the page cache alone.
+    KillInFlush {
+        /// Whom.
+        target: Target,
+        /// At which change of the disk from now on.
+        operation: u64,
+        /// How long after its next start the machine loses power, if it does: before what it found in the page
+        /// cache is durable, unless it saw to that.
+        then_power_loss: Option<Duration>,
+        /// Until it is started again.
+        down: Duration,
+    },
     /// Every machine loses power at the same instant.
     SitePowerLoss {
         /// Decides what survives.
@@ -160,6 +172,7 @@ impl Fault {
             Self::Kill { .. } => "kill",
             Self::PowerLoss { operation: None, .. } => "power loss",
             Self::PowerLoss { operation: Some(_), .. } => "power loss in a flush",
+            Self::KillInFlush { .. } => "kill in a flush",
             Self::SitePowerLoss { .. } => "power loss of all",
             Self::Wipe { .. } => "wipe",
             Self::Restart { .. } => "restart",

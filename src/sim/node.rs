@@ -10,6 +10,7 @@ use std::{
     pin::Pin,
     rc::{Rc, Weak},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use tokio::{
@@ -35,7 +36,18 @@ pub(super) struct SimNode<S: StateMachine> {
     pub(super) rotted: bool,
     /// A fault of the disk is planned for the process that runs, so that it may fail.
     pub(super) disk_faulty: bool,
+    /// What it means that its disk is off.
+    pub(super) cut_off: CutOff,
     pub(super) process: Option<Process<S>>,
+}
+
+/// What ends a process in the middle of a change of its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CutOff {
+    /// The machine loses power.
+    Power,
+    /// The process is killed; how long after its next start the machine loses power, if it does.
+    Process(Option<Duration>),
 }
 
 /// A running process.

@@ -11,19 +11,19 @@ use super::{
     pace::ThreadTimes,
     vfs::SyncFailure,
 };
-use crate::clock::ClockSkew;
+use crate::{clock::ClockSkew, config::Config};
 
 /// Every kind of [`Fault`] with its weight: how often it is drawn where it is enabled.
 #[rustfmt::skip]
 const KINDS: &[(&str, u32)] = &[
-    ("kill", 10), ("power loss", 8), ("power loss in a flush", 8), ("power loss of all", 1), ("wipe", 1),
+    ("kill", 10), ("power loss", 8), ("power loss in a flush", 8), ("kill in a flush", 6), ("power loss of all", 1), ("wipe", 1),
     ("restart", 3), ("pause", 6), ("partition", 8), ("partial partition", 6), ("clog", 5), ("reset", 5),
     ("weather", 6), ("disk stall", 3), ("disk full", 3), ("write error", 3), ("failed flush", 3), ("rot", 1),
     ("slow state machine", 3),
 ];
 
 /// A crash of some kind is in every run: a run without one shows little.
-const CRASHES: &[&str] = &["kill", "power loss", "power loss in a flush"];
+const CRASHES: &[&str] = &["kill", "power loss", "power loss in a flush", "kill in a flush"];
 
 /// How long a crash may wait for something unflushed: what makes it interesting.
 const CRASH_PATIENCE: Duration = Duration::from_millis(500);
@@ -48,8 +48,10 @@ pub struct Plan {
     pub(super) threads: ThreadTimes,
     /// How large the segments of the log are, in bytes.
     pub(super) segment_bytes: u64,
-    /// How many bytes of the log stay in memory.
-    pub(super) log_cache_bytes: usize,
+    /// How each node is set up.
+    pub(super) configs: Vec<Config>,
+    /// The node whose timeouts are much shorter than the others', if there is one.
+    pub(super) hasty: Option<usize>,
     /// How many clients there are, and how long they wait between operations, in milliseconds.
     pub(super) clients: usize,
     pub(super) think_ms: u64,
@@ -74,6 +76,8 @@ impl Plan {
             drift_ppm: rng.i32(-100_000..100_000),
         };
         let skews = (0..count).map(|_| if skewed { skew(&mut rng) } else { ClockSkew::NONE }).collect();
+        let hasty = (rng.u8(..3) == 0).then(|| rng.usize(..count));
+        let configs = configs(&mut rng, count, hasty);
         let slow_disk = rng.u8(..4) == 0;
         let threads = ThreadTimes {
             flush_us: if slow_disk { (1_000, 30_000) } else { (50, 2_000) },
@@ -90,7 +94,8 @@ impl Plan {
             skews,
             threads,
             segment_bytes: 16 << rng.u64(10..13),
-            log_cache_bytes: if rng.bool() { 64 << 20 } else { 4 << 10 },
+            configs,
+            hasty,
             clients: rng.usize(3..8),
             think_ms: rng.u64(50..250),
             heals_core_first: rng.bool(),
@@ -108,7 +113,9 @@ impl Plan {
         // The cluster forms first.
         let mut at = Duration::from_secs(2);
         loop {
-            at += Duration::from_millis(draws.rng.u64(mean_ms / 4..mean_ms * 2));
+            // Some come in bursts: one crash in the middle of what another began.
+            let gap_ms = if draws.rng.u8(..4) == 0 { 10..400 } else { mean_ms / 4..mean_ms * 2 };
+            at += Duration::from_millis(draws.rng.u64(gap_ms));
             if at >= self.span {
                 return;
             }
@@ -130,6 +137,27 @@ fn enabled(rng: &mut fastrand::Rng) -> Vec<&'static str> {
         kinds.push(CRASHES[rng.usize(..CRASHES.len())]);
     }
     kinds
+}
+
+/// The usual timing, with small limits now and then: they make many small steps of what is usually one.
+fn configs(rng: &mut fastrand::Rng, count: usize, hasty: Option<usize>) -> Vec<Config> {
+    let usual = Config::default();
+    let mut pick = |small: usize, usual: usize| if rng.u8(..3) == 0 { small } else { usual };
+    let limited = Config {
+        log_cache_bytes: pick(4 << 10, usual.log_cache_bytes),
+        max_append_entries: pick(1, usual.max_append_entries),
+        inflight_requests_max: pick(2, usual.inflight_requests_max),
+        inflight_bytes_max: pick(512, usual.inflight_bytes_max),
+        ..usual
+    };
+    let timeout = Duration::from_millis(200);
+    let quick = Config {
+        heartbeat_timeout: timeout,
+        election_timeout: timeout,
+        leader_lease_timeout: timeout / 2,
+        ..limited.clone()
+    };
+    (0..count).map(|n| if hasty == Some(n) { quick.clone() } else { limited.clone() }).collect()
 }
 
 struct Draws<'a> {
@@ -166,6 +194,10 @@ impl Draws<'_> {
             "power loss" => Fault::PowerLoss { target, operation: None, patience, seed, down },
             "power loss in a flush" => {
                 Fault::PowerLoss { target, operation: Some(self.rng.u64(..12)), patience, seed, down }
+            }
+            "kill in a flush" => {
+                let then_power_loss = self.rng.bool().then(|| self.ms(0, 300));
+                Fault::KillInFlush { target, operation: self.rng.u64(..12), then_power_loss, down }
             }
             "power loss of all" => Fault::SitePowerLoss { seed, down },
             "wipe" if self.may_lose() => Fault::Wipe { target },

@@ -14,7 +14,7 @@ use super::{
     plan::Plan,
     report::{Report, Verdict},
     workload::Workload,
-    world::World,
+    world::{End, World},
 };
 
 /// How long a cluster that nobody disturbs any more may take to be well.
@@ -83,7 +83,7 @@ async fn simulate<W: Workload>(workload: W, plan: Plan) -> Report {
     }
     let report = report(&world, began.elapsed(), excuse);
     for n in 0..world.nodes.len() {
-        world.end(n, super::world::End::Killed).await;
+        world.end(n, End::Killed).await;
     }
     report
 }
@@ -119,17 +119,25 @@ async fn heal<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) -> Option<St
     None
 }
 
-/// Heals a bare majority. The rest can send and hears nothing: it must not keep the others from electing one of
-/// themselves (pre-vote, stickiness, check-quorum; Cloudflare's outage of 2020).
+/// Leaves a bare majority well, and without its leader. The rest can send and hears nothing: it must not keep the
+/// others from electing one of themselves (pre-vote, stickiness, check-quorum; Cloudflare's outage of 2020).
 async fn heal_core<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) {
-    let intact = world.intact();
+    let mut intact = world.intact();
+    // Whoever stands most often is to be outside.
+    intact.sort_by_key(|n| world.plan.hasty == Some(*n));
     let core: Vec<usize> = intact.into_iter().take(world.nodes.len() / 2 + 1).collect();
     if core.len() <= world.nodes.len() / 2 {
         return;
     }
+    let nodes: Vec<usize> = (0..world.nodes.len()).collect();
+    wait_for(world, chaos, |world| is_well(world, &nodes)).await;
     let deaf = |n: &usize| !core.contains(n);
     let ways = world.links.ways().into_iter().filter(|(_, to)| deaf(to)).collect();
     let cut = world.links.cut(ways);
+    if let Some(leader) = world.leader() {
+        world.end(leader, End::Killed).await;
+        chaos.start_all(world);
+    }
     let well = wait_for(world, chaos, |world| is_well(world, &core)).await;
     if !(well && answer(world, chaos, Some(&core)).await) && world.oracle.violation().is_none() {
         world.accuse("liveness", format!("a majority is healed and not well: {}", describe(world)));

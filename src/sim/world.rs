@@ -8,7 +8,7 @@ use super::{
     clients::Clients,
     links::Links,
     network::SimNetwork,
-    node::{Process, SimNode},
+    node::{CutOff, Process, SimNode},
     observed::Observed,
     oracle::{Oracle, Violation, WatchedStore},
     pace::NodePace,
@@ -20,7 +20,6 @@ use crate::{
     actors::raft_system::RaftSystem,
     board::ServerRole,
     clock::ClockSkew,
-    config::Config,
     error::{Fatal, StartError},
     storage::StorageError,
     system::{Placement, Surroundings, start_in},
@@ -178,7 +177,7 @@ impl<W: Workload> World<W> {
         let seed = mix(self.plan.seed, n as u64, node.lives);
         RaftSystem::builder(node.id.clone())
             .peers(peers)
-            .config(Config { log_cache_bytes: self.plan.log_cache_bytes, ..Config::default() })
+            .config(self.plan.configs[n].clone())
             .data_dir("data")
             .vfs(Arc::new(node.disk.clone()))
             .segment_bytes(self.plan.segment_bytes)
@@ -243,7 +242,7 @@ impl<W: Workload> World<W> {
         let fatal = process.raft.fatal();
         let excused = off || self.nodes[n].disk_faulty || self.nodes[n].rotted;
         let reaped = match fatal {
-            _ if off => Reaped::PowerLost,
+            _ if off => Reaped::CutOff(self.nodes[n].cut_off),
             None => Reaped::Stopped,
             Some(Fatal::Storage(_)) if excused => Reaped::DiskFailed,
             Some(fatal) => {
@@ -251,7 +250,7 @@ impl<W: Workload> World<W> {
                 Reaped::Stopped
             }
         };
-        let how = if off {
+        let how = if off && self.nodes[n].cut_off == CutOff::Power {
             End::PowerLost(mix(self.plan.seed, n as u64, self.nodes[n].lives))
         } else {
             End::Killed
@@ -284,8 +283,8 @@ impl<W: Workload> World<W> {
 /// What a process that stopped by itself died of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reaped {
-    /// The power failed under it.
-    PowerLost,
+    /// It was ended in the middle of a change of its disk.
+    CutOff(CutOff),
     /// Its disk failed, as planned.
     DiskFailed,
     /// It was told to.
@@ -304,6 +303,7 @@ fn place<S: crate::state_machine::StateMachine>(number: usize, plan: &Plan) -> S
         wiped: false,
         rotted: false,
         disk_faulty: false,
+        cut_off: CutOff::Power,
         process: None,
     }
 }

@@ -46,10 +46,13 @@ impl Shadow {
         self.unflushed = true;
     }
 
-    pub(super) fn flushed(&mut self) {
+    /// Everything written is durable. The votes that became so.
+    pub(super) fn flushed(&mut self) -> Vec<Vote> {
         self.durable = self.entries.len();
-        self.votes.drain(..self.votes.len().saturating_sub(1));
         self.unflushed = false;
+        let votes = self.votes.get(1..).map(<[Vote]>::to_vec).unwrap_or_default();
+        self.votes.drain(..self.votes.len().saturating_sub(1));
+        votes
     }
 
     /// A process found this on the disk, and made it durable.

@@ -97,7 +97,10 @@ impl LogStore for WatchedStore {
         self.inner.flush()?;
         self.oracle.note("flush", Some(self.node), [0; 3]);
         self.oracle.check(|state| {
-            state.nodes[self.node].shadow.flushed();
+            // A record that a crash took back was never a vote.
+            for vote in state.nodes[self.node].shadow.flushed() {
+                state.has_voted(self.node, &vote)?;
+            }
             Ok(())
         });
         Ok(())
@@ -125,9 +128,6 @@ impl VoteStore for WatchedStore {
         self.inner.save_vote(vote)?;
         self.oracle.note("vote", Some(self.node), [vote.term.0, u64::from(vote.voted_for.is_some()), 0]);
         self.oracle.check(|state| {
-            if let Some(candidate) = &vote.voted_for {
-                state.ledger.voted(vote.term, self.node + 1, candidate.as_str())?;
-            }
             state.nodes[self.node].shadow.save_vote(vote);
             Ok(())
         });
@@ -136,6 +136,12 @@ impl VoteStore for WatchedStore {
 }
 
 impl State {
+    /// A vote record is durable.
+    fn has_voted(&mut self, node: usize, vote: &Vote) -> Result<(), Violation> {
+        let candidate = vote.voted_for.as_ref().map(|candidate| candidate.as_str());
+        candidate.map_or(Ok(()), |candidate| self.ledger.voted(vote.term, node + 1, candidate))
+    }
+
     fn knows(&self, node: usize, id: LogId, content: u64) -> Result<(), Violation> {
         if self.ledger.is_known(id, content) {
             return Ok(());
@@ -167,6 +173,7 @@ impl State {
             self.nodes[node].shadow.lost();
         }
         self.nodes[node].shadow.recovered(marks, found.vote.clone());
+        self.has_voted(node, &found.vote)?;
         self.check_quorum(LogIndex(1), durable)
     }
 }
