@@ -2,8 +2,9 @@
 
 use raftix::{
     Apply, ApplyError, Fatal,
+    protocol::{Progress, TermRuns, WindowLimits},
     sim::vfs::{Effect, Fault, Operation},
-    types::{AppendOutcome, Entries, LogIndex},
+    types::{AppendOutcome, Entries, LogId, LogIndex, Term},
 };
 use tokio::time::{sleep, timeout};
 
@@ -11,6 +12,32 @@ use crate::{
     forgetful::{ForgetfulStore, Forgetfulness},
     support::{Put, Stage, World, entries, let_time_run_out, ms, secs, simulate},
 };
+
+fn at(index: u64, term: u64) -> LogId {
+    LogId::new(Term(term), LogIndex(index))
+}
+
+/// The follower acknowledged request 2, crashed before the answer arrived, and lost a damaged tail.
+#[test]
+fn regress_b4_an_acknowledgement_from_before_a_follower_lost_entries_counts_for_nothing() {
+    let mut ours = TermRuns::new(LogId::ZERO);
+    ours.append(LogIndex(20), [(LogIndex(1), Term(1))].into_iter());
+    let mut progress = Progress::new(LogIndex(9), WindowLimits { requests: 4, bytes: 1000 });
+    progress.sent(1, LogIndex(8), 0);
+    progress.acknowledged(1, LogIndex(8));
+    progress.sent(2, LogIndex(10), 10);
+    progress.sent(3, LogIndex(12), 10);
+    assert!(progress.refused(3, LogIndex(10), at(5, 1), &ours));
+    progress.sent(4, LogIndex(9), 10);
+    assert!(progress.refused(4, LogIndex(8), at(5, 1), &ours), "what it had acknowledged is gone");
+    assert_eq!((progress.matched(), progress.next()), (LogIndex::ZERO, LogIndex(6)));
+    assert!(!progress.acknowledged(2, LogIndex(10)), "true when it was sent, and not any more");
+    progress.sent(5, LogIndex(12), 10);
+    assert!(!progress.acknowledged(3, LogIndex(12)));
+    assert_eq!(progress.matched(), LogIndex::ZERO);
+    assert!(progress.acknowledged(5, LogIndex(12)));
+    assert_eq!((progress.matched(), progress.next()), (LogIndex(12), LogIndex(13)));
+}
 
 #[test]
 fn regress_b10_a_leader_that_cannot_read_its_log_stops_and_sends_nothing_made_up() {
