@@ -83,6 +83,23 @@ fn regress_a14_pre_vote_may_be_switched_on_node_by_node() {
     });
 }
 
+/// 1100 ms make intervals of 110 ms, which the ticks of 50 ms do not meet.
+#[test]
+fn regress_a21_heartbeats_keep_their_pace_however_the_ticks_fall() {
+    simulate(async {
+        let mut world = World::new(3, 2100);
+        world.config = Config::default();
+        world.config.heartbeat_timeout = ms(1100);
+        world.config.election_timeout = ms(1100);
+        world.start_all().await;
+        world.leader().await;
+        let before = world.traffic.heartbeats();
+        sleep(100 * world.config.heartbeat_interval()).await;
+        let sent = (world.traffic.heartbeats() - before) / 2;
+        assert!((98..=102).contains(&sent), "{sent} heartbeats to each peer in 100 intervals");
+    });
+}
+
 #[test]
 fn regress_a24_a_node_that_was_down_for_long_is_heard_of_before_it_stands() {
     simulate(async {
