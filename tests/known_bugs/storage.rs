@@ -3,19 +3,20 @@
 use std::{io::ErrorKind, path::Path, sync::Arc};
 
 use raftix::{
-    Fatal,
+    Apply, ApplyError, Fatal,
     sim::vfs::{Effect, Fault, Operation, SimVfs, SyncFailure},
     storage::{
         LogStore,
         wal::{Wal, WalOptions},
     },
+    system::FlushGate,
     types::{
         AppendEntries, AppendOutcome, EntryBatch, EntryBuffer, EntryKind, Heartbeat, LogId, LogIndex,
         Request, Term,
     },
 };
 
-use crate::support::{Stage, World, entries, let_time_run_out, simulate};
+use crate::support::{Put, Stage, World, entries, let_time_run_out, ms, simulate};
 
 /// `n1` has entries up to 4 in term 2 and hears of no leader; it gave `n2` its vote in term 5.
 async fn voter() -> Stage {
@@ -65,6 +66,16 @@ fn regress_b11_a_single_node_acknowledges_nothing_that_it_can_lose() {
             let kept = world.read(0).await.unwrap();
             assert!(kept.len() >= acknowledged, "{acknowledged} were acknowledged, {} are left", kept.len());
         }
+        // Nor while its disk takes its time.
+        let mut world = World::new(1, 1100);
+        let gate = FlushGate::new();
+        let held = gate.clone();
+        world.start_with(0, |builder, _| builder.flush_gate(held)).await;
+        world.leader().await;
+        gate.close();
+        let write = world.raft(0).send(Apply(Put::from("held")).timeout(ms(200)));
+        assert!(matches!(write.await.unwrap(), Err(ApplyError::OutcomeUnknown { .. })));
+        assert_eq!(world.recording(0).len(), 0);
     });
 }
 
