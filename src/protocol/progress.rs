@@ -10,8 +10,9 @@
 //! ```
 //!
 //! Answers are matched to requests by number: only the answer to a request that is in the window moves
-//! `next` or changes the state. A late acknowledgement is still true, so it may raise `matched`; a late
-//! refusal is not, so it is dropped (openraft fbbf37b1 rewound to zero on one).
+//! `next` or changes the state. A late acknowledgement is still true, so it may raise `matched`, unless
+//! the follower has since been found to have lost entries (openraft cecb5de8 counted those); a late refusal
+//! is not, so it is dropped (openraft fbbf37b1 rewound to zero on one).
 
 use std::fmt;
 
@@ -33,6 +34,10 @@ pub struct Progress {
     window: Inflight,
     /// The largest index sent so far: nothing beyond it can be acknowledged (braft#479).
     reached: LogIndex,
+    /// The newest request.
+    newest: u64,
+    /// Acknowledgements of requests up to this one may be from before the follower lost entries.
+    outdated: u64,
 }
 
 impl Progress {
@@ -44,6 +49,8 @@ impl Progress {
             probing: true,
             window: Inflight::new(limits),
             reached: LogIndex::ZERO,
+            newest: 0,
+            outdated: 0,
         }
     }
 
@@ -83,6 +90,7 @@ impl Progress {
         assert!(last >= prev, "request {request} ends at {last}, before it begins: {self}");
         self.window.push(Sent { request, prev, last, bytes });
         self.reached = self.reached.max(last);
+        self.newest = request;
         if !self.probing {
             self.next = last.next();
         }
@@ -92,9 +100,9 @@ impl Progress {
     /// whether that is more than was known.
     ///
     /// Frees the window of this request and of those sent before it. An index that was never sent is
-    /// no answer of a correct follower and changes nothing.
+    /// no answer of a correct follower and changes nothing; nor does what may be true no longer.
     pub fn acknowledged(&mut self, request: u64, matched: LogIndex) -> bool {
-        if matched > self.reached {
+        if matched > self.reached || request <= self.outdated {
             return false;
         }
         let rose = matched > self.matched;
@@ -117,7 +125,7 @@ impl Progress {
     ///
     /// Goes back to the last entry that may be common, never into what is matched. If exactly the last
     /// matched entry was refused, the follower lost what it had acknowledged (a damaged tail was cut at
-    /// its restart): then nothing is known of it any more.
+    /// its restart): then nothing is known of it any more, and no request sent so far will tell.
     pub fn refused(&mut self, request: u64, refused: LogIndex, hint: LogId, ours: &TermRuns) -> bool {
         let current = self.window.get(request).is_some_and(|sent| sent.prev == refused);
         if !current || refused == LogIndex::ZERO {
@@ -125,6 +133,7 @@ impl Progress {
         }
         if refused <= self.matched {
             self.matched = LogIndex::ZERO;
+            self.outdated = self.newest;
         }
         self.probe_again();
         // A hint that leads nowhere still costs the follower one index a round.

@@ -8,6 +8,7 @@ mod channels;
 mod code;
 mod forbidden;
 mod imports;
+mod known_bugs;
 mod messages;
 mod pages;
 mod program;
@@ -53,6 +54,11 @@ fn the_table_of_channels_is_true() {
     tidy(incomplete);
     tidy(messages::check_receivers(&messages, &library));
     tidy(channels::check(&messages));
+}
+
+#[test]
+fn the_known_bugs_and_their_tests_know_each_other() {
+    tidy(known_bugs::check());
 }
 
 #[test]

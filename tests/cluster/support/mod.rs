@@ -1,4 +1,5 @@
-//! The world the tests run in: nodes, their network, their disks, and what their state machines saw.
+//! The world the tests run in: nodes, their network, their disks, and what their state machines saw. tests/known_bugs
+//! runs in it, too.
 
 mod peer;
 mod recorder;

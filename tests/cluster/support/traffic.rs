@@ -1,4 +1,5 @@
-//! What passes between the nodes of a world: watched for two leaders in a term, and delayed on demand.
+//! What passes between the nodes of a world: watched for two leaders in a term and for leaders that speak on in a
+//! term that is over for them, and delayed on demand.
 
 use std::{
     collections::BTreeMap,
@@ -26,6 +27,8 @@ pub(crate) struct Traffic {
 #[derive(Default)]
 struct State {
     leaders: BTreeMap<Term, NodeId>,
+    /// The highest term that a node has answered in since it was started.
+    answered: BTreeMap<NodeId, Term>,
     violations: Vec<String>,
     heartbeats: u64,
     delay: Option<(fastrand::Rng, Duration)>,
@@ -67,13 +70,15 @@ impl Traffic {
     }
 
     /// # Panics
-    /// If two nodes led in one term.
+    /// If two nodes led in one term, or one spoke as a leader after it had answered in a later term.
     pub(crate) fn check(&self) {
         assert!(self.state().violations.is_empty(), "{:?}", self.state().violations);
     }
 
     /// Wraps a node's way to the network.
     pub(crate) fn transport(&self, inner: MemoryTransport, own: &str) -> WatchedTransport {
+        // A term that a crash kept from the disk is one it may not know any more.
+        self.state().answered.remove(&NodeId::from(own));
         WatchedTransport { inner, own: own.into(), traffic: self.clone() }
     }
 
@@ -93,6 +98,22 @@ impl Traffic {
         if known != *leader || leader != sender {
             state.violations.push(format!("term {term}: {sender} speaks for {leader}, {known} leads"));
         }
+        if let Some(later) = state.answered.get(sender).copied().filter(|later| *later > term) {
+            state.violations.push(format!("{sender} leads on in term {term} after it answered in {later}"));
+        }
+    }
+
+    /// `own` answers: from here on no earlier term is its own.
+    fn note_answer(&self, own: &NodeId, result: &Result<Response, RpcError>) {
+        let term = match result {
+            Ok(Response::AppendEntries(answer)) => answer.term,
+            Ok(Response::Heartbeat(answer)) => answer.term,
+            Ok(Response::RequestVote(answer)) => answer.term,
+            _ => return,
+        };
+        let mut state = self.state();
+        let answered = state.answered.entry(own.clone()).or_default();
+        *answered = term.max(*answered);
     }
 
     /// Does `action` after a delay, or at once if there is none.
@@ -191,7 +212,8 @@ impl Inbound for SlowInbound {
     fn deliver(&self, from: &Identity, request: Request, responder: Responder) {
         let (inner, from) = (self.inner.clone(), from.clone());
         let lane = (from.id.clone(), inner.identity().id, request.lane());
-        let sink = SlowAnswer { traffic: self.traffic.clone(), responder: Mutex::new(Some(responder)) };
+        let own = inner.identity().id;
+        let sink = SlowAnswer { traffic: self.traffic.clone(), own, responder: Mutex::new(Some(responder)) };
         let responder = Responder::new(Arc::new(sink), 0);
         self.traffic.later(Some(lane), move || inner.deliver(&from, request, responder));
     }
@@ -203,11 +225,13 @@ impl Inbound for SlowInbound {
 
 struct SlowAnswer {
     traffic: Traffic,
+    own: NodeId,
     responder: Mutex<Option<Responder>>,
 }
 
 impl ResponseSink for SlowAnswer {
     fn respond(&self, _: u64, result: Result<Response, RpcError>) {
+        self.traffic.note_answer(&self.own, &result);
         let responder = self.responder.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(responder) = responder {
             self.traffic.later(None, move || responder.respond(result));
