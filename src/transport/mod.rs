@@ -169,9 +169,9 @@ pub enum TransportError {
 /// 1. `start` is called once, on the node's thread, within a tokio `LocalSet`; tasks are spawned there.
 /// 2. Every request given to a [`Link`] is answered exactly once through its responder.
 /// 3. Nothing a peer sends may panic, or allocate more than the limits say.
-/// 4. A request of [`Lane::Forward`] is delivered once or not at all: what a client asked for must not be done
-///    twice. The others may be delivered twice, and on different lanes or connections in any order.
-/// 5. After `stop` nothing is delivered any more and every waiting responder is answered.
+/// 4. After `stop` nothing is delivered any more and every waiting responder is answered.
+/// 5. A forwarded command is delivered at most once: one that came twice would be applied twice. Everything else
+///    may come twice, and on different lanes or connections in any order.
 pub trait Transport: 'static {
     /// Begins to listen and to deliver requests. Returns the address listened on.
     ///

@@ -15,5 +15,6 @@ mod known_bugs;
 mod overlap;
 mod random;
 mod reads;
+mod sim_network;
 mod step_down;
 mod votes;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Debug};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Action, Checkable, Event, History, Operation, Outcome};
+use super::{Action, Checkable, Event, History, Outcome};
 use crate::{
     state_machine::{Answer, StateMachine},
     types::{LogId, LogIndex, NodeId},
@@ -30,6 +30,7 @@ where
         for (index, (time, event)) in self.events().into_iter().enumerate() {
             let (Event::Invoked(operation) | Event::Returned(operation)) = event;
             let call = &calls[operation.id as usize];
+            let told = Told::of(&event);
             let line = Line {
                 index,
                 time,
@@ -37,12 +38,12 @@ where
                 r#type: kind(&event),
                 f: &call.f,
                 key: call.key.as_ref(),
-                value: told(&event).unwrap_or_else(|| call.value.clone()),
+                value: told.value.unwrap_or_else(|| call.value.clone()),
                 operation: operation.id,
                 client: operation.client,
                 node: &operation.node,
-                log_id: log_id(&event),
-                read_index: read_index(&event),
+                log_id: told.log_id,
+                read_index: told.read_index,
             };
             lines += &serde_json::to_string(&line).expect("names, numbers and JSON values are JSON");
             lines.push('\n');
@@ -80,30 +81,29 @@ fn kind<S: StateMachine>(event: &Event<'_, S>) -> &'static str {
     }
 }
 
-/// What came back, if anything did.
-fn told<S: Checkable<Query: Serialize>>(event: &Event<'_, S>) -> Option<Value>
-where
-    Answer<S>: Serialize,
-{
-    let Event::Returned(operation) = event else { return None };
-    match &operation.outcome {
-        Outcome::Applied { reply, .. } => Some(json(reply)),
-        Outcome::Answered { answer, .. } => Some(json(answer)),
-        Outcome::Refused | Outcome::Unknown => None,
-    }
+/// What came back, if anything did, and where it stands in the log.
+#[derive(Default)]
+struct Told {
+    value: Option<Value>,
+    log_id: Option<LogId>,
+    read_index: Option<LogIndex>,
 }
 
-fn log_id<S: StateMachine>(event: &Event<'_, S>) -> Option<LogId> {
-    match event {
-        Event::Returned(Operation { outcome: Outcome::Applied { at, .. }, .. }) => Some(*at),
-        _ => None,
-    }
-}
-
-fn read_index<S: StateMachine>(event: &Event<'_, S>) -> Option<LogIndex> {
-    match event {
-        Event::Returned(Operation { outcome: Outcome::Answered { at, .. }, .. }) => Some(*at),
-        _ => None,
+impl Told {
+    fn of<S: Checkable>(event: &Event<'_, S>) -> Self
+    where
+        Answer<S>: Serialize,
+    {
+        let Event::Returned(operation) = event else { return Self::default() };
+        match &operation.outcome {
+            Outcome::Applied { at, reply } => {
+                Self { value: Some(json(reply)), log_id: Some(*at), read_index: None }
+            }
+            Outcome::Answered { at, answer } => {
+                Self { value: Some(json(answer)), log_id: None, read_index: Some(*at) }
+            }
+            Outcome::Refused | Outcome::Unknown => Self::default(),
+        }
     }
 }
 
@@ -122,22 +122,38 @@ struct Call {
 impl Call {
     fn of<S: Checkable<Query: Serialize>>(action: &Action<S>) -> Self {
         let (kind, whole) = match action {
-            Action::Apply(command) => ("apply", json(command)),
-            Action::Query(query) => ("query", json(query)),
+            Action::Apply(command) => ("apply", serde_json::to_value(command)),
+            Action::Query(query) => ("query", serde_json::to_value(query)),
         };
-        // serde writes an enum's variant with fields as an object of one member, and one without as its name.
+        let text = format!("{action:?}");
         let (f, mut value) = match whole {
-            Value::Object(object) if object.len() == 1 => {
-                object.into_iter().next().map_or((kind.to_owned(), Value::Null), |only| only)
-            }
-            Value::String(name) => (name, Value::Null),
-            other => (kind.to_owned(), other),
+            Ok(whole) => by_variant(kind, whole, &text),
+            Err(_) => (kind.to_owned(), Value::String(text)),
         };
         let key = value.as_object_mut().and_then(|fields| fields.remove("key"));
         if value.as_object().is_some_and(serde_json::Map::is_empty) {
             value = Value::Null;
         }
-        Self { f: f.to_lowercase(), key, value }
+        Self { f, key, value }
+    }
+}
+
+/// An enum's variant apart from what it holds: serde writes an object of one member, or the name alone. A struct
+/// or a text may look like that too, but not as `Debug` writes it; it is left whole, under `kind`.
+fn by_variant(kind: &str, mut value: Value, text: &str) -> (String, Value) {
+    let name = match &value {
+        Value::String(name) if text == name => Some(name),
+        Value::Object(object) if object.len() == 1 => {
+            object.keys().next().filter(|name| text.starts_with(*name))
+        }
+        _ => None,
+    };
+    match name.cloned() {
+        Some(name) => {
+            let held = value.as_object_mut().and_then(|object| object.remove(&name));
+            (name.to_lowercase(), held.unwrap_or(Value::Null))
+        }
+        None => (kind.to_owned(), value),
     }
 }
 

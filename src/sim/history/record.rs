@@ -85,19 +85,16 @@ impl<S: StateMachine> History<S> {
         events
     }
 
-    /// A recording whose operations are these, for tests that tell one as a table.
+    /// A recording of these operations, for tests that tell one as a table.
     #[cfg(test)]
     pub(super) fn of(operations: Vec<Operation<S>>) -> Self {
         let mut stamps = std::collections::BTreeSet::new();
         for (place, operation) in operations.iter().enumerate() {
             assert!(operation.id == place as u64 && operation.outcome.fits(&operation.action));
+            assert!(place == 0 || operations[place - 1].invoked < operation.invoked);
             assert!(operation.returned.is_none_or(|returned| returned > operation.invoked));
-            assert!(stamps.insert(operation.invoked), "stamp {} twice", operation.invoked);
-            assert!(
-                operation.returned.is_none_or(|returned| stamps.insert(returned)),
-                "{:?} twice",
-                operation.returned
-            );
+            let new = [Some(operation.invoked), operation.returned].into_iter().flatten();
+            new.for_each(|stamp| assert!(stamps.insert(stamp), "two events at {stamp}"));
         }
         Self { operations, now: stamps.last().copied() }
     }

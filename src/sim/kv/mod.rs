@@ -1,7 +1,7 @@
 //! The simulator's own state machine: a few keys, and commands whose replies tell enough to be checked.
 //!
 //! Every reply names the value that was there or the one that is, so nearly every order of operations but the
-//! true one contradicts a reply. [`KvWorkload`] makes operations whose values are unique, so that what was
+//! true one contradicts a reply. [`KvClient`] makes operations whose values are unique, so that what was
 //! lost, doubled or reordered shows. [`KvModel`] says the same rules a second time, for the checker that
 //! takes nobody's word.
 

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_damaged_frame_is_refused() {
-        // 24 bytes of data leave no padding behind an entry.
+        // 24 bytes of data leave no padding behind an entry, which no checksum covers.
         let (asked, told) = (append(24), Ok(answered(7)));
         for seed in 0..2000 {
             let damage = Some(Rng::with_seed(seed));

@@ -31,7 +31,8 @@ pub struct Conditions {
     pub spike: Duration,
     /// How probably it vanishes. Who waits for the answer hears so only 0.3 to 3 s later.
     pub loss: f64,
-    /// How probably a request is delivered twice: mostly soon, one time in eight up to 30 s later.
+    /// How probably a request is delivered twice: mostly soon, one time in eight up to 30 s later. What
+    /// nodes say to each other is safe to repeat; a forwarded command is not, and never is.
     pub duplication: f64,
     /// How probably it leaves the order of its connection, and is overtaken or overtakes.
     pub reordering: f64,

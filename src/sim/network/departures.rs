@@ -1,6 +1,6 @@
 //! What leaves a node, and what is to become of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     transport::{Responder, RpcError},
-    types::{Lane, Request, Response},
+    types::{Request, Response},
 };
 
 impl State {
@@ -35,9 +35,9 @@ impl State {
         }
         let fate = self.ways[channel.way].fate();
         let struck = self.strike(channel.way, &fate);
-        // A client's request is delivered once or not at all: that much a transport promises.
-        let repeatable = request.lane() != Lane::Forward;
-        let copy = fate.copy.filter(|_| struck.is_none() && repeatable).map(|again| (again, request.clone()));
+        // A forwarded command that came twice would be applied twice: no transport may do that to it.
+        let is_repeatable = struck.is_none() && !matches!(request, Request::ForwardApply(_));
+        let copy = fate.copy.filter(|_| is_repeatable).map(|again| (again, request.clone()));
         let number = self.channel(channel).exchanges.next();
         let request = match self.code_request(request, number, struck, &fate) {
             Ok(request) => request,
@@ -133,7 +133,7 @@ impl State {
         match again {
             Again::Soon(after) => {
                 let stage = Stage::Asking { connection, request: Some(request) };
-                let copy = Exchange { is_copy: true, ..Exchange::new(None, after, stage) };
+                let copy = Exchange { is_copy: true, ..Exchange::new(None, Duration::ZERO, stage) };
                 let number = self.enter(channel, copy);
                 self.plan(channel, number, due + after);
             }

@@ -81,7 +81,7 @@ impl Hosts {
     }
 
     /// Lets `life` listen, unless another does or it is dead.
-    pub(super) fn listen(&mut self, life: Life, inbound: Arc<dyn Inbound>) -> io::Result<()> {
+    pub(super) fn listen(&mut self, life: Life, inbound: &Arc<dyn Inbound>) -> io::Result<()> {
         if self.vital(life) == Vital::Fenced {
             return Err(io::ErrorKind::NotConnected.into());
         }
@@ -89,7 +89,7 @@ impl Hosts {
         if listener.is_some() {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        *listener = Some((life, inbound));
+        *listener = Some((life, inbound.clone()));
         Ok(())
     }
 

@@ -96,7 +96,7 @@ impl SimNetwork {
     /// Whether every message is written and read by the codec on its way, as over TCP. It is not otherwise,
     /// unless it is to be damaged.
     ///
-    /// The carrier of a message, or its sender, panics if the codec does not read what it wrote.
+    /// Whoever sends panics if the codec does not read what it wrote.
     pub fn set_coding(&self, is_coding: bool) {
         self.shared.change(|state, _| state.is_coding = is_coding);
     }
@@ -155,7 +155,8 @@ impl SimNetwork {
         });
     }
 
-    /// Holds back whatever would arrive at `to` from `from`, until [`unclog`](Self::unclog).
+    /// Holds back whatever would arrive at `to` from `from`, until [`unclog`](Self::unclog). Connections
+    /// are made nonetheless, and what is sent on them waits.
     pub fn clog(&self, from: &str, to: &str) {
         self.shared.change(|state, _| {
             let way = state.way(from, to);
@@ -198,3 +199,6 @@ impl fmt::Debug for SimNetwork {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

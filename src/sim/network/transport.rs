@@ -33,7 +33,8 @@ impl SimTransport {
 
 impl Transport for SimTransport {
     fn start(&mut self, inbound: Arc<dyn Inbound>) -> Result<String, TransportError> {
-        let listening = self.shared.change(|state, _| state.hosts.listen(self.life, inbound));
+        // The node is lent: refused, it must not be dropped under the lock.
+        let listening = self.shared.change(|state, _| state.hosts.listen(self.life, &inbound));
         match listening {
             Ok(()) => Ok(self.address.clone()),
             Err(source) => Err(TransportError::Bind { address: self.address.clone(), source }),

@@ -1,1 +1,9 @@
-//! Tests.
+//! Histories told by hand, and random ones held against the definition.
+
+mod export;
+mod lies;
+mod random;
+mod recording;
+mod speed;
+mod stories;
+mod support;
