@@ -97,6 +97,10 @@ impl FollowerReplicator {
             let slice =
                 self.node.log.borrow().read(next, config.max_append_entries as u64, config.append_bytes_max);
             match slice {
+                // The follower's mistake shows where probes go without entries, as other leaders' do.
+                Slice::Entries(_) if KnownBug::CommitBeyondProven.is_back() && self.progress.is_probing() => {
+                    self.send(Entries::none());
+                }
                 Slice::Entries(entries) => self.send(entries),
                 Slice::Empty if self.progress.is_probing() && !self.probed() => self.send(Entries::none()),
                 Slice::Empty => return,

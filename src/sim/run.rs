@@ -122,20 +122,23 @@ async fn heal<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) -> Option<St
 /// Leaves a bare majority well, and without its leader. The rest can send and hears nothing: it must not keep the
 /// others from electing one of themselves (pre-vote, stickiness, check-quorum; Cloudflare's outage of 2020).
 async fn heal_core<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) {
+    let nodes: Vec<usize> = (0..world.nodes.len()).collect();
+    wait_for(world, chaos, |world| is_well(world, &nodes)).await;
     let mut intact = world.intact();
-    // Whoever stands most often is to be outside.
-    intact.sort_by_key(|n| world.plan.hasty == Some(*n));
+    // Whoever stands most often is to be outside, and the leader next.
+    let leader = world.leader();
+    intact.sort_by_key(|n| 2 * u8::from(world.plan.hasty == Some(*n)) + u8::from(leader == Some(*n)));
     let core: Vec<usize> = intact.into_iter().take(world.nodes.len() / 2 + 1).collect();
     if core.len() <= world.nodes.len() / 2 {
         return;
     }
-    let nodes: Vec<usize> = (0..world.nodes.len()).collect();
-    wait_for(world, chaos, |world| is_well(world, &nodes)).await;
     let deaf = |n: &usize| !core.contains(n);
     let ways = world.links.ways().into_iter().filter(|(_, to)| deaf(to)).collect();
     let cut = world.links.cut(ways);
-    if let Some(leader) = world.leader() {
+    if let Some(leader) = leader {
         world.end(leader, End::Killed).await;
+    }
+    if leader.is_some_and(|leader| core.contains(&leader)) {
         chaos.start_all(world);
     }
     let well = wait_for(world, chaos, |world| is_well(world, &core)).await;
@@ -143,6 +146,7 @@ async fn heal_core<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) {
         world.accuse("liveness", format!("a majority is healed and not well: {}", describe(world)));
     }
     world.links.end(cut);
+    chaos.start_all(world);
 }
 
 /// Whether one of `nodes` leads, and all of them that take part agree on it.

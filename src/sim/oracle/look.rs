@@ -81,6 +81,7 @@ impl Oracle {
                 state.begins_to_lead(number, look.term, node)?;
             }
             state.commit_rose(number, before.commit, look.commit, node)?;
+            state.commits_own_term(number, &before, &look, node)?;
             let told = state.nodes[number].told;
             if told > state.ledger.committed() {
                 let what = format!("n{} tells {told} as committed, and nobody has committed it", number + 1);
@@ -109,6 +110,25 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// A leader commits by entries of its own term alone (Raft §5.4.2, Figure 8).
+    fn commits_own_term(
+        &self,
+        number: usize,
+        before: &Look,
+        now: &Look,
+        node: &Node,
+    ) -> Result<(), Violation> {
+        let led =
+            (before.role, before.term) == (ServerRole::Leader, now.term) && now.role == ServerRole::Leader;
+        let term = node.log.borrow().runs().term_at(now.commit);
+        if !led || now.commit == before.commit || term == Some(now.term) {
+            return Ok(());
+        }
+        let what =
+            format!("n{} leads term {} and commits {} of term {term:?}", number + 1, now.term, now.commit);
+        Err(Violation::new("a leader commits by its own term", what))
     }
 
     fn commit_rose(

@@ -10,6 +10,7 @@
 //! | one vote a term, durable before it is told (§5.2) | at every vote record and every answer that grants |
 //! | log matching (§5.3) | whenever an entry is seen, with the term of the one before it |
 //! | leader completeness (§5.4) | when a node begins to lead |
+//! | a leader commits by entries of its own term (§5.4.2) | when the commit index of a leader rises |
 //! | committed entries are immutable and on a quorum's disks | when the commit index of a node rises, when a disk cuts or recovers |
 //! | acknowledged means durable | at every acknowledgement that leaves a follower |
 //! | state machine safety: the same commands in the same order, each once (§5.4.3) | at every command applied |

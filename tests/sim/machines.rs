@@ -1,0 +1,86 @@
+//! State machines of users: a sound one passes, one that is not the same on every node is found.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix::Message;
+use raftix::{
+    prelude::*,
+    sim::{Client, Verdict, Workload, history::Action, run},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::short;
+
+#[derive(Clone, Debug, Message, Serialize, Deserialize)]
+#[rtype(result = "u64")]
+struct Add(u64);
+
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "u64")]
+struct Total;
+
+/// Adds up; a biased one adds something of its own that differs from one value of it to the next.
+struct Counter {
+    total: u64,
+    bias: u64,
+}
+
+impl StateMachine for Counter {
+    type Command = Add;
+    type Query = Total;
+
+    fn apply(&mut self, _: LogId, Add(amount): Add) -> u64 {
+        self.total += amount + self.bias;
+        self.total
+    }
+
+    fn query(&self, _: Total) -> u64 {
+        self.total
+    }
+}
+
+#[derive(Clone)]
+struct Counting {
+    biased: bool,
+}
+
+static MADE: AtomicU64 = AtomicU64::new(0);
+
+impl Workload for Counting {
+    type Machine = Counter;
+    type Client = Adder;
+
+    fn machine(&self) -> Counter {
+        let bias = if self.biased { MADE.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        Counter { total: 0, bias }
+    }
+
+    fn client(&self, _: u64, seed: u64) -> Adder {
+        Adder(seed)
+    }
+}
+
+struct Adder(u64);
+
+impl Client<Counter> for Adder {
+    fn next_action(&mut self) -> Action<Counter> {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if self.0 >> 62 == 0 { Action::Query(Total) } else { Action::Apply(Add(self.0 >> 60)) }
+    }
+}
+
+#[test]
+fn a_sound_state_machine_passes() {
+    for seed in 0..3 {
+        let report = run(Counting { biased: false }, short(seed));
+        assert_eq!(report.violation(), None, "seed {seed}");
+        assert!(report.acknowledged > 20, "seed {seed}: only {} operations", report.acknowledged);
+    }
+}
+
+#[test]
+fn a_state_machine_that_differs_between_nodes_is_found() {
+    let report = run(Counting { biased: true }, short(0));
+    let Verdict::Failed(violation) = report.verdict else { panic!("not found: {:?}", report.verdict) };
+    assert_eq!(violation.law, "linearizability, by the log");
+}
