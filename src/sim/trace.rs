@@ -83,6 +83,17 @@ impl Trace {
         self.tail.iter()
     }
 
+    /// The hashes after every so many events: with [`hash`](Self::hash) and [`events`](Self::events) all that
+    /// [`differs_by`](Self::differs_by) needs.
+    pub fn milestones(&self) -> &[u64] {
+        &self.milestones
+    }
+
+    /// What another process told of its trace, to be compared. It has no tail, and nothing may be added to it.
+    pub fn told(hash: u64, events: u64, milestones: Vec<u64>) -> Self {
+        Self { hash, events, tail: VecDeque::new(), milestones }
+    }
+
     /// After which event at the latest another run differs from this one; `None` if they are the same.
     pub fn differs_by(&self, other: &Self) -> Option<u64> {
         if (self.hash, self.events) == (other.hash, other.events) {
@@ -124,5 +135,8 @@ mod tests {
         assert_eq!(run(3000).differs_by(&run(3000)), None);
         assert_eq!(run(3000).differs_by(&run(9)), Some(MILESTONE_EVENTS));
         assert_eq!(run(3000).differs_by(&run(4999)), Some(3 * MILESTONE_EVENTS));
+        let told = |run: &Trace| Trace::told(run.hash(), run.events(), run.milestones().to_vec());
+        assert_eq!(run(3000).differs_by(&told(&run(3000))), None);
+        assert_eq!(run(3000).differs_by(&told(&run(4999))), Some(3 * MILESTONE_EVENTS));
     }
 }
