@@ -29,12 +29,15 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// When it does not believe any more that its node will answer: a node that was stopped may be for long.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+/// A node, and how to reach it if it runs.
+pub(super) type Reachable<S> = (NodeId, Option<Raft<Observed<S>>>);
+
 /// What the clients of a run share.
 pub(super) struct Clients<W: Workload> {
     workload: W,
     oracle: Oracle,
     /// The nodes there are, and how to reach those that run.
-    pub(super) nodes: RefCell<Vec<(NodeId, Option<Raft<Observed<W::Machine>>>)>>,
+    pub(super) nodes: RefCell<Vec<Reachable<W::Machine>>>,
     history: RefCell<History<W::Machine>>,
     acknowledged: Cell<u64>,
     numbers: Cell<u64>,

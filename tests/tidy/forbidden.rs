@@ -25,9 +25,10 @@ const PANIC: &str = "say what cannot be wrong with `expect`, or handle it";
 #[rustfmt::skip]
 const RULES: &[Rule] = &[
     // tokio's clock, which a paused runtime pauses; beside the node's: what a probe shows, how long replies may
-    // wait for each other, and what sockets do. The machine's own clock is watched as `std::time::Instant`.
+    // wait for each other, and what sockets do; and the simulator, whose time is paused. The machine's own clock is watched as
+    // `std::time::Instant`.
     rule("Instant::now", &["src/clock.rs", "src/mailbox/inspected/", "src/actors/fsm_applier/step.rs",
-                           "src/transport/tcp/"], DETERMINISM),
+                           "src/transport/tcp/", "src/sim/"], DETERMINISM),
     rule("SystemTime", &[], DETERMINISM),
     rule("thread::sleep", &[], DETERMINISM),
     rule("HashMap", &[], DETERMINISM),
@@ -36,7 +37,7 @@ const RULES: &[Rule] = &[
     rule("getrandom::fill", &["src/system/start.rs", "src/storage/data_dir.rs"], DETERMINISM),
     rule("thread::spawn", &[], SEAM),
     rule("thread::Builder", &["src/actors/storage/thread.rs", "src/actors/fsm_applier/thread.rs",
-                              "src/storage/wal/spares.rs", "src/system/start.rs"], SEAM),
+                              "src/storage/wal/spares.rs", "src/system/start.rs", "src/sim/run.rs"], SEAM),
     // The leader's CommitDue: a leader too busy for it has appends that carry the commit index.
     rule("notify_later", &["src/actors/leader.rs", "src/mailbox/inspected/context.rs"], STARVES),
     rule("run_later", &["src/mailbox/inspected/context.rs"], STARVES),

@@ -42,7 +42,6 @@ pub(crate) const ROOMS: &[Room] = &[
     room("protocol",      &["known_bug", "types"], &["fastrand"]),
     room("state_machine", &["types"], &["actix"]),
     room("storage",       &["known_bug", "types"], &["getrandom", "std::fs", "std::process", "std::thread"]),
-    room("sim",           &["storage"], &["fastrand"]),
     room("wire",          &["types"], &[]),
     room("transport",     &["types", "wire"], &["fastrand", "std::net", "tokio"]),
     room("mailbox",       &["inspect"], &["actix", "actix::dev", "tokio"]),
@@ -58,4 +57,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("system",        &["actors", "board", "clock", "config", "error", "inspect", "log", "mailbox", "messages",
                             "state_machine", "storage", "transport", "types"],
                           &["actix", "actix_rt", "getrandom", "std::thread"]),
+    room("sim",           &["actors", "board", "clock", "config", "error", "messages", "state_machine", "storage",
+                            "system", "transport", "types", "wire"],
+                          &["actix", "fastrand", "std::thread", "tokio"]),
 ];

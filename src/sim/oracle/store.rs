@@ -161,7 +161,8 @@ impl State {
         let (rotten, shadow) = (std::mem::take(&mut watched.rotten), &watched.shadow);
         let promised = shadow.durable_entries();
         let kept = marks.get(..promised.len()) == Some(promised);
-        if !kept && !(rotten && found.withheld.is_some()) {
+        let excused = rotten && found.withheld.is_some();
+        if !(kept || excused) {
             return broken(format!("recovers {} entries of {} durable ones", marks.len(), promised.len()));
         }
         if !shadow.may_recover(&found.vote) {

@@ -16,10 +16,11 @@ use crate::{
 
 pub(super) type Verdict = linearizable::Verdict<String, Option<String>>;
 
+/// Client, when invoked, when returned, what was asked, what was told.
+pub(super) type Line = (u64, u64, Option<u64>, Action<Kv>, Outcome<Kv>);
+
 /// A history as a table: client, invoked, returned, action, outcome. Ids are the places in it.
-pub(super) fn history<const N: usize>(
-    lines: [(u64, u64, Option<u64>, Action<Kv>, Outcome<Kv>); N],
-) -> History<Kv> {
+pub(super) fn history<const N: usize>(lines: [Line; N]) -> History<Kv> {
     let operation = |(id, (client, invoked, returned, action, outcome))| {
         let node = "n1".into();
         Operation { id: id as u64, client, node, invoked, returned, action, outcome }
