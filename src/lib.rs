@@ -89,7 +89,7 @@
 //! | [`transport`], [`wire`] | TCP and in-memory networks; frames |
 //! | [`inspect`] | what the probes saw, as data and text |
 //! | [`system`] | the builder and the handle of a node |
-//! | `sim` | (feature `sim`) a disk that loses power, fails and rots |
+//! | `sim` | (feature `sim`) clusters in virtual time under every fault, with oracles |
 //! | `known_bug` | (feature `known-bugs`, for tests only) switches that bring known bugs back |
 //! | [`config`], [`error`], [`state_machine`] | what can be set, how requests fail, what a service implements |
 

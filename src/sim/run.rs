@@ -19,6 +19,8 @@ use super::{
 
 /// How long a cluster that nobody disturbs any more may take to be well.
 const HEAL_PATIENCE: Duration = Duration::from_secs(120);
+/// How long a moment is waited for at which every log is the same.
+const QUIET_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// How often everything is checked anew while faults strike.
@@ -123,7 +125,8 @@ async fn heal<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) -> Option<St
 /// others from electing one of themselves (pre-vote, stickiness, check-quorum; Cloudflare's outage of 2020).
 async fn heal_core<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) {
     let nodes: Vec<usize> = (0..world.nodes.len()).collect();
-    wait_for(world, chaos, |world| is_well(world, &nodes)).await;
+    // If there is a moment at which nobody is behind, nobody's log keeps the outsiders' questions from being granted.
+    wait_within(QUIET_PATIENCE, world, chaos, |world| is_well(world, &nodes) && world.same_logs()).await;
     let mut intact = world.intact();
     // Whoever stands most often is to be outside, and the leader next.
     let leader = world.leader();
@@ -170,7 +173,16 @@ async fn wait_for<W: Workload>(
     chaos: &mut Chaos,
     condition: impl Fn(&World<W>) -> bool,
 ) -> bool {
-    let until = Instant::now() + HEAL_PATIENCE;
+    wait_within(HEAL_PATIENCE, world, chaos, condition).await
+}
+
+async fn wait_within<W: Workload>(
+    patience: Duration,
+    world: &mut World<W>,
+    chaos: &mut Chaos,
+    condition: impl Fn(&World<W>) -> bool,
+) -> bool {
+    let until = Instant::now() + patience;
     while Instant::now() < until && world.oracle.violation().is_none() {
         if condition(world) {
             return true;

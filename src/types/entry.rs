@@ -230,6 +230,10 @@ impl EntryBatch {
             if crc32c::crc32c(&bytes[offset + 4..offset + body]) != checksum {
                 return Err(damaged("checksum"));
             }
+            // No checksum covers it, and logs are compared byte by byte.
+            if bytes[offset + body..offset + length].iter().any(|byte| *byte != 0) {
+                return Err(damaged("padding that is not zero"));
+            }
             let entry = parse(&bytes, offset).ok_or(damaged("unknown kind or flags"))?;
             batch = Some(match batch {
                 None => (entry.index, entry.term, entry.term, 1),

@@ -15,12 +15,11 @@ use raftix::{
     types::{NodeId, Request, Term},
 };
 use tokio::{
-    runtime::Builder,
     task::{JoinHandle, LocalSet, spawn_local},
     time::{Instant, sleep, timeout},
 };
 
-use crate::support::{Put, Recorder, Recording, ms, secs};
+use crate::support::{Put, Recorder, Recording, ms, secs, simulate};
 
 const COUNT: usize = 3;
 
@@ -157,40 +156,43 @@ struct Outcome {
 
 /// Lets clients write while the network and the nodes fail, then heals everything.
 fn run(seed: u64, writes: usize) -> Outcome {
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    LocalSet::new().block_on(&runtime, async {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let network = SimNetwork::new(seed);
-        let oracle = Arc::new(Oracle { began: Instant::now(), seen: Mutex::default() });
-        network.watch(oracle.clone());
-        network.set_all(rough());
-        network.set_coding(seed % 2 == 1);
-        let carrier = spawn_local(network.carry());
-        let mut cluster = Cluster::new(network.clone(), seed).await;
-        let mut acknowledged = Vec::new();
-        for number in 0..writes {
-            let command = format!("c{number}");
-            if cluster.write(rng.usize(..COUNT), &command).await {
-                acknowledged.push(command);
-            }
-            cluster.strike(&mut rng).await;
-            sleep(Duration::from_millis(rng.u64(..100))).await;
+    let mut outcome = None;
+    simulate(async { outcome = Some(play(seed, writes).await) });
+    outcome.expect("it was played to its end")
+}
+
+async fn play(seed: u64, writes: usize) -> Outcome {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let network = SimNetwork::new(seed);
+    let oracle = Arc::new(Oracle { began: Instant::now(), seen: Mutex::default() });
+    network.watch(oracle.clone());
+    network.set_all(rough());
+    network.set_coding(seed % 2 == 1);
+    let carrier = spawn_local(network.carry());
+    let mut cluster = Cluster::new(network.clone(), seed).await;
+    let mut acknowledged = Vec::new();
+    for number in 0..writes {
+        let command = format!("c{number}");
+        if cluster.write(rng.usize(..COUNT), &command).await {
+            acknowledged.push(command);
         }
-        network.heal();
-        network.set_all(Conditions::default());
-        let counts = network.counts();
-        for attempt in 0.. {
-            if cluster.write(0, "last").await {
-                break;
-            }
-            assert!(attempt < 100, "a healed network lets writes through");
-            sleep(ms(100)).await;
+        cluster.strike(&mut rng).await;
+        sleep(Duration::from_millis(rng.u64(..100))).await;
+    }
+    network.heal();
+    network.set_all(Conditions::default());
+    let counts = network.counts();
+    for attempt in 0.. {
+        if cluster.write(0, "last").await {
+            break;
         }
-        let history = cluster.agree().await;
-        carrier.abort();
-        let seen = std::mem::take(&mut oracle.seen.lock().unwrap().0);
-        Outcome { acknowledged, history, seen, counts }
-    })
+        assert!(attempt < 100, "a healed network lets writes through");
+        sleep(ms(100)).await;
+    }
+    let history = cluster.agree().await;
+    carrier.abort();
+    let seen = std::mem::take(&mut oracle.seen.lock().unwrap().0);
+    Outcome { acknowledged, history, seen, counts }
 }
 
 fn rough() -> Conditions {

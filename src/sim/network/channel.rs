@@ -92,6 +92,14 @@ impl Exchange {
     pub(super) fn new(asker: Option<Responder>, patience: Duration, stage: Stage) -> Self {
         Self { asker, is_copy: false, patience, stage, planned: None, is_held: false }
     }
+
+    /// What its asker hears if there is no room for it: what it would have heard if it had failed already.
+    pub(super) fn overflow(&self) -> RpcError {
+        match &self.stage {
+            Stage::Failed(error) => error.clone(),
+            _ => RpcError::Lost("too many requests are under way".into()),
+        }
+    }
 }
 
 /// Where an exchange is.

@@ -72,8 +72,7 @@ impl State {
         if let Some(mut oldest) = exchanges.push(exchange) {
             self.counts.add(NetworkFault::Overflow);
             if let Some(asker) = oldest.asker.take() {
-                let error = RpcError::Lost("too many requests are under way".into());
-                self.remains.push(Remains::Failed(asker, error));
+                self.remains.push(Remains::Failed(asker, oldest.overflow()));
             }
             self.bury(Rest::Exchange(oldest));
         }

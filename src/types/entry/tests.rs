@@ -21,6 +21,14 @@ fn what_was_sealed_is_read_back() {
 }
 
 #[test]
+fn padding_that_is_not_zero_is_refused() {
+    // Ends in seven bytes that no checksum covers.
+    let mut bytes = batch(&[b"a"]).bytes().to_vec();
+    *bytes.last_mut().unwrap() = 1;
+    assert_eq!(EntryBatch::verify(bytes.into()).unwrap_err().what, "padding that is not zero");
+}
+
+#[test]
 fn indexes_at_the_end_of_their_range_are_refused_and_do_not_overflow() {
     let end = |first| {
         let mut buffer = EntryBuffer::default();

@@ -112,3 +112,13 @@ async fn of_too_many_requests_under_way_the_oldest_is_lost() {
     assert!(rest.iter().map(|(number, _)| *number).eq(3..count));
     assert!(rest.iter().all(|(_, result)| *result == Err(RpcError::Dropped)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_sent_is_told_so_also_where_there_is_no_room() {
+    let network = network(1);
+    let (one, _) = start(&network, "n1");
+    let (link, answers) = (one.link(&"n2".into(), "n2:1", Lane::Control), Arc::<Answers>::default());
+    (0..=channel::UNDER_WAY_MAX as u64).for_each(|number| answers.request(&*link, number, ask(number)));
+    let told = answers.taken();
+    assert!(told.len() == 1 && is_not_sent(&told[0].1), "{told:?}");
+}
