@@ -118,6 +118,8 @@ pub(crate) enum Transport {
 pub(crate) enum Log {
     Memory,
     Disk,
+    /// In memory, with a flush that takes as long as a slow disk's.
+    Slow,
 }
 
 /// What one child measures. `go/driver/options.go` reads the same flags.

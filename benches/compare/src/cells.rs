@@ -11,13 +11,13 @@ pub(crate) struct Cell {
 
 /// Cells that the plan has and this program has not, with the reason.
 pub(crate) const UNAVAILABLE: [(&str, &str); 7] = [
-    ("W4", "slow disk: the systems' stores have no injected flush time here yet"),
-    ("W4b", "disks of different speed: as W4"),
+    ("W4b", "disks of different speed: every node's flush takes the same time here yet"),
     ("W5", "slow state machine: the machines have no injected apply time here yet"),
     ("W7", "fail-over: all nodes of a cell are in one process, and none can be killed alone yet"),
     ("W8", "catch-up of a fresh voter: Raftix has no membership changes yet"),
     ("W9", "snapshots: Raftix has none yet"),
     ("W10", "idle groups: Raftix has one group per node yet"),
+    ("W11", "restart: told with W3, as the time from a kill until every node is back"),
 ];
 
 const CLIENTS: [usize; 5] = [1, 64, 256, 1024, 4096];
@@ -44,6 +44,12 @@ pub(crate) fn all() -> Vec<Cell> {
         id: format!("W6-c{clients}"),
         job: Job { reads: true, ..job(clients, Transport::Tcp, Log::Memory) },
     }));
+    for (name, transport) in [("W4-memory", Transport::Memory), ("W4-tcp", Transport::Tcp)] {
+        cells.extend([1, 64, 1024].map(|clients| Cell {
+            id: format!("{name}-c{clients}"),
+            job: job(clients, transport, Log::Slow),
+        }));
+    }
     for (name, log, rates) in [("W2", Log::Memory, [10_000, 40_000]), ("W3", Log::Disk, [1_000, 10_000])] {
         cells.extend(rates.map(|rate| Cell {
             id: format!("{name}-open-r{rate}"),
@@ -55,7 +61,8 @@ pub(crate) fn all() -> Vec<Cell> {
 
 /// What a claim stands on: each kind of write at few, many and very many clients.
 fn gate(cell: &Cell) -> bool {
-    let few = matches!(cell.job.clients, 1 | 64 | 1024) && cell.job.rate == 0.0 && !cell.job.reads;
+    let closed = cell.job.rate == 0.0 && !cell.job.reads && cell.job.log != Log::Slow;
+    let few = closed && matches!(cell.job.clients, 1 | 64 | 1024);
     few && (!cell.job.own_thread || cell.job.payload > 0) || cell.id.starts_with("W1o-c")
 }
 
@@ -105,7 +112,10 @@ pub(crate) fn settings(cell: &Cell, sut: Sut) -> &'static [&'static str] {
         (Sut::Openraft, Transport::Memory, Log::Memory) => {
             &["two-runtimes", "two-runtimes-streaming", "one-runtime", "one-runtime-streaming"]
         }
-        (Sut::Openraft | Sut::RaftRs, ..) => &[],
+        (Sut::Openraft, ..) => &["two-runtimes", "one-runtime"],
+        (Sut::RaftRs, Transport::Memory, Log::Memory) => &["one-thread", "own-thread"],
+        (Sut::RaftRs, ..) => &[],
+        (Sut::Hashicorp, _, Log::Slow) => &["append64", "append1024", "append1024-inflight16"],
         (Sut::Hashicorp, Transport::Memory, _) => &["append64", "append1024"],
         (Sut::Hashicorp, _, Log::Memory) => &["append64", "append1024", "append1024-inflight16"],
         (Sut::Hashicorp, _, Log::Disk) => {

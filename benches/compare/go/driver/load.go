@@ -46,7 +46,6 @@ type load struct {
 	options Options
 	system  System
 	phase   atomic.Int32
-	due     chan time.Time
 }
 
 // measured is what all clients saw.
@@ -62,14 +61,16 @@ type measured struct {
 
 func run(o Options, s System) measured {
 	l := &load{options: o, system: s}
-	if o.Rate > 0 {
-		l.due = make(chan time.Time, 1<<20)
-		go l.offer()
-	}
-	tallies := make([]tally, o.Clients)
+	var tallies []tally
 	var clients sync.WaitGroup
-	for n := range tallies {
-		clients.Go(func() { tallies[n] = l.client(uint64(n)) })
+	if o.Rate > 0 {
+		tallies = make([]tally, 1)
+		clients.Go(func() { l.open(&tallies[0]) })
+	} else {
+		tallies = make([]tally, o.Clients)
+		for n := range tallies {
+			clients.Go(func() { tallies[n] = l.closed(uint64(n)) })
+		}
 	}
 	time.Sleep(o.Warm)
 	began, cpu := time.Now(), cpuSeconds()
@@ -94,11 +95,12 @@ func run(o Options, s System) measured {
 	return m
 }
 
-func (l *load) client(n uint64) (t tally) {
+func (l *load) closed(n uint64) (t tally) {
 	for count := uint64(0); l.phase.Load() != finished; count++ {
-		began, timed := l.begin(count)
-		if l.phase.Load() == finished {
-			break
+		timed := count%sample == 0
+		var began time.Time
+		if timed {
+			began = time.Now()
 		}
 		if t.err = l.operation(n, count, &t); t.err != nil {
 			break
@@ -113,15 +115,38 @@ func (l *load) client(n uint64) (t tally) {
 	return t
 }
 
-// begin is when the operation was meant to start; an open loop waits for that.
-func (l *load) begin(count uint64) (time.Time, bool) {
-	if l.due != nil {
-		return <-l.due, true
+// open offers a Poisson schedule, each operation on a goroutine of its own that starts when it is due, whatever the
+// others do. It is late by what the system's sleep is late and no more, and latency counts from the schedule.
+func (l *load) open(all *tally) {
+	runtime.LockOSThread()
+	random := rand.New(rand.NewPCG(1, 2))
+	var mu sync.Mutex
+	var operations sync.WaitGroup
+	next := time.Now()
+	for n := uint64(0); l.phase.Load() != finished; n++ {
+		for wait := time.Until(next); wait > 0; wait = time.Until(next) {
+			pause := syscall.NsecToTimespec(int64(wait))
+			// An early return is followed by another round.
+			_ = syscall.Nanosleep(&pause, nil)
+		}
+		due, counts := next, l.phase.Load() == measuring
+		operations.Go(func() {
+			var t tally
+			err := l.operation(n, 0, &t)
+			mu.Lock()
+			defer mu.Unlock()
+			all.acked.Merge(t.acked)
+			all.last = max(all.last, t.last)
+			if err != nil {
+				all.err = err
+			} else if counts {
+				all.measured++
+				all.times = append(all.times, int64(time.Since(due)))
+			}
+		})
+		next = next.Add(time.Duration(-math.Log(1-random.Float64()) / l.options.Rate * 1e9))
 	}
-	if count%sample == 0 {
-		return time.Now(), true
-	}
-	return time.Time{}, false
+	operations.Wait()
 }
 
 func (l *load) operation(client, count uint64, t *tally) error {
@@ -136,25 +161,6 @@ func (l *load) operation(client, count uint64, t *tally) error {
 		t.last = max(t.last, at.Index)
 	}
 	return err
-}
-
-// offer hands out a Poisson schedule, late by what the system's sleep is late and no more. Latency counts from
-// the schedule, so that waiting for a client counts too.
-func (l *load) offer() {
-	runtime.LockOSThread()
-	random := rand.New(rand.NewPCG(1, 2))
-	next := time.Now()
-	for l.phase.Load() != finished {
-		if wait := time.Until(next); wait > 0 {
-			pause := syscall.NsecToTimespec(int64(wait))
-			// An early return is followed by another round.
-			_ = syscall.Nanosleep(&pause, nil)
-			continue
-		}
-		l.due <- next
-		next = next.Add(time.Duration(-math.Log(1-random.Float64()) / l.options.Rate * 1e9))
-	}
-	close(l.due)
 }
 
 func cpuSeconds() float64 {

@@ -33,7 +33,7 @@ func Parse() Options {
 	flag.IntVar(&o.Clients, "clients", 64, "clients, each with one operation on its way")
 	flag.IntVar(&o.Payload, "payload", 256, "bytes in each command")
 	flag.StringVar(&o.Transport, "transport", "memory", "memory or tcp")
-	flag.StringVar(&o.Log, "log", "memory", "memory or disk")
+	flag.StringVar(&o.Log, "log", "memory", "memory, disk or slow")
 	flag.StringVar(&o.Setting, "setting", "", "which of the system's settings")
 	flag.IntVar(&warm, "warm-ms", 1000, "milliseconds before the measurement")
 	flag.IntVar(&run, "run-ms", 3000, "milliseconds that are measured")

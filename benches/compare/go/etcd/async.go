@@ -77,7 +77,7 @@ func (s *storageThreads) append() {
 			entries = append(entries, m.GetEntries()...)
 		}
 		if s.node.disk != nil {
-			must(s.node.disk.wal.Save(state, entries))
+			must(s.node.disk.save(state, entries))
 		}
 		if state != nil {
 			must(s.node.storage.SetHardState(state))

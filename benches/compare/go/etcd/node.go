@@ -204,7 +204,7 @@ func (n *node) send(messages []*pb.Message) {
 
 func (n *node) persist(state *pb.HardState, entries []*pb.Entry) {
 	if n.disk != nil {
-		must(n.disk.wal.Save(state, entries))
+		must(n.disk.save(state, entries))
 	}
 	if state != nil && !raft.IsEmptyHardState(state) {
 		must(n.storage.SetHardState(state))

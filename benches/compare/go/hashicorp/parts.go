@@ -97,7 +97,7 @@ func addresses(o driver.Options) ([]string, error) {
 		found = append(found, listener.Addr().String())
 		defer listener.Close()
 	}
-	if o.Log == "memory" {
+	if o.Log != "disk" {
 		return found, nil
 	}
 	text, err := json.Marshal(found)
@@ -115,8 +115,12 @@ type stores struct {
 
 func openStores(o driver.Options, s setting, n int) (stores, error) {
 	snapshots := raft.NewDiscardSnapshotStore()
-	if o.Log == "memory" {
+	switch o.Log {
+	case "memory":
 		store := raft.NewInmemStore()
+		return stores{store, store, snapshots}, nil
+	case "slow":
+		store := slowStore{raft.NewInmemStore()}
 		return stores{store, store, snapshots}, nil
 	}
 	dir := filepath.Join(o.Data, string(id(n)))

@@ -13,12 +13,18 @@ mod tcp;
 pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
     match (job.transport, job.log) {
         (Transport::Memory, Log::Memory) => actor::run(job),
-        (Transport::Tcp, _) => tcp::run(job),
-        (Transport::Memory, Log::Disk) => Err("no limit in memory with a disk".to_owned()),
+        (Transport::Tcp, Log::Memory | Log::Disk) => tcp::run(job),
+        (_, Log::Slow) => Err("the limit of a slow disk is its flush time".to_owned()),
+        (Transport::Memory, _) => Err("the limit in memory has no disk".to_owned()),
     }
 }
 
 /// Whether a cell has a limit: writes in a closed loop have.
 pub(crate) fn exists(job: &Job) -> bool {
-    !job.reads && job.rate == 0.0 && (job.transport == Transport::Tcp || job.log == Log::Memory)
+    let has_pipe = match job.log {
+        Log::Memory => true,
+        Log::Disk => job.transport == Transport::Tcp,
+        Log::Slow => false,
+    };
+    has_pipe && !job.reads && job.rate == 0.0
 }

@@ -13,13 +13,19 @@ use crate::{
 
 pub(crate) mod go;
 pub(crate) mod openraft;
+#[cfg(feature = "raft-rs")]
+pub(crate) mod raft_rs;
 pub(crate) mod raftix;
+mod slow;
 
 /// Measures a system of this process.
 pub(crate) fn run(sut: Sut, job: &Job) -> Result<Outcome, String> {
     match sut {
         Sut::Raftix => raftix::run(job),
         Sut::Openraft => openraft::run(job),
+        #[cfg(feature = "raft-rs")]
+        Sut::RaftRs => raft_rs::run(job),
+        #[cfg(not(feature = "raft-rs"))]
         Sut::RaftRs => Err("built without the feature `raft-rs`".to_owned()),
         Sut::Hashicorp | Sut::Etcd => Err("measured by its own program".to_owned()),
     }

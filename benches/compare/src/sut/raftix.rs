@@ -8,10 +8,11 @@ use std::{
 
 use actix::Message;
 use bytes::Bytes;
-use raftix::{prelude::*, transport::memory::MemoryNetwork};
+use raftix::{Placement, prelude::*, transport::memory::MemoryNetwork};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::slow::SlowStore;
 use crate::{
     args::{Job, Log, Transport},
     child::{self, NODES, Nodes, Outcome},
@@ -116,6 +117,8 @@ async fn start(job: &Job) -> Result<Cluster, String> {
         let builder = match job.log {
             Log::Memory => builder.in_memory(),
             Log::Disk => builder.data_dir(super::directory(&job.data, number)),
+            // A thread for the log, as a log on a disk has by default.
+            Log::Slow => builder.log_store(SlowStore::default()).placement(Placement::Dedicated),
         };
         let builder = match job.transport {
             Transport::Memory => builder.transport(network.transport(address)),

@@ -4,15 +4,20 @@
 //! Both ways to run it are tried, and the better counts: `two-runtimes` as its benchmark ships (two workers for
 //! the nodes, one for the clients), and `one-runtime`, everything on one current-thread runtime, which is faster
 //! where a wake of another core costs more than the work. `streaming` replaces the benchmark's network, which
-//! sends one request at a time, by a pipelined one.
+//! sends one request at a time, by a pipelined one. Over TCP appends are always pipelined, and a durable log is
+//! Raftix's own behind an I/O thread.
 
 use std::{
     collections::BTreeSet,
+    net::TcpListener,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use ::openraft::{Config, Raft, SnapshotPolicy, async_runtime::watch::WatchReceiver};
+use ::openraft::{
+    Config, Raft, RaftNetworkFactory, SnapshotPolicy, async_runtime::watch::WatchReceiver,
+    network::NetSnapshot,
+};
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 
@@ -23,9 +28,13 @@ use crate::{
     load::{self, Client, Place},
 };
 
+mod disk;
 mod router;
 mod store;
+mod tcp;
 
+use super::slow::SlowStore;
+use disk::Disk;
 use router::Router;
 use store::{LogStore, Machines};
 
@@ -90,9 +99,6 @@ impl Nodes for Cluster {
 
 pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
     let began = Instant::now();
-    if job.transport == Transport::Tcp || job.log == Log::Disk {
-        return Err("openraft has no driver for this cell yet".to_owned());
-    }
     let streaming = job.setting.contains("streaming");
     if job.setting.starts_with("one-runtime") {
         let runtime =
@@ -134,17 +140,20 @@ fn config() -> Result<Arc<Config>, String> {
 }
 
 async fn start(job: &Job, streaming: bool) -> Result<Cluster, String> {
-    let config = config()?;
-    let router = Router::new(streaming);
     let mut cluster = Cluster { nodes: Vec::new(), machines: Vec::new() };
-    for id in 0..NODES as u64 {
-        let machines = Machines::new(job.recover);
-        let log = Arc::new(LogStore::default());
-        let node = Raft::new(id, config.clone(), router.clone(), log, machines.clone()).await;
-        cluster.nodes.push(node.map_err(|error| error.to_string())?);
-        cluster.machines.push(machines);
+    match job.transport {
+        Transport::Memory => {
+            let router = Router::new(streaming);
+            for number in 0..NODES {
+                cluster.add(job, number, router.clone()).await?;
+            }
+            router.connect(&cluster.nodes);
+        }
+        Transport::Tcp => serve(job, &mut cluster).await.map_err(|error| error.to_string())?,
     }
-    router.connect(&cluster.nodes);
+    if job.recover > 0 {
+        return Ok(cluster);
+    }
     let members: BTreeSet<u64> = (0..NODES as u64).collect();
     cluster.nodes[0].initialize(members).await.map_err(|error| error.to_string())?;
     for node in &cluster.nodes {
@@ -152,4 +161,34 @@ async fn start(job: &Job, streaming: bool) -> Result<Cluster, String> {
         wait.applied_index_at_least(Some(1), "the first").await.map_err(|error| error.to_string())?;
     }
     Ok(cluster)
+}
+
+async fn serve(job: &Job, cluster: &mut Cluster) -> std::io::Result<()> {
+    let listeners: Vec<_> = (0..NODES).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+    let addresses = tcp::Addresses(addresses);
+    for (number, listener) in listeners.into_iter().enumerate() {
+        cluster.add(job, number, addresses.clone()).await.map_err(std::io::Error::other)?;
+        tcp::serve(listener, cluster.nodes[number].clone())?;
+    }
+    Ok(())
+}
+
+impl Cluster {
+    async fn add<N>(&mut self, job: &Job, number: usize, network: N) -> Result<(), String>
+    where
+        N: RaftNetworkFactory<Types>,
+        N::Network: NetSnapshot<Types, SnapshotData = ()>,
+    {
+        let machines = Machines::new(job.recover);
+        let log = match job.log {
+            Log::Memory => LogStore::default(),
+            Log::Disk => LogStore::open(Disk::open(&super::directory(&job.data, number))?),
+            Log::Slow => LogStore::open(Disk::start(SlowStore::default())?),
+        };
+        let node = Raft::new(number as u64, config()?, network, Arc::new(log), machines.clone()).await;
+        self.nodes.push(node.map_err(|error| error.to_string())?);
+        self.machines.push(machines);
+        Ok(())
+    }
 }

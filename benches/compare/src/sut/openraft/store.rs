@@ -1,4 +1,5 @@
-//! openraft's log and state machine in memory: a tree of entries behind a lock, as in its own benchmark.
+//! openraft's log and state machine: a tree of entries behind a lock, as in its own benchmark, and before a disk
+//! where there is one.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,10 @@ use openraft::{
     },
 };
 
-use super::{Done, Types};
+use super::{
+    Done, Types,
+    disk::{Disk, Opened},
+};
 use crate::digest::{Machine, Position};
 
 type Entry = EntryOf<Types>;
@@ -31,6 +35,20 @@ pub(crate) struct LogStore {
     vote: RwLock<Option<VoteOf<Types>>>,
     entries: RwLock<BTreeMap<u64, Entry>>,
     purged: RwLock<Option<LogId>>,
+    disk: Option<Disk>,
+}
+
+impl LogStore {
+    /// The log on this disk, with everything that it holds.
+    pub(super) fn open(opened: Opened) -> Self {
+        let entries = opened.entries.into_iter().map(|entry| (entry.index(), entry)).collect();
+        Self {
+            vote: RwLock::new(opened.vote),
+            entries: RwLock::new(entries),
+            purged: RwLock::default(),
+            disk: Some(opened.disk),
+        }
+    }
 }
 
 macro_rules! locked {
@@ -67,7 +85,10 @@ impl RaftLogStorage<Types> for Arc<LogStore> {
 
     async fn save_vote(&mut self, vote: &VoteOf<Types>) -> Result<(), io::Error> {
         *locked!(self.vote.write()) = Some(*vote);
-        Ok(())
+        match &self.disk {
+            None => Ok(()),
+            Some(disk) => disk.save_vote(vote).await,
+        }
     }
 
     async fn append<I>(&mut self, entries: I, flushed: IOFlushed<Types>) -> Result<(), io::Error>
@@ -75,15 +96,24 @@ impl RaftLogStorage<Types> for Arc<LogStore> {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let Some(disk) = &self.disk else {
+            locked!(self.entries.write()).extend(entries.into_iter().map(|entry| (entry.index(), entry)));
+            flushed.io_completed(Ok(()));
+            return Ok(());
+        };
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        let queued = disk.append(&entries, flushed);
         locked!(self.entries.write()).extend(entries.into_iter().map(|entry| (entry.index(), entry)));
-        flushed.io_completed(Ok(()));
-        Ok(())
+        queued
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let first = last.map_or(0, |last| last.index + 1);
         locked!(self.entries.write()).split_off(&first);
-        Ok(())
+        match &self.disk {
+            None => Ok(()),
+            Some(disk) => disk.truncate(first).await,
+        }
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
