@@ -89,7 +89,7 @@ struct Cluster {
 
 impl Nodes for Cluster {
     async fn machine(&self, number: usize) -> Result<Machine, String> {
-        Ok(self.machines[number].state())
+        Ok(self.machines[number].state().await)
     }
 
     fn term(&self) -> u64 {

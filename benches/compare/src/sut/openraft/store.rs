@@ -6,7 +6,7 @@ use std::{
     fmt::Debug,
     io,
     ops::RangeBounds,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use futures::{Stream, TryStreamExt};
@@ -19,6 +19,7 @@ use openraft::{
         RaftStateMachine,
     },
 };
+use tokio::sync::Mutex;
 
 use super::{
     Done, Types,
@@ -147,8 +148,8 @@ impl Machines {
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
 
-    pub(crate) fn state(&self) -> Machine {
-        locked!(self.shared.lock()).machine
+    pub(crate) async fn state(&self) -> Machine {
+        self.shared.lock().await.machine
     }
 }
 
@@ -178,7 +179,7 @@ impl RaftStateMachine<Types> for Machines {
     type SnapshotBuilder = Self;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembershipOf<Types>), io::Error> {
-        let shared = locked!(self.shared.lock());
+        let shared = self.shared.lock().await;
         Ok((shared.applied, shared.membership.clone()))
     }
 
@@ -186,8 +187,10 @@ impl RaftStateMachine<Types> for Machines {
     where
         S: Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
     {
+        // Once for all that came together, as the benchmark does.
+        let mut shared = self.shared.lock().await;
         while let Some((entry, responder)) = entries.try_next().await? {
-            locked!(self.shared.lock()).apply(entry);
+            shared.apply(entry);
             if let Some(responder) = responder {
                 responder.send(Done);
             }
