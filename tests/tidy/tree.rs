@@ -33,13 +33,13 @@ pub(crate) fn library() -> Vec<Code> {
 
 /// Every Rust file.
 pub(crate) fn everything() -> Vec<File> {
-    read_all(&["src", "tests", "examples"], &["rs"])
+    read_all(&["src", "tests", "examples", "benches"], &["rs"])
 }
 
 /// Every text that a reader may open.
 pub(crate) fn texts() -> Vec<File> {
-    let mut texts =
-        read_all(&["src", "tests", "examples", "docs", ".ci"], &["rs", "md", "toml", "sh", "html"]);
+    let folders = ["src", "tests", "examples", "benches", "docs", ".ci"];
+    let mut texts = read_all(&folders, &["rs", "md", "toml", "sh", "html", "go", "mod"]);
     texts.extend(files_in(&root(), false, &["rs", "md", "toml"]).iter().map(|path| read(path)));
     texts
 }

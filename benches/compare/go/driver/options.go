@@ -1,0 +1,50 @@
+// Package driver is what the Go systems of the comparison share: the command line, the clients, the digest and
+// the line of JSON. It is the counterpart of child.rs, load.rs and digest.rs, and speaks exactly as they do.
+package driver
+
+import (
+	"flag"
+	"time"
+)
+
+// Options says what one child measures.
+type Options struct {
+	Clients   int
+	Payload   int
+	Transport string
+	Log       string
+	Setting   string
+	Warm      time.Duration
+	Run       time.Duration
+	Rate      float64
+	Reads     bool
+	Data      string
+	Recover   uint64
+	Hold      bool
+}
+
+// Nodes is how many nodes every cell has.
+const Nodes = 3
+
+// Parse reads the command line.
+func Parse() Options {
+	var o Options
+	var warm, run int
+	flag.IntVar(&o.Clients, "clients", 64, "clients, each with one operation on its way")
+	flag.IntVar(&o.Payload, "payload", 256, "bytes in each command")
+	flag.StringVar(&o.Transport, "transport", "memory", "memory or tcp")
+	flag.StringVar(&o.Log, "log", "memory", "memory, disk or slow")
+	flag.StringVar(&o.Setting, "setting", "", "which of the system's settings")
+	flag.IntVar(&warm, "warm-ms", 1000, "milliseconds before the measurement")
+	flag.IntVar(&run, "run-ms", 3000, "milliseconds that are measured")
+	flag.Float64Var(&o.Rate, "rate", 0, "operations a second that are offered; 0 is a closed loop")
+	flag.BoolVar(&o.Reads, "reads", false, "linearizable reads instead of writes")
+	flag.StringVar(&o.Data, "data", "", "where durable logs go")
+	flag.Uint64Var(&o.Recover, "recover", 0, "start from the data that is there and digest up to this index")
+	flag.BoolVar(&o.Hold, "hold", false, "go on writing after the result until killed")
+	flag.Bool("own-thread", false, "clients on a thread of their own; the scheduler decides here")
+	flag.Parse()
+	o.Warm = time.Duration(warm) * time.Millisecond
+	o.Run = time.Duration(run) * time.Millisecond
+	return o
+}

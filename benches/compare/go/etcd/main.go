@@ -1,0 +1,119 @@
+// Command etcd measures etcd-io/raft as the comparison's other systems are measured.
+//
+// The library is a core without transport or log. This is the loop that a careful user writes round it: one
+// goroutine a node, everything that waits is taken at once, many proposals in one message, entries sent before
+// they are on the leader's own disk (thesis §10.2.1), one write and one flush for all that came together.
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/raft/v3"
+
+	"raftix/compare/driver"
+)
+
+// setting is the part of the configuration that the cells try out; the best of them counts.
+type setting struct{ async bool }
+
+func parse(name string) (setting, error) {
+	var s setting
+	for part := range strings.SplitSeq(name, "-") {
+		switch part {
+		case "", "ready":
+		case "async":
+			s.async = true
+		case "procs1":
+			runtime.GOMAXPROCS(1)
+		default:
+			return s, fmt.Errorf("no such setting: %s", part)
+		}
+	}
+	return s, nil
+}
+
+type cluster struct {
+	leader  *node
+	nodes   []*node
+	waiters sync.Pool
+}
+
+func main() {
+	debug.SetGCPercent(400)
+	driver.Main(start)
+}
+
+func start(o driver.Options) (driver.System, error) {
+	setting, err := parse(o.Setting)
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{waiters: sync.Pool{New: func() any { return &waiter{done: make(chan driver.Position, 1)} }}}
+	for n := range driver.Nodes {
+		node, err := newNode(uint64(n+1), o, setting)
+		if err != nil {
+			return nil, err
+		}
+		c.nodes = append(c.nodes, node)
+	}
+	if err := connect(c.nodes, o.Transport); err != nil {
+		return nil, err
+	}
+	if err := c.nodes[0].raw.Campaign(); err != nil {
+		return nil, err
+	}
+	for _, node := range c.nodes {
+		go node.run()
+	}
+	return c, c.await()
+}
+
+// await waits until somebody leads and has committed an entry of its own.
+func (c *cluster) await() error {
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		for _, node := range c.nodes {
+			if node.leads.Load() && node.appliedOwn.Load() {
+				c.leader = node
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("no leader")
+}
+
+func (c *cluster) Write(data []byte) (driver.Position, error) {
+	w := c.waiters.Get().(*waiter)
+	c.leader.inbox.propose(proposal{data, w})
+	at := <-w.done
+	c.waiters.Put(w)
+	if at.Index == 0 {
+		return at, raft.ErrProposalDropped
+	}
+	return at, nil
+}
+
+func (c *cluster) Read() error {
+	w := c.waiters.Get().(*waiter)
+	c.leader.inbox.read(w)
+	at := <-w.done
+	c.waiters.Put(w)
+	if at.Index == 0 {
+		return raft.ErrProposalDropped
+	}
+	return nil
+}
+
+func (c *cluster) Machines() []*driver.Machine {
+	var machines []*driver.Machine
+	for _, node := range c.nodes {
+		machines = append(machines, node.machine)
+	}
+	return machines
+}
+
+func (c *cluster) Term() uint64 { return c.leader.term.Load() }

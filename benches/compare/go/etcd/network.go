@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+)
+
+const bufferBytes = 256 << 10
+
+// near is a node in the same process: messages are handed over as they are.
+type near struct{ inbox *inbox }
+
+func (p near) send(messages []*pb.Message) { p.inbox.deliver(messages...) }
+
+// far is a connection to a node. Everything that leaves at once is one write, made where it arises: the system's
+// buffers take it, and whoever reads never waits for the node behind it, so that no two nodes wait for each other.
+type far struct {
+	mu         sync.Mutex
+	connection net.Conn
+	buffer     []byte
+}
+
+func (p *far) send(messages []*pb.Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.buffer = p.buffer[:0]
+	for _, message := range messages {
+		p.buffer = encode(p.buffer, message)
+	}
+	_, err := p.connection.Write(p.buffer)
+	must(err)
+}
+
+// encode adds a length and the message.
+func encode(buffer []byte, message *pb.Message) []byte {
+	at := len(buffer)
+	buffer = append(buffer, 0, 0, 0, 0)
+	buffer, err := proto.MarshalOptions{}.MarshalAppend(buffer, message)
+	must(err)
+	binary.LittleEndian.PutUint32(buffer[at:], uint32(len(buffer)-at-4))
+	return buffer
+}
+
+// receive hands on all messages that one read brought together.
+func receive(connection net.Conn, to *inbox) {
+	reader := bufio.NewReaderSize(connection, bufferBytes)
+	var frame []byte
+	var batch []*pb.Message
+	for {
+		var header [4]byte
+		if _, err := io.ReadFull(reader, header[:]); err != nil {
+			return
+		}
+		length := int(binary.LittleEndian.Uint32(header[:]))
+		if cap(frame) < length {
+			frame = make([]byte, length)
+		}
+		frame = frame[:length]
+		if _, err := io.ReadFull(reader, frame); err != nil {
+			return
+		}
+		message := &pb.Message{}
+		must(proto.Unmarshal(frame, message))
+		batch = append(batch, message)
+		if reader.Buffered() < len(header) {
+			to.deliver(batch...)
+			clear(batch)
+			batch = batch[:0]
+		}
+	}
+}
+
+// connect gives every node a way to every other.
+func connect(nodes []*node, transport string) error {
+	for _, from := range nodes {
+		for _, to := range nodes {
+			if from == to {
+				continue
+			}
+			if transport == "memory" {
+				from.peers[to.id] = near{to.inbox}
+				continue
+			}
+			peer, err := dial(to)
+			if err != nil {
+				return err
+			}
+			from.peers[to.id] = peer
+		}
+	}
+	return nil
+}
+
+func dial(to *node) (*far, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	out, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	in, err := listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	go receive(in, to.inbox)
+	return &far{connection: out}, nil
+}

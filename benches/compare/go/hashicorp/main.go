@@ -1,0 +1,130 @@
+// Command hashicorp measures hashicorp/raft as the comparison's other systems are measured.
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"raftix/compare/driver"
+)
+
+// setting is the part of the configuration that the cells try out; the best of them counts.
+type setting struct {
+	appendEntries int
+	inFlight      int
+	store         string
+}
+
+// parse reads a name such as `append1024-inflight16-bolt`.
+func parse(name string) (setting, error) {
+	s := setting{appendEntries: 64, inFlight: 2, store: "wal"}
+	for part := range strings.SplitSeq(name, "-") {
+		switch {
+		case part == "wal" || part == "bolt":
+			s.store = part
+		case strings.HasPrefix(part, "append"):
+			if _, err := fmt.Sscanf(part, "append%d", &s.appendEntries); err != nil {
+				return s, err
+			}
+		case strings.HasPrefix(part, "inflight"):
+			if _, err := fmt.Sscanf(part, "inflight%d", &s.inFlight); err != nil {
+				return s, err
+			}
+		case part != "":
+			return s, fmt.Errorf("no such setting: %s", part)
+		}
+	}
+	return s, nil
+}
+
+type cluster struct {
+	leader   *raft.Raft
+	term     uint64
+	machines []*driver.Machine
+}
+
+func main() {
+	debug.SetGCPercent(400)
+	driver.Main(start)
+}
+
+func start(o driver.Options) (driver.System, error) {
+	setting, err := parse(o.Setting)
+	if err != nil {
+		return nil, err
+	}
+	network, err := open(o, setting)
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{}
+	var nodes []*raft.Raft
+	for n := range driver.Nodes {
+		stores, err := openStores(o, setting, n)
+		if err != nil {
+			return nil, err
+		}
+		machine := driver.NewMachine(o.Recover)
+		config := config(n, setting)
+		if o.Recover == 0 {
+			err := raft.BootstrapCluster(config, stores.logs, stores.stable, stores.snapshots,
+				network.transports[n], network.configuration())
+			if err != nil {
+				return nil, err
+			}
+		}
+		node, err := raft.NewRaft(config, &fsm{machine}, stores.logs, stores.stable, stores.snapshots,
+			network.transports[n])
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, node)
+		c.machines = append(c.machines, machine)
+	}
+	return c, c.await(nodes)
+}
+
+func config(n int, s setting) *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = id(n)
+	c.MaxAppendEntries = s.appendEntries
+	c.BatchApplyCh = true
+	c.CommitTimeout = 5 * time.Millisecond
+	c.SnapshotThreshold = 1 << 62
+	c.SnapshotInterval = time.Hour
+	c.NoLegacyTelemetry = true
+	c.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard})
+	return c
+}
+
+func id(n int) raft.ServerID { return raft.ServerID(fmt.Sprintf("n%d", n+1)) }
+
+func (c *cluster) await(nodes []*raft.Raft) error {
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		for _, node := range nodes {
+			if node.State() == raft.Leader && node.Barrier(time.Second).Error() == nil {
+				c.leader, c.term = node, node.CurrentTerm()
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("no leader")
+}
+
+func (c *cluster) Write(data []byte) (driver.Position, error) {
+	applied := c.leader.Apply(data, 0)
+	err := applied.Error()
+	return driver.Position{Index: applied.Index(), Term: c.term}, err
+}
+
+func (c *cluster) Read() error { return c.leader.VerifyLeader().Error() }
+
+func (c *cluster) Machines() []*driver.Machine { return c.machines }
+
+func (c *cluster) Term() uint64 { return c.leader.CurrentTerm() }

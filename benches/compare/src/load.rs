@@ -1,0 +1,328 @@
+//! The clients: closed loop for throughput, open loop for latency. `go/driver/load.go` is its counterpart.
+
+use std::{
+    fs,
+    future::Future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU8, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::{
+    args::Job,
+    digest::{Digest, Position},
+};
+
+/// How many operations pass between two that are timed: reading the clock costs as much as a message.
+const SAMPLE: u64 = 8;
+
+const WARMING: u8 = 0;
+const MEASURING: u8 = 1;
+const FINISHED: u8 = 2;
+
+/// One of the compared systems, running with a leader.
+pub(crate) trait Client: Clone + Send + Sync + 'static {
+    /// Replicates a command; ready when the leader's state machine has applied it.
+    fn write(&self, command: Bytes) -> impl Future<Output = Result<Position, String>> + Send;
+
+    /// Ready when a read would be linearizable.
+    fn read(&self) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// What one client saw.
+#[derive(Debug, Default)]
+struct Tally {
+    acked: Digest,
+    last: u64,
+    measured: u64,
+    nanoseconds: Vec<u64>,
+}
+
+/// What all clients saw.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    /// Every command that was acknowledged.
+    pub(crate) acked: Digest,
+    /// The highest index among them.
+    pub(crate) last: u64,
+    /// Operations within the measured time.
+    pub(crate) ops: u64,
+    pub(crate) seconds: f64,
+    pub(crate) cpu_seconds: f64,
+    pub(crate) times: Histogram<u64>,
+    /// The first failure. A run with one has no number.
+    pub(crate) failure: Option<String>,
+}
+
+/// Where clients run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On the thread that calls, in its `LocalSet`.
+    Here,
+    /// On the runtime that calls, wherever that puts them.
+    Runtime,
+}
+
+/// Measures a running system. Within a runtime.
+pub(crate) async fn run<C: Client>(job: &Job, client: &C, place: Place) -> Measured {
+    let phase = Arc::new(AtomicU8::new(WARMING));
+    let clock = Clock::start(job, phase.clone());
+    let load = Load { client: client.clone(), phase, job: job.clone() };
+    let results = if job.rate > 0.0 { load.open(place).await } else { load.closed(place).await };
+    let (seconds, cpu_seconds) = clock.join();
+    let mut measured = Measured {
+        acked: Digest::default(),
+        last: 0,
+        ops: 0,
+        seconds,
+        cpu_seconds,
+        times: Histogram::new(3).expect("three digits are allowed"),
+        failure: None,
+    };
+    for result in results {
+        match result {
+            Ok(tally) => measured.take(&tally),
+            Err(failure) => measured.failure = measured.failure.or(Some(failure)),
+        }
+    }
+    measured
+}
+
+impl Measured {
+    fn take(&mut self, tally: &Tally) {
+        self.acked.merge(tally.acked);
+        self.last = self.last.max(tally.last);
+        self.ops += tally.measured;
+        for nanoseconds in &tally.nanoseconds {
+            self.times.record(*nanoseconds.max(&1)).expect("the histogram grows");
+        }
+    }
+}
+
+/// Turns the phases on a thread of its own, which wakes twice.
+struct Clock(thread::JoinHandle<(f64, f64)>);
+
+impl Clock {
+    fn start(job: &Job, phase: Arc<AtomicU8>) -> Self {
+        let (warm, run) = (Duration::from_millis(job.warm_ms), Duration::from_millis(job.run_ms));
+        Self(thread::spawn(move || {
+            thread::sleep(warm);
+            let (began, cpu) = (Instant::now(), cpu_seconds());
+            phase.store(MEASURING, Ordering::Release);
+            thread::sleep(run);
+            phase.store(FINISHED, Ordering::Release);
+            (began.elapsed().as_secs_f64(), cpu_seconds() - cpu)
+        }))
+    }
+
+    fn join(self) -> (f64, f64) {
+        self.0.join().expect("the clock does not panic")
+    }
+}
+
+/// User and system time of this process, in steps of 10 ms.
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
+}
+
+struct Load<C> {
+    client: C,
+    phase: Arc<AtomicU8>,
+    job: Job,
+}
+
+impl<C: Client> Load<C> {
+    async fn closed(&self, place: Place) -> Vec<Result<Tally, String>> {
+        let clients = (0..self.job.clients as u64).map(|number| {
+            let one = closed_client(self.client.clone(), self.phase.clone(), self.job.clone(), number);
+            spawn(place, one)
+        });
+        let clients: Vec<_> = clients.collect();
+        let mut tallies = Vec::new();
+        for client in clients {
+            tallies.push(client.await.unwrap_or_else(|panic| Err(panic.to_string())));
+        }
+        tallies
+    }
+
+    /// A Poisson schedule, each operation a task of its own that starts when it is due, whatever the others do.
+    async fn open(&self, place: Place) -> Vec<Result<Tally, String>> {
+        let tally = Arc::new(Mutex::new(Ok(Tally::default())));
+        let mut due = schedule(self.job.rate, self.phase.clone());
+        let mut number = 0;
+        let mut last = None;
+        while let Some(began) = due.recv().await {
+            let one = open_operation(
+                self.client.clone(),
+                self.phase.clone(),
+                self.job.clone(),
+                number,
+                began,
+                tally.clone(),
+            );
+            last = Some(spawn(place, one));
+            number += 1;
+        }
+        if let Some(last) = last {
+            // What was offered before it is answered about as soon; the wait below is for stragglers.
+            let _ = last.await;
+        }
+        let until = Instant::now() + Duration::from_secs(10);
+        while Arc::strong_count(&tally) > 1 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let tally =
+            std::mem::replace(&mut *tally.lock().expect("no client panics with it"), Ok(Tally::default()));
+        vec![tally]
+    }
+}
+
+fn spawn<F>(place: Place, client: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    match place {
+        Place::Here => tokio::task::spawn_local(client),
+        Place::Runtime => tokio::spawn(client),
+    }
+}
+
+async fn closed_client<C: Client>(
+    client: C,
+    phase: Arc<AtomicU8>,
+    job: Job,
+    number: u64,
+) -> Result<Tally, String> {
+    let mut tally = Tally::default();
+    let mut filler = Filler::new(job.payload, number);
+    let mut count = 0_u64;
+    while phase.load(Ordering::Relaxed) != FINISHED {
+        let began = count.is_multiple_of(SAMPLE).then(Instant::now);
+        count += 1;
+        operation(&client, &job, &mut filler, &mut tally).await?;
+        if phase.load(Ordering::Relaxed) == MEASURING {
+            tally.measured += 1;
+            tally.nanoseconds.extend(began.map(|began| began.elapsed().as_nanos() as u64));
+        }
+    }
+    Ok(tally)
+}
+
+async fn open_operation<C: Client>(
+    client: C,
+    phase: Arc<AtomicU8>,
+    job: Job,
+    number: u64,
+    began: Instant,
+    all: Arc<Mutex<Result<Tally, String>>>,
+) {
+    let mut tally = Tally::default();
+    let measuring = phase.load(Ordering::Relaxed) == MEASURING;
+    let result = operation(&client, &job, &mut Filler::new(job.payload, number), &mut tally).await;
+    let mut all = all.lock().expect("no client panics with it");
+    match (&mut *all, result) {
+        (Ok(sum), Ok(())) => {
+            sum.acked.merge(tally.acked);
+            sum.last = sum.last.max(tally.last);
+            if measuring {
+                sum.measured += 1;
+                sum.nanoseconds.push(began.elapsed().as_nanos() as u64);
+            }
+        }
+        (Ok(_), Err(failure)) => *all = Err(failure),
+        (Err(_), _) => {}
+    }
+}
+
+async fn operation<C: Client>(
+    client: &C,
+    job: &Job,
+    filler: &mut Filler,
+    tally: &mut Tally,
+) -> Result<(), String> {
+    if job.reads {
+        return client.read().await;
+    }
+    let command = filler.command();
+    let at = client.write(command.clone()).await?;
+    tally.acked.add(at, &command);
+    tally.last = tally.last.max(at.index);
+    Ok(())
+}
+
+/// Makes commands that differ: the client and its count, then a pattern.
+struct Filler {
+    payload: usize,
+    next: u64,
+}
+
+impl Filler {
+    fn new(payload: usize, client: u64) -> Self {
+        Self { payload, next: client << 40 }
+    }
+
+    fn command(&mut self) -> Bytes {
+        let mut command = vec![0; self.payload];
+        if let Some(front) = command.first_chunk_mut() {
+            *front = self.next.to_le_bytes();
+        }
+        self.next += 1;
+        command.into()
+    }
+}
+
+/// When operations are due, told by a thread that is late by what the system's sleep is late and no more.
+fn schedule(rate: f64, phase: Arc<AtomicU8>) -> mpsc::UnboundedReceiver<Instant> {
+    let (due, receiver) = mpsc::unbounded_channel();
+    thread::spawn(move || {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = Instant::now();
+        while phase.load(Ordering::Relaxed) != FINISHED {
+            thread::sleep(next.saturating_duration_since(Instant::now()));
+            if due.send(next).is_err() {
+                return;
+            }
+            next += Duration::from_secs_f64(-(1.0 - uniform(&mut state)).ln() / rate);
+        }
+    });
+    receiver
+}
+
+/// A number in `[0, 1)` (xorshift).
+fn uniform(state: &mut u64) -> f64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_differ_and_have_the_wanted_length() {
+        let mut filler = Filler::new(16, 3);
+        let (one, other) = (filler.command(), filler.command());
+        assert_eq!((one.len(), other.len()), (16, 16));
+        assert_ne!(one, other);
+        assert!(Filler::new(0, 3).command().is_empty());
+    }
+
+    #[test]
+    fn the_schedule_has_the_wanted_mean() {
+        let mut state = 1;
+        let mean = (0..100_000).map(|_| -(1.0 - uniform(&mut state)).ln()).sum::<f64>() / 1e5;
+        assert!((mean - 1.0).abs() < 0.02, "{mean}");
+    }
+}
