@@ -331,7 +331,6 @@ impl Chaos {
             Fault::SlowMachine { span, each, .. } => node.pace.slow_machine(span, each),
             Fault::DiskFull { span, .. } => {
                 node.disk.set_capacity(Some(node.disk.used()));
-                node.disk_faulty = true;
                 self.later(span, Deed::GiveRoom(n));
             }
             Fault::WriteError { down, .. } => {

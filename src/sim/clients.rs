@@ -72,12 +72,20 @@ impl<W: Workload> Clients<W> {
         self.history.borrow()
     }
 
-    /// Has a new client ask one node until it was answered so often.
-    pub(super) async fn ask_until(&self, number: u64, node: usize, answers: u64) {
+    /// Has new clients ask one node until it has answered them so often.
+    pub(super) async fn ask_until(&self, node: usize, answers: u64) {
+        let mut number = self.next_number();
         let mut client = self.workload.client(number, number);
-        let enough = self.acknowledged() + answers;
-        while self.acknowledged() < enough {
-            self.ask(number, &mut client, node).await;
+        let mut answered = 0;
+        while answered < answers {
+            match self.ask(number, &mut client, node).await {
+                Told::Answer => answered += 1,
+                Told::Refusal => {}
+                Told::Nothing => {
+                    number = self.next_number();
+                    client = self.workload.client(number, number);
+                }
+            }
             sleep(Duration::from_millis(50)).await;
         }
     }
@@ -93,10 +101,14 @@ impl<W: Workload> Clients<W> {
         (0..count).map(spawn).collect()
     }
 
+    /// No two clients of a run have the same number.
+    fn next_number(&self) -> u64 {
+        self.numbers.replace(self.numbers.get() + 1)
+    }
+
     async fn run(self: Rc<Self>, think_ms: u64, mut rng: fastrand::Rng) {
         while !self.over.get() {
-            let number = self.numbers.get();
-            self.numbers.set(number + 1);
+            let number = self.next_number();
             let mut client = self.workload.client(number, rng.u64(..));
             self.be(number, &mut client, think_ms, &mut rng).await;
         }
@@ -108,16 +120,16 @@ impl<W: Workload> Clients<W> {
         while !self.over.get() {
             sleep(Duration::from_millis(rng.u64(1..=think_ms))).await;
             let node = rng.usize(..self.nodes.borrow().len());
-            if !self.ask(number, client, node).await {
+            if self.ask(number, client, node).await == Told::Nothing {
                 return;
             }
         }
     }
 
-    /// Asks the node of this number for what `client` wants. Whether the outcome is known.
-    pub(super) async fn ask(&self, number: u64, client: &mut W::Client, node: usize) -> bool {
+    /// Asks the node of this number for what `client` wants.
+    async fn ask(&self, number: u64, client: &mut W::Client, node: usize) -> Told {
         let (id, raft) = self.nodes.borrow()[node].clone();
-        let Some(raft) = raft else { return true };
+        let Some(raft) = raft else { return Told::Refusal };
         let action = client.next_action();
         let operation = self.history.borrow_mut().invoked(self.oracle.stamp(), number, id, action.clone());
         self.oracle.note("invoke", Some(node), [operation, number, 0]);
@@ -125,26 +137,35 @@ impl<W: Workload> Clients<W> {
             Action::Apply(command) => apply(&raft, Tagged { operation, command }).await,
             Action::Query(query) => read(&raft, Asked(query)).await,
         };
-        let told = match &outcome {
+        let (told, at) = match &outcome {
             Outcome::Applied { at, .. } => {
                 self.oracle.acknowledged(node, *at);
-                at.index.0
+                (Told::Answer, at.index.0)
             }
-            Outcome::Answered { at, .. } => at.0,
-            Outcome::Refused => 0,
-            Outcome::Unknown => u64::MAX,
+            Outcome::Answered { at, .. } => (Told::Answer, at.0),
+            Outcome::Refused => (Told::Refusal, 0),
+            Outcome::Unknown => (Told::Nothing, u64::MAX),
         };
-        self.oracle.note("return", Some(node), [operation, told, 0]);
-        let known = !matches!(outcome, Outcome::Unknown);
-        let done = known && !matches!(outcome, Outcome::Refused);
-        self.acknowledged.set(self.acknowledged.get() + u64::from(done));
+        self.oracle.note("return", Some(node), [operation, at, 0]);
+        self.acknowledged.set(self.acknowledged.get() + u64::from(told == Told::Answer));
         let mut history = self.history.borrow_mut();
         history.returned(self.oracle.stamp(), operation, outcome);
         if let Some(operation) = history.get(operation) {
             client.saw(operation);
         }
-        known
+        told
     }
+}
+
+/// What a client knows when its request has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// It was done.
+    Answer,
+    /// It was not, and never will be.
+    Refusal,
+    /// Neither.
+    Nothing,
 }
 
 async fn apply<S: StateMachine>(raft: &Raft<Observed<S>>, command: Tagged<S::Command>) -> Outcome<S> {

@@ -27,8 +27,6 @@ const LOOK: Duration = Duration::from_millis(100);
 const SCAN: Duration = Duration::from_secs(10);
 /// How many answers the first healed nodes, and later every node, must give.
 const ANSWERS: u64 = 4;
-/// Numbers of clients that no run reaches.
-const LAST_CLIENTS: u64 = 1 << 40;
 
 /// Runs `plan` on a thread of its own, so that nothing of another run is near.
 ///
@@ -196,9 +194,8 @@ async fn wait_within<W: Workload>(
 async fn answer<W: Workload>(world: &mut World<W>, chaos: &mut Chaos, nodes: Option<&[usize]>) -> bool {
     let nodes = nodes.map_or_else(|| world.intact(), <[usize]>::to_vec);
     for n in nodes {
-        let number = LAST_CLIENTS + world.oracle.stamp();
         let clients = world.clients.clone();
-        let asking = tokio::task::spawn_local(async move { clients.ask_until(number, n, ANSWERS).await });
+        let asking = tokio::task::spawn_local(async move { clients.ask_until(n, ANSWERS).await });
         if !wait_for(world, chaos, |_| asking.is_finished()).await {
             asking.abort();
             return false;
