@@ -41,6 +41,7 @@ pub(super) struct Clients<W: Workload> {
     history: RefCell<History<W::Machine>>,
     acknowledged: Cell<u64>,
     numbers: Cell<u64>,
+    held: Cell<bool>,
     over: Cell<bool>,
 }
 
@@ -53,6 +54,7 @@ impl<W: Workload> Clients<W> {
             history: RefCell::new(History::new()),
             acknowledged: Cell::new(0),
             numbers: Cell::new(0),
+            held: Cell::new(false),
             over: Cell::new(false),
         })
     }
@@ -60,6 +62,11 @@ impl<W: Workload> Clients<W> {
     /// How many operations were answered.
     pub(super) fn acknowledged(&self) -> u64 {
         self.acknowledged.get()
+    }
+
+    /// Whether the clients of the run ask nothing for now.
+    pub(super) fn hold(&self, held: bool) {
+        self.held.set(held);
     }
 
     /// Asks no more; the tasks end when what they asked has.
@@ -119,6 +126,9 @@ impl<W: Workload> Clients<W> {
     async fn be(&self, number: u64, client: &mut W::Client, think_ms: u64, rng: &mut fastrand::Rng) {
         while !self.over.get() {
             sleep(Duration::from_millis(rng.u64(1..=think_ms))).await;
+            if self.held.get() {
+                continue;
+            }
             let node = rng.usize(..self.nodes.borrow().len());
             if self.ask(number, client, node).await == Told::Nothing {
                 return;

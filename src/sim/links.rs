@@ -17,6 +17,7 @@ pub(super) struct Links {
 
 enum Closed {
     Cut(Vec<(usize, usize)>),
+    Deaf(Vec<(usize, usize)>),
     Clog(usize, usize),
     Weather(Conditions),
 }
@@ -29,6 +30,11 @@ impl Links {
     /// Loses what goes these ways, until [`end`](Self::end) is told the number.
     pub(super) fn cut(&mut self, ways: Vec<(usize, usize)>) -> u64 {
         self.begin(Closed::Cut(ways))
+    }
+
+    /// Loses what goes these ways, and yet lets their senders connect, so that what goes back arrives.
+    pub(super) fn deafen(&mut self, ways: Vec<(usize, usize)>) -> u64 {
+        self.begin(Closed::Deaf(ways))
     }
 
     /// Holds back what goes this way.
@@ -82,11 +88,13 @@ impl Links {
 
     fn tell(&self) {
         let mut cut = BTreeSet::<(usize, usize)>::new();
+        let mut deaf = BTreeSet::<(usize, usize)>::new();
         let mut clogged = BTreeSet::new();
         let mut conditions = Conditions::default();
         for (_, fault) in &self.faults {
             match fault {
                 Closed::Cut(ways) => cut.extend(ways),
+                Closed::Deaf(ways) => deaf.extend(ways),
                 Closed::Clog(from, to) => {
                     clogged.insert((*from, *to));
                 }
@@ -100,6 +108,9 @@ impl Links {
                 self.network.cut(a, b)
             } else {
                 self.network.mend(a, b)
+            }
+            if deaf.contains(&(from, to)) {
+                self.network.set_conditions(a, b, Conditions { loss: 1.0, ..conditions });
             }
             if clogged.contains(&(from, to)) { self.network.clog(a, b) } else { self.network.unclog(a, b) }
         }

@@ -150,7 +150,7 @@ fn configs(rng: &mut fastrand::Rng, count: usize, hasty: Option<usize>) -> Vec<C
         inflight_bytes_max: pick(512, usual.inflight_bytes_max),
         ..usual
     };
-    let timeout = Duration::from_millis(200);
+    let timeout = Duration::from_millis(60);
     let quick = Config {
         heartbeat_timeout: timeout,
         election_timeout: timeout,

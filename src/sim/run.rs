@@ -19,6 +19,8 @@ use super::{
 
 /// How long a cluster that nobody disturbs any more may take to be well.
 const HEAL_PATIENCE: Duration = Duration::from_secs(120);
+/// How long a bare majority without faults may take to elect: some six rounds of the usual timeouts.
+const ELECTION_PATIENCE: Duration = Duration::from_secs(12);
 /// How long a moment is waited for at which every log is the same.
 const QUIET_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a condition is looked at.
@@ -123,7 +125,8 @@ async fn heal<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) -> Option<St
 /// others from electing one of themselves (pre-vote, stickiness, check-quorum; Cloudflare's outage of 2020).
 async fn heal_core<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) {
     let nodes: Vec<usize> = (0..world.nodes.len()).collect();
-    // If there is a moment at which nobody is behind, nobody's log keeps the outsiders' questions from being granted.
+    // Nobody is to be behind, so that nobody's log keeps the outsiders' questions from being granted.
+    world.clients.hold(true);
     wait_within(QUIET_PATIENCE, world, chaos, |world| is_well(world, &nodes) && world.same_logs()).await;
     let mut intact = world.intact();
     // Whoever stands most often is to be outside, and the leader next.
@@ -131,22 +134,23 @@ async fn heal_core<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) {
     intact.sort_by_key(|n| 2 * u8::from(world.plan.hasty == Some(*n)) + u8::from(leader == Some(*n)));
     let core: Vec<usize> = intact.into_iter().take(world.nodes.len() / 2 + 1).collect();
     if core.len() <= world.nodes.len() / 2 {
-        return;
+        return world.clients.hold(false);
     }
     let deaf = |n: &usize| !core.contains(n);
     let ways = world.links.ways().into_iter().filter(|(_, to)| deaf(to)).collect();
-    let cut = world.links.cut(ways);
+    let deafness = world.links.deafen(ways);
     if let Some(leader) = leader {
         world.end(leader, End::Killed).await;
     }
     if leader.is_some_and(|leader| core.contains(&leader)) {
         chaos.start_all(world);
     }
-    let well = wait_for(world, chaos, |world| is_well(world, &core)).await;
+    let well = wait_within(ELECTION_PATIENCE, world, chaos, |world| is_well(world, &core)).await;
+    world.clients.hold(false);
     if !(well && answer(world, chaos, Some(&core)).await) && world.oracle.violation().is_none() {
         world.accuse("liveness", format!("a majority is healed and not well: {}", describe(world)));
     }
-    world.links.end(cut);
+    world.links.end(deafness);
     chaos.start_all(world);
 }
 
