@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 use super::{
     NetworkFault, Watch,
-    channel::{ChannelId, Ends, Past, Stage},
+    channel::{Past, Stage},
     connection::Connection,
+    ends::{ChannelId, Ends, Ticket, WayId},
     hosts::Life,
     queue::Event,
-    shared::Rest,
-    state::{State, Ticket},
-    ways::WayId,
+    remains::Rest,
+    state::State,
 };
 use crate::{
     transport::{Inbound, Responder, RpcError},

@@ -6,9 +6,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Cargo, NetworkFault, Watch,
+    answers::Answers,
     arrivals::{Delivery, Next},
     channel::Past,
-    connection::Answers,
     shared::Shared,
 };
 use crate::transport::Responder;
@@ -56,7 +56,7 @@ impl Delivery {
         match self {
             Self::Request { connection, number, request } => {
                 if let Some(watch) = watch {
-                    watch.arrives(connection.ends().way_there(), Cargo::Request(&request));
+                    watch.arrives(connection.ends.way_there(), Cargo::Request(&request));
                 }
                 let responder = Responder::new(connection.answers.clone(), number);
                 connection.inbound.deliver(&connection.from, request, responder);

@@ -4,10 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{connection::Connection, queue::Event, state::Ticket, ways::WayId, window::Window};
+use super::{
+    connection::Connection,
+    ends::{ChannelId, Ends, Ticket},
+    queue::Event,
+    window::Window,
+};
 use crate::{
     transport::{Identity, Responder, RpcError},
-    types::{Lane, Request, Response},
+    types::{Request, Response},
 };
 
 /// How many requests of a lane may be without an answer, as over TCP; copies count. Beyond that, the
@@ -15,23 +20,6 @@ use crate::{
 pub(super) const UNDER_WAY_MAX: usize = 4096;
 /// How many requests of a way wait to come once more.
 pub(super) const PAST_MAX: usize = 16;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ChannelId {
-    /// The way its requests go.
-    pub(super) way: WayId,
-    pub(super) lane: Lane,
-}
-
-/// Whom a channel joins, by name.
-#[derive(Debug)]
-pub(super) struct Ends {
-    pub(super) channel: ChannelId,
-    /// Who asks.
-    pub(super) from: Arc<str>,
-    /// Who answers.
-    pub(super) to: Arc<str>,
-}
 
 pub(super) struct Channel {
     pub(super) ends: Arc<Ends>,

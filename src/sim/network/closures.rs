@@ -1,6 +1,6 @@
 //! Ways that are closed, and open again.
 
-use super::{channel::Stage, state::State, ways::WayId};
+use super::{channel::Stage, ends::WayId, state::State};
 
 impl State {
     /// Lets go what was held back on a way: it keeps the places it had.

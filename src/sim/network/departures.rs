@@ -6,14 +6,14 @@ use tokio::time::Instant;
 
 use super::{
     NetworkFault,
-    channel::{ChannelId, Exchange, Order, PAST_MAX, Past, Stage},
+    channel::{Exchange, Order, PAST_MAX, Past, Stage},
     codec,
     conditions::{Again, Fate},
     connection::Connection,
+    ends::{ChannelId, Ticket, WayId},
     hosts::Vital,
-    shared::{Remains, Rest},
-    state::{State, Ticket},
-    ways::WayId,
+    remains::{Remains, Rest},
+    state::State,
 };
 use crate::{
     transport::{Responder, RpcError},
@@ -29,7 +29,7 @@ impl State {
         request: Request,
         asker: Responder,
     ) {
-        let channel = connection.ends().channel;
+        let channel = connection.ends.channel;
         if !self.channel(channel).uses(&connection) {
             return self.depart_too_late(connection, asker);
         }
@@ -129,7 +129,7 @@ impl State {
         connection: Arc<Connection>,
         request: Request,
     ) {
-        let channel = connection.ends().channel;
+        let channel = connection.ends.channel;
         match again {
             Again::Soon(after) => {
                 let stage = Stage::Asking { connection, request: Some(request) };
@@ -143,7 +143,7 @@ impl State {
                 if past.len() == PAST_MAX {
                     past.pop_front();
                 }
-                let (ends, from) = (connection.ends().clone(), connection.from.clone());
+                let (ends, from) = (connection.ends.clone(), connection.from.clone());
                 past.push_back(Past { ends, request, from, planned, is_held: false });
             }
         }

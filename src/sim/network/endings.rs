@@ -4,9 +4,10 @@ use tokio::time::Instant;
 
 use super::{
     NetworkFault,
-    channel::{ChannelId, Stage},
+    channel::Stage,
+    ends::ChannelId,
     hosts::{HostId, Life, Vital},
-    shared::{Remains, Rest},
+    remains::{Remains, Rest},
     state::State,
 };
 use crate::transport::RpcError;

@@ -9,14 +9,16 @@ use tokio::time::Instant;
 
 use super::{
     NetworkFault, Watch,
-    channel::{ChannelId, Ends},
-    connection::{Answers, Connection},
+    answers::Answers,
+    connection::Connection,
+    ends::{ChannelId, Ends},
     hosts::{Life, Vital},
-    shared::{Remains, Rest, Shared},
+    remains::{Remains, Rest},
+    shared::Shared,
     state::State,
 };
 use crate::{
-    transport::{Identity, Inbound},
+    transport::{Identity, Inbound, ResponseSink},
     types::NodeId,
 };
 
@@ -104,12 +106,21 @@ impl State {
             None => {
                 let channel = self.channel(ends.channel);
                 (channel.requests, channel.answers) = Default::default();
-                let answers = Arc::new(Answers { shared, ends: ends.clone(), answering });
+                let answers: Arc<dyn ResponseSink> =
+                    Arc::new(Answers { shared, ends: ends.clone(), answering });
                 (answers, now + self.round_trip(ends.channel))
             }
         };
-        let new =
-            Arc::new(Connection { answers, asking, from, peer: there.id, inbound, open_from, is_lasting });
+        let new = Arc::new(Connection {
+            ends: ends.clone(),
+            answers,
+            asking,
+            from,
+            peer: there.id,
+            inbound,
+            open_from,
+            is_lasting,
+        });
         self.channel(ends.channel).connection = Some(new.clone());
         self.remains.extend(old.map(|old| Remains::Dropped(Rest::Connection(old))));
         (new, self.watch.clone())

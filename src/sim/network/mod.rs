@@ -33,6 +33,7 @@
 //! `state`, where `departures`, `arrivals`, `endings`, `handshake` and `closures` are what can happen to a
 //! `channel`, a lane from one address to another.
 
+mod answers;
 mod arrivals;
 mod carrier;
 mod channel;
@@ -42,10 +43,12 @@ mod conditions;
 mod connection;
 mod departures;
 mod endings;
+mod ends;
 mod fault;
 mod handshake;
 mod hosts;
 mod queue;
+mod remains;
 mod shared;
 mod state;
 mod transport;

@@ -8,23 +8,15 @@ use tokio::time::Instant;
 
 use super::{
     NetworkFault, Watch,
-    channel::{Channel, ChannelId, Exchange, Stage},
+    channel::{Channel, Exchange, Stage},
+    ends::{ChannelId, Ticket, WayId},
     fault::Counts,
     hosts::Hosts,
     queue::Queue,
-    shared::{Remains, Rest},
-    ways::{WayId, Ways},
+    remains::{Remains, Rest},
+    ways::Ways,
 };
 use crate::transport::{Responder, RpcError};
-
-/// What an event is about.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Ticket {
-    /// The next move of the exchange with this number.
-    Exchange(ChannelId, u64),
-    /// A request of the past comes once more.
-    Past(WayId),
-}
 
 pub(super) struct State {
     pub(super) hosts: Hosts,

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Cargo,
-    channel::{ChannelId, Ends},
+    ends::{ChannelId, Ends},
     handshake::{Found, Hands, Open, Refused},
     hosts::Life,
     shared::Shared,

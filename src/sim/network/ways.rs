@@ -11,15 +11,12 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     Conditions,
-    channel::{Channel, ChannelId, Past},
+    channel::{Channel, Past},
     conditions::Fate,
+    ends::{ChannelId, WayId},
     hosts::{HostId, Hosts},
 };
 use crate::types::Lane;
-
-/// A way from one address to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct WayId(usize);
 
 pub(super) struct Way {
     pub(super) from: HostId,
