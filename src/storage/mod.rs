@@ -107,7 +107,7 @@ pub trait VoteStore {
     /// Replaces the vote record. Durable, as one, after the next [`LogStore::flush`].
     ///
     /// # Errors
-    /// [`StorageError::Full`] never: one segment is always in reserve for it.
+    /// [`StorageError::Full`] only when what is kept in reserve for it is used up as well: nothing was kept then.
     fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError>;
 }
 

@@ -2,6 +2,7 @@
 
 mod determinism;
 mod machines;
+mod seeds;
 
 use std::time::Duration;
 

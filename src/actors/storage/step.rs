@@ -118,18 +118,13 @@ impl StorageStep {
     /// One write and one flush. Whether anything was done.
     fn round(&mut self, emit: &mut dyn FnMut(Completion)) -> Result<bool, StorageError> {
         let mut unflushed = Unflushed::default();
-        while let Some(vote) = self.votes.pop_front() {
-            self.store.save_vote(&vote)?;
-            unflushed.votes.push(vote);
-            if KnownBug::TornVote.is_back() {
-                break;
-            }
-        }
+        let votes_wait = self.save_votes(&mut unflushed, emit)?;
         let mut done = !unflushed.votes.is_empty();
         while let Some(read) = self.reads.pop_front() {
             self.read(read, emit)?;
         }
-        while unflushed.bytes < FLUSH_BYTES_MAX {
+        // What is written in a term comes behind its record.
+        while !votes_wait && unflushed.bytes < FLUSH_BYTES_MAX {
             let Some(operation) = self.queue.pop_front() else { break };
             if !self.perform(operation, &mut unflushed, emit)? {
                 break;
@@ -138,6 +133,33 @@ impl StorageStep {
         }
         self.flush(unflushed, emit)?;
         Ok(done)
+    }
+
+    /// Writes the votes. Whether one must wait for room: the reserve was used up, too. Nobody hears of its term or
+    /// its candidate as long as it waits, and a node that waits does not lead.
+    fn save_votes(
+        &mut self,
+        unflushed: &mut Unflushed,
+        emit: &mut dyn FnMut(Completion),
+    ) -> Result<bool, StorageError> {
+        while let Some(vote) = self.votes.pop_front() {
+            match self.store.save_vote(&vote) {
+                Ok(()) => unflushed.votes.push(vote),
+                Err(StorageError::Full { .. }) => {
+                    self.votes.push_front(vote);
+                    self.note_room(true, emit);
+                    return Ok(true);
+                }
+                Err(error) => return Err(error),
+            }
+            if KnownBug::TornVote.is_back() {
+                break;
+            }
+        }
+        if !unflushed.votes.is_empty() && self.queue.is_empty() {
+            self.note_room(false, emit);
+        }
+        Ok(false)
     }
 
     /// Does one operation; false if it must wait for room.

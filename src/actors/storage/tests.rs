@@ -12,10 +12,12 @@ use crate::{
     types::{EntryBatch, EntryBuffer, EntryKind, LogBase, LogIndex, Term, Vote},
 };
 
-/// A store that may be full, for entries and truncations alike.
+/// A store that may be full, for entries and truncations alike, and for votes.
 struct Tight {
     store: MemoryStore,
     full: Arc<AtomicBool>,
+    /// The reserve is used up.
+    spent: Arc<AtomicBool>,
 }
 
 impl Tight {
@@ -26,6 +28,9 @@ impl Tight {
 
 impl VoteStore for Tight {
     fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        if self.spent.load(Relaxed) {
+            return Err(StorageError::Full { file: "it".to_owned() });
+        }
         self.store.save_vote(vote)
     }
 }
@@ -89,12 +94,41 @@ fn perform(step: &mut StorageStep, operations: impl IntoIterator<Item = Operatio
 }
 
 fn tight() -> (StorageStep, Arc<AtomicBool>) {
-    let full = Arc::new(AtomicBool::new(false));
-    let store = Tight { store: MemoryStore::new(), full: full.clone() };
+    let (step, full, _) = tight_for_votes();
+    (step, full)
+}
+
+fn tight_for_votes() -> (StorageStep, Arc<AtomicBool>, Arc<AtomicBool>) {
+    let (full, spent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let store = Tight { store: MemoryStore::new(), full: full.clone(), spent: spent.clone() };
     let mut step = StorageStep::new(Box::new(store), None);
     let append = Operation::Append { ticket: Ticket(1), entries: entry(1, 1) };
     assert_eq!(perform(&mut step, [append]), ["flushed 1"]);
-    (step, full)
+    (step, full, spent)
+}
+
+#[test]
+fn a_vote_without_room_waits_and_everything_of_its_term_behind_it() {
+    let (mut step, _, spent) = tight_for_votes();
+    spent.store(true, Relaxed);
+    let vote = |term| Operation::SaveVote(Vote { term: Term(term), voted_for: None });
+    let append = Operation::Append { ticket: Ticket(2), entries: entry(2, 2) };
+    assert_eq!(perform(&mut step, [vote(2), append, vote(3)]), ["full true"]);
+    assert!(step.is_blocked());
+    assert!(perform(&mut step, [Operation::Retry]).is_empty(), "told once");
+    spent.store(false, Relaxed);
+    assert_eq!(perform(&mut step, [Operation::Retry]), ["full false", "vote 2", "vote 3", "flushed 2"]);
+    assert!(!step.is_blocked());
+}
+
+#[test]
+fn a_node_is_told_of_room_when_nothing_but_a_vote_waited() {
+    let (mut step, _, spent) = tight_for_votes();
+    spent.store(true, Relaxed);
+    let vote = Vote { term: Term(2), voted_for: None };
+    assert_eq!(perform(&mut step, [Operation::SaveVote(vote)]), ["full true"]);
+    spent.store(false, Relaxed);
+    assert_eq!(perform(&mut step, [Operation::Retry]), ["full false", "vote 2"]);
 }
 
 #[test]

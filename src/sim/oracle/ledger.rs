@@ -17,6 +17,14 @@ struct Born {
     content: u64,
 }
 
+/// A committed entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Committed {
+    term: Term,
+    /// The term in which whoever was first to commit it was: the leader's.
+    during: Term,
+}
+
 /// A command that some state machine was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AppliedCommand {
@@ -30,8 +38,8 @@ pub(super) struct AppliedCommand {
 pub(super) struct Ledger {
     /// By index, from 1 on: what was ever made there.
     born: Vec<Vec<Born>>,
-    /// By index, from 1 on: the term of the committed entry.
-    committed: Vec<Term>,
+    /// By index, from 1 on.
+    committed: Vec<Committed>,
     leaders: BTreeMap<Term, usize>,
     /// Whom a node gave its vote in a term.
     votes: BTreeMap<(Term, usize), String>,
@@ -98,13 +106,25 @@ impl Ledger {
         LogIndex(self.committed.len() as u64)
     }
 
-    /// The term of a committed entry.
-    pub(super) fn committed_term(&self, index: LogIndex) -> Option<Term> {
+    fn committed_at(&self, index: LogIndex) -> Option<Committed> {
         self.committed.get(usize::try_from(index.0).ok()?.checked_sub(1)?).copied()
     }
 
-    /// `node` holds the entry at `id` and calls it committed. Whether it is the first to do so.
-    pub(super) fn commits(&mut self, id: LogId, node: usize) -> Result<bool, Violation> {
+    /// The term of a committed entry.
+    pub(super) fn committed_term(&self, index: LogIndex) -> Option<Term> {
+        self.committed_at(index).map(|committed| committed.term)
+    }
+
+    /// Every entry that was committed before `term`: who leads that term must have it (Raft §5.4). One who was
+    /// elected and learns of it late need not have what later leaders committed.
+    pub(super) fn committed_before(&self, term: Term) -> impl Iterator<Item = LogId> {
+        let ids = (1..).map(LogIndex).zip(&self.committed);
+        ids.filter(move |(_, entry)| entry.during < term).map(|(index, entry)| LogId::new(entry.term, index))
+    }
+
+    /// `node` holds the entry at `id` and calls it committed while it is in the term `during`. Whether it is the
+    /// first to do so.
+    pub(super) fn commits(&mut self, id: LogId, during: Term, node: usize) -> Result<bool, Violation> {
         if let Some(term) = self.committed_term(id.index) {
             if term == id.term {
                 return Ok(false);
@@ -113,7 +133,7 @@ impl Ledger {
             return Err(Violation::new("committed entries are immutable", what));
         }
         assert_eq!(id.index, self.committed().next(), "commits are told in order");
-        self.committed.push(id.term);
+        self.committed.push(Committed { term: id.term, during });
         Ok(true)
     }
 

@@ -96,18 +96,10 @@ impl State {
     fn begins_to_lead(&mut self, number: usize, term: Term, node: &Node) -> Result<(), Violation> {
         self.ledger.leads(term, number + 1)?;
         let log = node.log.borrow();
-        for index in 1..=self.ledger.committed().0 {
-            let index = LogIndex(index);
-            // What a later leader committed meanwhile says nothing about this one.
-            let Some(committed) = self.ledger.committed_term(index).filter(|committed| *committed < term)
-            else {
-                continue;
-            };
-            if index > log.base().index && log.runs().term_at(index) != Some(committed) {
-                let what =
-                    format!("n{} leads term {term} without {}", number + 1, LogId::new(committed, index));
-                return Err(Violation::new("leader completeness", what));
-            }
+        let here = |id: &LogId| id.index <= log.base().index || log.runs().term_at(id.index) == Some(id.term);
+        if let Some(id) = self.ledger.committed_before(term).find(|id| !here(id)) {
+            let what = format!("n{} leads term {term} without {id}", number + 1);
+            return Err(Violation::new("leader completeness", what));
         }
         Ok(())
     }
@@ -138,12 +130,13 @@ impl State {
         now: LogIndex,
         node: &Node,
     ) -> Result<(), Violation> {
+        let during = self.nodes[number].seen.term;
         let log = node.log.borrow();
         for index in before.0 + 1..=now.0 {
             let index = LogIndex(index);
             let Some(term) = log.runs().term_at(index) else { continue };
             let id = LogId::new(term, index);
-            if self.ledger.commits(id, number + 1)? {
+            if self.ledger.commits(id, during, number + 1)? {
                 self.check_quorum(index, index)?;
             }
         }
