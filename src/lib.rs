@@ -126,14 +126,14 @@ pub use error::{ApplyError, Fatal, ReadError, StartError, UnknownReason};
 pub use messages::{
     Apply, ApplyBatch, ApplyWithin, GetStatus, InspectMailboxes, Read, ReadWithin, Shutdown, StaleRead,
 };
-pub use state_machine::{Answer, Reply, StateMachine};
+pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
 pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
 
 /// What a service usually needs.
 pub mod prelude {
     pub use crate::{
         Apply, ApplyBatch, ApplyError, Config, Fatal, GetStatus, InspectMailboxes, Raft, RaftSystem, Read,
-        ReadError, ServerRole, Shutdown, StaleRead, StartError, StateMachine, Status,
+        ReadError, ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
         types::{LogId, LogIndex, NodeId, Term},
     };
 }

@@ -1,5 +1,7 @@
 //! The one trait a service implements.
 
+use std::io;
+
 use actix::Message;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -11,6 +13,16 @@ pub type Reply<S> = <<S as StateMachine>::Command as Message>::Result;
 /// What a query of `S` answers.
 pub type Answer<S> = <<S as StateMachine>::Query as Message>::Result;
 
+/// The state as of one moment, to be written while commands go on being applied: a copy, a reference-counted version,
+/// or a read transaction of the database that the state machine keeps its state in.
+pub trait StateSnapshot: Send {
+    /// Writes the state; [`StateMachine::restore`] gets the same bytes. Runs on a thread of its own.
+    ///
+    /// # Errors
+    /// What `writer` says, or why the state cannot be written; the snapshot is given up then, and the node goes on.
+    fn persist(self: Box<Self>, writer: &mut dyn io::Write) -> io::Result<()>;
+}
+
 /// The service's state: the same commands in the same order give the same state on every node.
 ///
 /// Commands and queries are actix messages: what they are answered with is their `rtype`.
@@ -19,12 +31,14 @@ pub type Answer<S> = <<S as StateMachine>::Query as Message>::Result;
 /// 1. `apply` depends on nothing but the state, its arguments and their order: no clock, no randomness,
 ///    no iteration over hashed maps.
 /// 2. Commands come in log order, each exactly once in the life of one value; after a restart of the node
-///    a fresh value gets them from the beginning.
+///    a fresh value gets the newest snapshot and the commands behind it, or all of them from the beginning.
 /// 3. A command is read back from its encoding as it was written: no serde attribute that skips what it
 ///    wrote, since a committed command that does not decode stops every node.
 /// 4. The calls run on one thread at a time, apart from the protocol's unless placed inline: a slow one
 ///    delays replies and reads, and no heartbeat, vote or append.
 /// 5. A panic stops the node: after it the state cannot be trusted.
+/// 6. `restore` replaces the whole state by the one that was written, at any time in the life of a value; an error
+///    stops the node. With [`snapshot`](Self::snapshot) implemented, `restore` is too.
 pub trait StateMachine: Send + 'static {
     /// What changes the state. Encoded with MessagePack, at most
     /// [`entry_bytes_max`](crate::Config::entry_bytes_max) bytes; its result is encoded when the request
@@ -42,4 +56,20 @@ pub trait StateMachine: Send + 'static {
     fn query(&self, query: Self::Query) -> Answer<Self>
     where
         Self: Sized;
+
+    /// The state as of now. Called between two commands, so it should be quick: the writing comes later, beside the
+    /// commands that follow. `None`, the default, means that this state machine has no snapshots: its log grows for
+    /// ever, and a restart applies it from the beginning.
+    fn snapshot(&self) -> Option<Box<dyn StateSnapshot>> {
+        None
+    }
+
+    /// Replaces the state by what [`StateSnapshot::persist`] wrote, here or on another node.
+    ///
+    /// # Errors
+    /// If it cannot be read; the node stops then.
+    fn restore(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
+        let _ = reader;
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this state machine has no snapshots"))
+    }
 }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`wal`] | the durable default: a segmented write-ahead log |
 //! | [`memory`] | the same contract without a disk |
+//! | [`snapshot`] | the state as of one index, in place of the log up to there |
 //! | [`data_dir`] | who owns a directory: its lock and its identity |
 //! | [`vfs`] | the file system behind a seam |
 //! | [`conformance`] | the contract as a test that any store can run |
@@ -19,6 +20,7 @@ use crate::types::{EntryBatch, LogBase, LogId, LogIndex, Membership, Term, Vote}
 pub mod conformance;
 pub mod data_dir;
 pub mod memory;
+pub mod snapshot;
 pub mod vfs;
 pub mod wal;
 

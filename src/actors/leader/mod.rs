@@ -6,6 +6,9 @@
 //! Owns the read rounds and the contact with the quorum. Never waits for its own disk (thesis §10.2.1),
 //! and never counts itself: Consensus does, when the flush is done.
 
+mod peers;
+mod reads;
+
 use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Handler};
@@ -13,21 +16,21 @@ use actix::{Actor, AsyncContext, Handler};
 use crate::{
     actors::{
         commitment::Commitment,
-        follower_replicator::FollowerReplicator,
-        heartbeater::Heartbeater,
         node::{LeaderOutlets, Node},
     },
     error::Fatal,
     known_bug::KnownBug,
     log::Tenure,
-    mailbox::{Context, Port, Signal, port_of, spawn},
+    mailbox::{Context, Port, port_of, spawn},
     messages::{
-        CommitAdvanced, CommitDue, EntriesRead, HeartbeatNow, Match, OWN_SESSION, Proposal, Propose,
-        ReadIndex, ReadIndexReady, Reader, Replicate, RoundAcked, StepDown, StopActor, StoredEntries, Tick,
+        CommitAdvanced, CommitDue, EntriesRead, Match, OWN_SESSION, Proposal, Propose, Reader, StepDown,
+        StopActor, StoredEntries, Tick,
     },
-    protocol::{self, QuorumContact, ReadRounds, StepDownReason},
-    types::{EntryBuffer, EntryKind, LogId, LogIndex, Server, Suffrage},
+    protocol::{QuorumContact, ReadRounds, StepDownReason},
+    types::{EntryBuffer, EntryKind, LogId, LogIndex, Suffrage},
 };
+
+use peers::{Peer, spawn_commitment, spawn_peers};
 
 /// See the module.
 pub(crate) struct Leader {
@@ -46,14 +49,6 @@ pub(crate) struct Leader {
     commit_due: bool,
     /// Proposals that are not taken yet.
     waiting: VecDeque<Arc<Proposal>>,
-}
-
-struct Peer {
-    session: u64,
-    suffrage: Suffrage,
-    replicator: Port<FollowerReplicator>,
-    replicate: Signal<FollowerReplicator, Replicate>,
-    heartbeater: Port<Heartbeater>,
 }
 
 /// What Consensus keeps of a leadership.
@@ -153,134 +148,12 @@ impl Leader {
         }
     }
 
-    /// Begins a round for the reads that wait, unless one is running.
-    fn begin_round(&mut self) {
-        let commit = self.node.log.borrow().commit();
-        if commit < self.start && !KnownBug::ReadBeforeTermCommit.is_back() {
-            return;
-        }
-        for reads in self.early.drain(..) {
-            self.reads.join(reads);
-        }
-        let Some(round) = self.reads.begin(commit, self.voters.iter().copied(), Some(OWN_SESSION)) else {
-            return;
-        };
-        for peer in &self.peers {
-            peer.heartbeater.send_now(HeartbeatNow { round });
-        }
-        self.round_acked(OWN_SESSION, round);
-    }
-
-    fn round_acked(&mut self, session: u64, round: u64) {
-        let Some((index, reads)) = self.reads.acknowledged(session, round) else { return };
-        for reads in reads {
-            self.node.ports().front.read_index_ready(ReadIndexReady { reads, index });
-        }
-        // A follower that asked waits for its own state machine: let it know the commit index now.
-        self.replicate();
-        self.begin_round();
-    }
-
     fn check_quorum(&mut self, now: Duration) {
         if self.contact.expired(now, self.node.config.leader_lease_timeout) {
             let term = self.tenure.term();
             let reason = StepDownReason::QuorumLost;
             self.node.ports().consensus.step_down.send_now(StepDown { term, seen: term, reason });
         }
-    }
-}
-
-fn spawn_commitment(
-    node: &Rc<Node>,
-    tenure: &Rc<Tenure>,
-    leader: Port<Leader>,
-    start: LogIndex,
-) -> Port<Commitment> {
-    let log = node.log.borrow();
-    let mut rule = protocol::Commitment::new(start, log.commit());
-    let sessions = sessions(node).filter(|(_, server)| server.suffrage == Suffrage::Voter);
-    let advanced = rule.set_voters(sessions.map(|(session, _)| session));
-    debug_assert!(advanced.is_none(), "nothing of this term is replicated yet");
-    let spawned = spawn(&node.inspector, "leader/commitment", |_| {
-        Commitment::new(tenure.clone(), rule, leader.outlet())
-    });
-    node.watch("commitment", spawned.task);
-    spawned.port
-}
-
-/// Every member with the session its replicator gets in a new tenure.
-fn sessions(node: &Rc<Node>) -> impl Iterator<Item = (u64, Server)> {
-    let servers: Vec<Server> = node.log.borrow().membership().servers().to_vec();
-    let own = node.id.clone();
-    let mut next = OWN_SESSION;
-    servers.into_iter().map(move |server| {
-        if server.id == own {
-            (OWN_SESSION, server)
-        } else {
-            next += 1;
-            (next, server)
-        }
-    })
-}
-
-fn spawn_peers(
-    node: &Rc<Node>,
-    tenure: &Rc<Tenure>,
-    commitment: &Port<Commitment>,
-    leader: &Port<Leader>,
-) -> Vec<Peer> {
-    let others = sessions(node).filter(|(session, _)| *session != OWN_SESSION);
-    others.map(|(session, server)| spawn_peer(node, tenure, commitment, leader, session, server)).collect()
-}
-
-fn spawn_peer(
-    node: &Rc<Node>,
-    tenure: &Rc<Tenure>,
-    commitment: &Port<Commitment>,
-    leader: &Port<Leader>,
-    session: u64,
-    server: Server,
-) -> Peer {
-    let mut signal = None;
-    let name = format!("leader/replicator/{}", server.id);
-    let replicator = spawn(&node.inspector, name, |ctx| {
-        let own = port_of(ctx);
-        let raised = Signal::new(own.clone());
-        let latch = raised.latch();
-        signal = Some(raised);
-        FollowerReplicator::new(
-            node.clone(),
-            tenure.clone(),
-            server.clone(),
-            session,
-            (commitment.outlet(), commitment.outlet()),
-            own,
-            latch,
-        )
-    });
-    let name = format!("leader/heartbeater/{}", server.id);
-    let suffrage = server.suffrage;
-    let heartbeater = spawn(&node.inspector, name, |ctx| {
-        Heartbeater::new(node.clone(), tenure.clone(), server, session, leader.outlet(), port_of(ctx))
-    });
-    node.watch("follower replicator", replicator.task);
-    node.watch("heartbeater", heartbeater.task);
-    let port = heartbeater.port.clone();
-    node.ticker.subscribe(move |tick| {
-        port.send_now(tick);
-        port.connected()
-    });
-    let port = replicator.port.clone();
-    node.ticker.subscribe(move |tick| {
-        port.send_now(tick);
-        port.connected()
-    });
-    Peer {
-        session,
-        suffrage,
-        replicator: replicator.port,
-        replicate: signal.expect("the replicator was built"),
-        heartbeater: heartbeater.port,
     }
 }
 
@@ -327,29 +200,6 @@ impl Handler<CommitDue> for Leader {
     fn handle(&mut self, _: CommitDue, _: &mut Self::Context) {
         self.commit_due = false;
         self.replicate();
-    }
-}
-
-impl Handler<ReadIndex> for Leader {
-    type Result = ();
-
-    fn handle(&mut self, ReadIndex { reads }: ReadIndex, _: &mut Self::Context) {
-        if !self.tenure.is_live() {
-            return;
-        }
-        self.early.push(reads);
-        self.begin_round();
-    }
-}
-
-impl Handler<RoundAcked> for Leader {
-    type Result = ();
-
-    fn handle(&mut self, message: RoundAcked, _: &mut Self::Context) {
-        if self.tenure.is_live() {
-            self.contact.heard(message.session, message.sent_at);
-            self.round_acked(message.session, message.round);
-        }
     }
 }
 

@@ -1,0 +1,62 @@
+//! Reads: which index they must wait for, confirmed by a quorum (thesis §6.4).
+
+use actix::Handler;
+
+use super::Leader;
+use crate::{
+    known_bug::KnownBug,
+    messages::{HeartbeatNow, OWN_SESSION, ReadIndex, ReadIndexReady, RoundAcked},
+};
+
+impl Leader {
+    /// Begins a round for the reads that wait, unless one is running.
+    pub(super) fn begin_round(&mut self) {
+        let commit = self.node.log.borrow().commit();
+        if commit < self.start && !KnownBug::ReadBeforeTermCommit.is_back() {
+            return;
+        }
+        for reads in self.early.drain(..) {
+            self.reads.join(reads);
+        }
+        let Some(round) = self.reads.begin(commit, self.voters.iter().copied(), Some(OWN_SESSION)) else {
+            return;
+        };
+        for peer in &self.peers {
+            peer.heartbeater.send_now(HeartbeatNow { round });
+        }
+        self.round_acked(OWN_SESSION, round);
+    }
+
+    fn round_acked(&mut self, session: u64, round: u64) {
+        let Some((index, reads)) = self.reads.acknowledged(session, round) else { return };
+        for reads in reads {
+            self.node.ports().front.read_index_ready(ReadIndexReady { reads, index });
+        }
+        // A follower that asked waits for its own state machine: let it know the commit index now.
+        self.replicate();
+        self.begin_round();
+    }
+}
+
+impl Handler<ReadIndex> for Leader {
+    type Result = ();
+
+    fn handle(&mut self, ReadIndex { reads }: ReadIndex, _: &mut Self::Context) {
+        if !self.tenure.is_live() {
+            return;
+        }
+        self.early.push(reads);
+        self.begin_round();
+    }
+}
+
+impl Handler<RoundAcked> for Leader {
+    type Result = ();
+
+    fn handle(&mut self, message: RoundAcked, _: &mut Self::Context) {
+        if self.tenure.is_live() {
+            self.contact.heard(message.session, message.sent_at);
+            self.round_acked(message.session, message.round);
+        }
+    }
+}
