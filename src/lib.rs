@@ -122,13 +122,17 @@ pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
 pub use config::Config;
-pub use error::{ApplyError, Fatal, ReadError, SnapshotError, StartError, UnknownReason};
+pub use error::{ApplyError, Fatal, ReadError, RecoverError, SnapshotError, StartError, UnknownReason};
 pub use messages::{
     Apply, ApplyBatch, ApplyWithin, GetStatus, InspectMailboxes, Read, ReadWithin, Shutdown, Snapshot,
     StaleRead,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
-pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
+#[cfg(feature = "peers-json")]
+pub use system::read_peers_json;
+pub use system::{
+    Placement, Raft, RaftBuilder, RecoveredServer, Recovery, ServerRole, Status, recover_cluster,
+};
 
 /// What a service usually needs.
 pub mod prelude {

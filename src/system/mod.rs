@@ -6,6 +6,7 @@ mod builder;
 mod handle;
 mod inbound;
 mod open;
+mod recover;
 mod start;
 mod surroundings;
 #[cfg(test)]
@@ -15,6 +16,9 @@ mod wiring;
 pub use crate::actors::storage::FlushGate;
 pub use builder::{Placement, RaftBuilder};
 pub use handle::Raft;
+#[cfg(feature = "peers-json")]
+pub use recover::read_peers_json;
+pub use recover::{RecoveredServer, Recovery, recover_cluster};
 
 pub use crate::board::{ServerRole, Status};
 

@@ -76,6 +76,8 @@ pub(crate) async fn start_in<S: StateMachine>(
         return Err(StartError::Incomplete("the list of peers must name this node too"));
     }
     check_peers(&builder.peers)?;
+    #[cfg(feature = "peers-json")]
+    let machine = super::recover::recover_at_start(&mut builder, machine).await?;
     let opened = open(&mut builder, &mut surroundings).await?;
     for repair in &opened.recovered.repairs {
         tracing::warn!(node = %builder.id, %repair, "recovered the log");

@@ -33,8 +33,8 @@ use crate::{
 pub(crate) use bridge::Bridge;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use bridge::{PersistStep, QueuedFiles};
-use step::{Cancelled, FileWork, PersistWork};
-pub(crate) use step::{FileStep, SnapshotCompletion};
+use step::FileWork;
+pub(crate) use step::{Cancelled, FileStep, PersistWork, SnapshotCompletion, persist};
 
 /// What a client is told whose node has nowhere to keep snapshots.
 const NO_STORE: &str = "this node has no place to keep them";

@@ -64,10 +64,10 @@ impl FileStep {
 
 /// A state and where it is to be written.
 pub(crate) struct PersistWork {
-    pub(super) sink: Box<dyn SnapshotSink>,
-    pub(super) sessions: Vec<u8>,
-    pub(super) state: Box<dyn StateSnapshot>,
-    pub(super) cancelled: Cancelled,
+    pub(crate) sink: Box<dyn SnapshotSink>,
+    pub(crate) sessions: Vec<u8>,
+    pub(crate) state: Box<dyn StateSnapshot>,
+    pub(crate) cancelled: Cancelled,
 }
 
 /// Whether what is being written is not wanted any more. A clone is the same one.
@@ -86,7 +86,7 @@ impl Cancelled {
 
 /// Writes a state and publishes it. What goes wrong concerns this snapshot alone: the state that the node goes on
 /// with was not touched, so not even a panic of the user's stops it.
-pub(super) fn persist(work: PersistWork) -> Result<SnapshotMeta, SnapshotError> {
+pub(crate) fn persist(work: PersistWork) -> Result<SnapshotMeta, SnapshotError> {
     let PersistWork { sink, sessions, state, cancelled } = work;
     let mut writer = Guarded { sink, cancelled };
     let written = catch_unwind(AssertUnwindSafe(|| {
