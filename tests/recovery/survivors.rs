@@ -29,7 +29,7 @@ impl Cluster {
     fn node(&self, name: &str) -> RaftBuilder<Words> {
         RaftSystem::builder(name)
             .data_dir(self.path(name))
-            .transport(self.network.transport(&address(name)))
+            .transport(self.network.transport(address(name)))
             .peers(NAMES.map(|name| (name, address(name))))
             .config(Config::fast())
             .state_machine(Words::default())

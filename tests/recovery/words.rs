@@ -1,6 +1,6 @@
 //! A state machine that keeps every word it was told, in order.
 
-use std::io::{self, Read as _};
+use std::io;
 
 use actix::Message;
 use raftix::prelude::*;

@@ -5,7 +5,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`file`] | the durable default: one file for each snapshot |
+//! | [`file`](mod@file) | the durable default: one file for each snapshot |
 //! | [`memory`] | the same contract without a disk |
 //! | [`content`] | what stands in front of a state machine's own bytes |
 //! | [`conformance`] | the contract as a test that any store can run |

@@ -242,6 +242,20 @@ fn a_recovered_directory_can_be_recovered_again_from_its_snapshot_and_what_came_
 }
 
 #[test]
+fn what_a_damaged_tail_had_promised_is_told_and_not_recovered() {
+    let disk = survivor();
+    let is_in_use = |file: &PathBuf| disk.content(file).iter().skip(4096).any(|byte| *byte != 0);
+    let newest = disk.files().into_iter().rfind(is_in_use).unwrap();
+    // The last flush is short: it begins with the sector that its last byte lies in.
+    let end = disk.content(&newest).iter().rposition(|byte| *byte != 0).unwrap();
+    disk.flip(&newest, (end / 512 * 512 + 20) as u64, 1);
+    let recovery = recover_cluster(node(&disk), alone()).unwrap();
+    assert_eq!(recovery.last, LogId::new(Term(2), LogIndex(39)));
+    assert_eq!(recovery.repairs.len(), 1, "{:?}", recovery.repairs);
+    assert_eq!(look(&disk).unwrap().2, words());
+}
+
+#[test]
 fn survivors_are_known_with_the_lives_of_their_directories() {
     let disk = survivor();
     let second = RecoveredServer { suffrage: Suffrage::Nonvoter, ..RecoveredServer::voter("n2", "b:7") };
