@@ -72,8 +72,8 @@
 //!
 //! [`Raft::mailboxes`] shows what every actor does and what waits for it, as [`inspect`] describes; [`mailbox`] is how.
 //! The actors follow hashicorp/raft channel by channel.
-//! ARCHITECTURE.md is the map; every message stands in [the table of channels](docs::channels); [the log](docs::wal)
-//! and [the wire](docs::wire) are described by byte.
+//! ARCHITECTURE.md is the map; every message stands in [the table of channels](docs::channels); [the log](docs::wal),
+//! [the snapshots](docs::snapshot) and [the wire](docs::wire) are described by byte.
 //!
 //! # Layout
 //!
@@ -122,18 +122,24 @@ pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
 pub use config::Config;
-pub use error::{ApplyError, Fatal, ReadError, StartError, UnknownReason};
+pub use error::{ApplyError, Fatal, ReadError, RecoverError, SnapshotError, StartError, UnknownReason};
 pub use messages::{
-    Apply, ApplyBatch, ApplyWithin, GetStatus, InspectMailboxes, Read, ReadWithin, Shutdown, StaleRead,
+    Apply, ApplyBatch, ApplyWithin, GetStatus, InspectMailboxes, Read, ReadWithin, Shutdown, Snapshot,
+    StaleRead,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
-pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
+#[cfg(feature = "peers-json")]
+pub use system::read_peers_json;
+pub use system::{
+    Placement, Raft, RaftBuilder, RecoveredServer, Recovery, ServerRole, Status, recover_cluster,
+};
 
 /// What a service usually needs.
 pub mod prelude {
     pub use crate::{
         Apply, ApplyBatch, ApplyError, Config, Fatal, GetStatus, InspectMailboxes, Raft, RaftSystem, Read,
-        ReadError, ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
+        ReadError, ServerRole, Shutdown, Snapshot, SnapshotError, StaleRead, StartError, StateMachine,
+        StateSnapshot, Status,
         types::{LogId, LogIndex, NodeId, Term},
     };
 }
@@ -144,6 +150,8 @@ pub mod prelude {
 pub mod docs {
     #[doc = include_str!("../docs/channels.md")]
     pub mod channels {}
+    #[doc = include_str!("../docs/snapshot.md")]
+    pub mod snapshot {}
     #[doc = include_str!("../docs/wal.md")]
     pub mod wal {}
     #[doc = include_str!("../docs/wire.md")]

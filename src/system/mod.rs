@@ -5,6 +5,8 @@
 mod builder;
 mod handle;
 mod inbound;
+mod open;
+mod recover;
 mod start;
 mod surroundings;
 #[cfg(test)]
@@ -14,8 +16,14 @@ mod wiring;
 pub use crate::actors::storage::FlushGate;
 pub use builder::{Placement, RaftBuilder};
 pub use handle::Raft;
+#[cfg(feature = "peers-json")]
+pub use recover::read_peers_json;
+pub use recover::{RecoveredServer, Recovery, recover_cluster};
 
 pub use crate::board::{ServerRole, Status};
 
 #[cfg(any(test, feature = "sim"))]
-pub(crate) use {start::start_in, surroundings::Surroundings};
+pub(crate) use {
+    start::start_in,
+    surroundings::{Surroundings, WatchStores},
+};
