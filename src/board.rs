@@ -1,21 +1,32 @@
 //! What a node publishes about itself: readable from any thread, without queueing behind any mailbox.
 
+mod leadership;
+mod statistics;
+
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::{
+    clock::Clock,
     error::Fatal,
     transport::Identity,
-    types::{ClusterId, LogId, LogIndex, NodeId, Term},
+    types::{ClusterId, LogId, LogIndex, Membership, NodeId, Suffrage, Term},
+    wire::Handshake,
 };
+
+pub use leadership::{Leadership, LeadershipWatch};
+pub(crate) use statistics::Counters;
+pub use statistics::Statistics;
 
 /// What a node does in its cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,8 +96,20 @@ impl fmt::Display for Standing {
     }
 }
 
-/// A node's view of itself and its cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A member as [`Status`] shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Member {
+    /// Its name.
+    pub id: NodeId,
+    /// Where it listens for other nodes.
+    pub address: String,
+    /// Whether its vote and acknowledgement count.
+    pub suffrage: Suffrage,
+}
+
+/// A node's view of itself and its cluster (hashicorp's `Stats`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Status {
     /// The node.
@@ -101,12 +124,28 @@ pub struct Status {
     pub commit_index: LogIndex,
     /// Everything up to here is applied to its state machine.
     pub applied_index: LogIndex,
+    /// Entries that are committed and not applied to its state machine yet (hashicorp counts batches).
+    pub fsm_pending: u64,
     /// The last entry of its log.
     pub last_index: LogIndex,
+    /// The term of that entry.
+    pub last_term: Term,
     /// Everything up to here is on its medium.
     pub durable_index: LogIndex,
     /// The voters of its effective membership.
     pub voters: Vec<NodeId>,
+    /// All members of its effective membership, ordered by id.
+    pub members: Vec<Member>,
+    /// The index of the effective membership's entry; of the log's base if that is compacted.
+    pub membership_index: LogIndex,
+    /// How many voters there are beside this node; none if it is no voter itself.
+    pub num_peers: usize,
+    /// How long ago it last heard its leader; nothing at all if it leads itself, `None` if it never heard one.
+    pub last_contact: Option<Duration>,
+    /// The versions of the protocol between nodes that it speaks, from the first to the last.
+    pub protocol_versions: (u8, u8),
+    /// Its cluster, once that is known: the same on every member.
+    pub cluster: Option<String>,
     /// Whether it belongs to the cluster, and whether its log is whole, in words.
     pub standing: String,
     /// Why it stopped for good, if it did.
@@ -122,9 +161,18 @@ pub(crate) struct Board {
     commit: AtomicU64,
     applied: AtomicU64,
     last: AtomicU64,
+    last_term: AtomicU64,
     durable: AtomicU64,
+    /// When a leader was last heard, in nanoseconds of `clock`; [`NEVER`] if none was.
+    contact: AtomicU64,
+    clock: Clock,
+    /// What the node does, counted.
+    pub(crate) counters: Counters,
     changed: Notify,
 }
+
+/// No time that a node's clock reaches.
+const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
 struct State {
@@ -132,22 +180,26 @@ struct State {
     role: ServerRole,
     term: Term,
     leader: Option<NodeId>,
-    voters: Vec<NodeId>,
+    members: Vec<Member>,
+    membership_index: LogIndex,
     standing: String,
+    step_downs: BTreeMap<String, u64>,
     fatal: Option<Fatal>,
     stopped: bool,
 }
 
 impl Board {
-    pub(crate) fn new(identity: Identity) -> Self {
+    pub(crate) fn new(identity: Identity, clock: Clock) -> Self {
         let known = Some(identity.cluster).filter(|cluster| !cluster.is_none());
         let state = State {
             identity,
             role: ServerRole::default(),
             term: Term::ZERO,
             leader: None,
-            voters: Vec::new(),
+            members: Vec::new(),
+            membership_index: LogIndex::ZERO,
             standing: String::new(),
+            step_downs: BTreeMap::new(),
             fatal: None,
             stopped: false,
         };
@@ -157,7 +209,11 @@ impl Board {
             commit: AtomicU64::new(0),
             applied: AtomicU64::new(0),
             last: AtomicU64::new(0),
+            last_term: AtomicU64::new(0),
             durable: AtomicU64::new(0),
+            contact: AtomicU64::new(NEVER),
+            clock,
+            counters: Counters::default(),
             changed: Notify::new(),
         }
     }
@@ -176,7 +232,10 @@ impl Board {
         // The smaller index is read first, so that a report never shows more applied than committed.
         let (applied_index, commit_index) = (index(&self.applied), index(&self.commit));
         let (durable_index, last_index) = (index(&self.durable), index(&self.last));
+        let last_contact = self.last_contact();
         let state = self.state();
+        let voters = || state.members.iter().filter(|member| member.suffrage == Suffrage::Voter);
+        let is_voter = voters().any(|voter| voter.id == state.identity.id);
         Status {
             id: state.identity.id.clone(),
             role: state.role,
@@ -184,12 +243,25 @@ impl Board {
             leader: state.leader.clone(),
             commit_index,
             applied_index,
+            fsm_pending: commit_index.0.saturating_sub(applied_index.0),
             last_index,
+            last_term: Term(self.last_term.load(Ordering::Relaxed)),
             durable_index,
-            voters: state.voters.clone(),
+            voters: voters().map(|voter| voter.id.clone()).collect(),
+            members: state.members.clone(),
+            membership_index: state.membership_index,
+            num_peers: if is_voter { voters().count() - 1 } else { 0 },
+            last_contact: if state.role == ServerRole::Leader { Some(Duration::ZERO) } else { last_contact },
+            protocol_versions: Handshake::VERSIONS,
+            cluster: self.cluster.get().map(ToString::to_string),
             standing: state.standing.clone(),
             fatal: state.fatal.as_ref().map(ToString::to_string),
         }
+    }
+
+    fn last_contact(&self) -> Option<Duration> {
+        let heard = Some(self.contact.load(Ordering::Relaxed)).filter(|heard| *heard != NEVER)?;
+        Some(self.clock.now().saturating_sub(Duration::from_nanos(heard)))
     }
 
     /// What the node does, in which term.
@@ -221,13 +293,32 @@ impl Board {
         self.change(|state| state.identity.cluster = cluster);
     }
 
-    pub(crate) fn set_role(&self, role: ServerRole, term: Term, leader: Option<NodeId>, voters: Vec<NodeId>) {
+    pub(crate) fn set_role(&self, role: ServerRole, term: Term, leader: Option<NodeId>) {
         self.change(|state| {
             state.role = role;
             state.term = term;
             state.leader = leader;
-            state.voters = voters;
         });
+    }
+
+    /// The membership in effect, whose entry is at `index`.
+    pub(crate) fn set_membership(&self, index: LogIndex, membership: &Membership) {
+        let member = |server: &crate::types::Server| Member {
+            id: server.id.clone(),
+            address: server.address.clone(),
+            suffrage: server.suffrage,
+        };
+        let members = membership.servers().iter().map(member).collect();
+        self.change(|state| {
+            state.members = members;
+            state.membership_index = index;
+        });
+    }
+
+    /// A leader was heard at `now`.
+    pub(crate) fn set_contact(&self, now: Duration) {
+        let nanos = u64::try_from(now.as_nanos()).unwrap_or(NEVER - 1);
+        self.contact.store(nanos, Ordering::Relaxed);
     }
 
     /// `withheld` is the end that a damaged log must reach again before the node counts as whole.
@@ -247,8 +338,9 @@ impl Board {
         self.applied.store(index.0, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_log(&self, last: LogIndex, durable: LogIndex) {
-        self.last.store(last.0, Ordering::Relaxed);
+    pub(crate) fn set_log(&self, last: LogId, durable: LogIndex) {
+        self.last.store(last.index.0, Ordering::Relaxed);
+        self.last_term.store(last.term.0, Ordering::Relaxed);
         self.durable.store(durable.0, Ordering::Relaxed);
     }
 
@@ -304,7 +396,10 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{GroupId, Incarnation};
+    use crate::{
+        clock::ClockSkew,
+        types::{GroupId, Incarnation},
+    };
 
     fn identity(id: &str, cluster: u128) -> Identity {
         let (cluster, incarnation) = (ClusterId(cluster), Incarnation(1));
@@ -313,7 +408,7 @@ mod tests {
 
     #[test]
     fn who_was_let_in_while_this_node_was_blank_is_a_stranger_once_it_has_another_cluster() {
-        let board = Board::new(identity("n1", 0));
+        let board = Board::new(identity("n1", 0), Clock::start(ClockSkew::NONE));
         let (old, same, blank) = (identity("o1", 7), identity("n2", 8), identity("n3", 0));
         assert!(!board.is_stranger(&old));
         board.set_cluster(ClusterId(8));
@@ -323,7 +418,7 @@ mod tests {
 
     #[test]
     fn the_first_reason_to_stop_stays() {
-        let board = Board::new(identity("n1", 0));
+        let board = Board::new(identity("n1", 0), Clock::start(ClockSkew::NONE));
         assert!(board.set_fatal(&Fatal::Thread("first".to_owned())));
         assert!(!board.set_fatal(&Fatal::Thread("second".to_owned())));
         assert!(board.status().fatal.is_some_and(|why| why.contains("first")));

@@ -157,6 +157,20 @@ pub enum ReadError {
     Failed(Fatal),
 }
 
+/// Why an observer was not registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ObserveError {
+    /// [`OBSERVERS_MAX`](Self::OBSERVERS_MAX) observe already.
+    #[error("{max} observers are registered already", max = Self::OBSERVERS_MAX)]
+    TooMany,
+}
+
+impl ObserveError {
+    /// The most observers of one node.
+    pub const OBSERVERS_MAX: usize = 64;
+}
+
 /// Why a node stopped for good. Every waiting caller gets it.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]

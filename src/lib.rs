@@ -122,12 +122,15 @@ pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
 pub use config::Config;
-pub use error::{ApplyError, Fatal, ReadError, StartError, UnknownReason};
+pub use error::{ApplyError, Fatal, ObserveError, ReadError, StartError, UnknownReason};
 pub use messages::{
-    Apply, ApplyBatch, ApplyWithin, GetStatus, InspectMailboxes, Read, ReadWithin, Shutdown, StaleRead,
+    Apply, ApplyBatch, ApplyWithin, EventKind, GetStatus, InspectMailboxes, Observation, Observe,
+    ObserverHandle, ObserverId, RaftEvent, Read, ReadWithin, Shutdown, StaleRead, StopObserving,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
-pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
+pub use system::{
+    Leadership, LeadershipWatch, Member, Placement, Raft, RaftBuilder, ServerRole, Statistics, Status,
+};
 
 /// What a service usually needs.
 pub mod prelude {

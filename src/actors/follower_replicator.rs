@@ -134,6 +134,10 @@ impl FollowerReplicator {
         self.told = commit.min(last);
         self.sent_at = self.node.recent();
         self.waiting_since.get_or_insert_with(|| self.node.recent());
+        let counters = &self.node.board.counters;
+        counters.appends_sent.add(1);
+        counters.entries_sent.add(entries.count());
+        counters.bytes_sent.add(entries.bytes_len() as u64);
         let request = AppendEntries {
             term: self.tenure.term(),
             leader: self.node.id.clone(),
@@ -202,6 +206,7 @@ impl FollowerReplicator {
                 }
             }
             AppendOutcome::Conflict { refused, hint } => {
+                self.node.board.counters.appends_conflicted.add(1);
                 let before = self.progress.matched();
                 self.progress.refused(request, refused, hint, self.node.log.borrow().runs());
                 if self.progress.matched() < before {
@@ -265,7 +270,10 @@ impl Handler<AppendAnswered> for FollowerReplicator {
                 self.waiting_since = None;
                 self.answered(message.request, answer);
             }
-            Ok(_) | Err(_) => self.lost(message.request),
+            Ok(_) | Err(_) => {
+                self.node.board.counters.appends_lost.add(1);
+                self.lost(message.request);
+            }
         }
         self.pump();
         if !self.progress.is_idle() {

@@ -24,6 +24,7 @@ pub(crate) mod fsm_applier;
 pub(crate) mod heartbeater;
 pub(crate) mod leader;
 pub(crate) mod node;
+pub(crate) mod observers;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod paced;
 pub(crate) mod raft_system;

@@ -12,7 +12,7 @@ use std::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    actors::{storage::StorageQueue, ticker::Ticker},
+    actors::{observers::Observers, storage::StorageQueue, ticker::Ticker},
     board::Board,
     clock::Clock,
     config::Config,
@@ -58,6 +58,7 @@ pub(crate) struct Node {
     pub(crate) leadership: RefCell<LeadershipView>,
     pub(crate) links: Links,
     pub(crate) ticker: Ticker,
+    pub(crate) observers: Observers,
     /// Whether callers of this node wait for replies of the state machine.
     pub(crate) awaited: Cell<bool>,
     /// Whether reads of this node wait for the state machine to be further.
@@ -120,6 +121,7 @@ impl Node {
     pub(crate) fn new(parts: NodeParts) -> Rc<Self> {
         let base = parts.log.base().index;
         Rc::new(Self {
+            observers: Observers::new(parts.id.clone()),
             id: parts.id,
             incarnation: parts.incarnation,
             config: parts.config,
@@ -227,6 +229,10 @@ impl Node {
 
     /// The state machine is done with everything up to `last`, which took `bytes`.
     pub(crate) fn note_applied(&self, last: LogIndex, bytes: usize) {
+        let counters = &self.board.counters;
+        counters.entries_applied.add(last.0.saturating_sub(self.applied.get().0));
+        counters.bytes_applied.add(bytes as u64);
+        counters.batches_applied.add(1);
         self.applied.set(self.applied.get().max(last));
         self.board.set_applied(self.applied.get());
         self.handed_bytes.set(self.handed_bytes.get().saturating_sub(bytes));
@@ -264,7 +270,7 @@ impl Node {
     /// Publishes how long the log is and how much of it is durable.
     pub(crate) fn publish_log(&self) {
         let log = self.log.borrow();
-        self.board.set_log(log.last().index, log.durable());
+        self.board.set_log(log.last(), log.durable());
     }
 }
 

@@ -134,6 +134,11 @@ impl Log {
         self.memberships.effective()
     }
 
+    /// The index of the effective membership's entry; of the log's base if that entry is compacted.
+    pub fn membership_index(&self) -> LogIndex {
+        self.memberships.effective_index()
+    }
+
     /// The newest membership that is committed.
     pub fn committed_membership(&self) -> &Membership {
         self.memberships.committed(self.commit)

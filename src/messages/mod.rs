@@ -10,6 +10,7 @@ mod client;
 mod commit;
 mod fsm;
 mod leadership;
+mod observe;
 mod read;
 mod replicate;
 mod rpc;
@@ -17,12 +18,14 @@ mod storage;
 mod tick;
 
 pub use client::*;
+pub use observe::{EventKind, Observation, Observe, ObserverHandle, ObserverId, RaftEvent, StopObserving};
 
 pub(crate) use apply::*;
 pub(crate) use bootstrap::*;
 pub(crate) use commit::*;
 pub(crate) use fsm::*;
 pub(crate) use leadership::*;
+pub(crate) use observe::ObserverCounts;
 pub(crate) use read::*;
 pub(crate) use replicate::*;
 pub(crate) use rpc::*;

@@ -15,7 +15,7 @@ pub use crate::actors::storage::FlushGate;
 pub use builder::{Placement, RaftBuilder};
 pub use handle::Raft;
 
-pub use crate::board::{ServerRole, Status};
+pub use crate::board::{Leadership, LeadershipWatch, Member, ServerRole, Statistics, Status};
 
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use {start::start_in, surroundings::Surroundings};

@@ -270,7 +270,8 @@ impl<S: StateMachine> Assembly<S> {
     fn run(mut self, machine: S) -> Result<(Raft<S>, Weak<Node>), StartError> {
         let standing = self.standing();
         let identity = self.identity();
-        let board = Arc::new(Board::new(identity.clone()));
+        let clock = Clock::start(self.surroundings.skew);
+        let board = Arc::new(Board::new(identity.clone(), clock));
         let inspector = Inspector::new(self.builder.id.to_string());
         let tcp = self.builder.tcp.take().map(|mut options| {
             options.seed ^= self.seed;
@@ -281,7 +282,6 @@ impl<S: StateMachine> Assembly<S> {
         });
         let choice = std::mem::replace(&mut self.builder.transport, super::builder::TransportChoice::Tcp);
         let transport = Rc::new(RefCell::new(choice.open(tcp)));
-        let clock = Clock::start(self.surroundings.skew);
         let ticker = Ticker::default();
         let node = Node::new(NodeParts {
             id: self.builder.id.clone(),

@@ -30,11 +30,15 @@ impl Consensus {
     /// Whether the sender leads in a term that is not over, after taking note of it.
     fn heard(&mut self, term: Term, leader: &NodeId) -> bool {
         let mut accepted = false;
-        self.decide_at(self.node.recent(), |election, now, _| {
+        let now = self.node.recent();
+        self.decide_at(now, |election, now, _| {
             let (heard, effects) = election.heard_leader(now, term, leader);
             accepted = heard;
             effects
         });
+        if accepted {
+            self.node.board.set_contact(now);
+        }
         accepted
     }
 
@@ -86,11 +90,16 @@ impl Consensus {
             return;
         }
         let storage = &self.node.ports().storage;
+        let counters = &self.node.board.counters;
         if let Some(from) = truncated {
+            counters.truncations.add(1);
             let ticket = self.node.log.borrow_mut().issue(from.prev(), 0);
             storage.truncate(ticket, from);
         }
         for entries in new.batches() {
+            counters.entries_appended.add(entries.count());
+            counters.bytes_appended.add(entries.len() as u64);
+            counters.batches_appended.add(1);
             let ticket = self.node.log.borrow_mut().issue(entries.last(), entries.len());
             storage.append(ticket, entries.clone());
         }
@@ -156,6 +165,7 @@ impl Handler<Flushed> for Consensus {
     fn handle(&mut self, Flushed { ticket }: Flushed, _: &mut Context<Self>) {
         let rose = self.node.log.borrow_mut().flushed(ticket);
         self.disk.flushed();
+        self.node.board.counters.flushes.add(1);
         if !rose {
             return;
         }

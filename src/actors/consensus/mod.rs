@@ -19,6 +19,7 @@ use crate::{
     actors::{
         leader::{Leader, Leadership},
         node::{LeadershipView, Node},
+        observers::Seat,
     },
     board::{ServerRole, Standing},
     error::{Fatal, LeaderHint},
@@ -131,6 +132,7 @@ impl Consensus {
                 Effect::SaveVote(vote) => self.node.ports().storage.save_vote(vote),
                 Effect::Ask { request, pre_vote, to } => self.ask_for_votes(&request, pre_vote, &to),
                 Effect::BecameLeader { term } => {
+                    self.node.board.counters.elections_won.add(1);
                     tracing::info!(node = %self.node.id, %term, "leader");
                     let tenure = Rc::new(Tenure::new(term));
                     self.leadership = Some(Leader::start(&self.node, tenure));
@@ -159,6 +161,7 @@ impl Consensus {
             leadership.tenure.revoke();
         }
         leadership.leader.send_now(StopActor);
+        self.node.board.count_step_down(reason);
         tracing::info!(node = %self.node.id, %term, %reason, "stepped down");
     }
 
@@ -175,10 +178,12 @@ impl Consensus {
         let leader = self.election.leader().and_then(|id| log.membership().get(id)).cloned();
         let leader = leader.map(|server| LeaderHint { id: server.id, address: server.address });
         let here = self.leadership.as_ref().map(|leadership| leadership.outlets.clone());
-        let voters = log.membership().voters().map(|server| server.id.clone()).collect();
         let board = &self.node.board;
-        board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()), voters);
+        board.set_membership(log.membership_index(), log.membership());
+        board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()));
         board.set_standing(&self.standing, self.election.withheld());
+        self.node.observers.note_membership(log.membership_index(), log.membership());
+        self.node.observers.note_seat(Seat { role, term, leader: leader.clone() });
         *self.node.leadership.borrow_mut() = LeadershipView { term, leader, here };
     }
 

@@ -114,6 +114,10 @@ impl Leader {
             }
         };
         let first = LogId::new(self.tenure.term(), batch.first());
+        let counters = &self.node.board.counters;
+        counters.entries_appended.add(batch.count());
+        counters.bytes_appended.add(batch.len() as u64);
+        counters.batches_appended.add(1);
         self.replicate();
         if KnownBug::LeaderCountsBeforeFlush.is_back() {
             self.commitment.send_now(Match { session: OWN_SESSION, index: batch.last() });

@@ -29,6 +29,7 @@ impl<S: StateMachine> RaftSystem<S> {
             commands: batch.commands.clone(),
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         };
+        self.node.board.counters.commands_forwarded.add(batch.commands.len() as u64);
         let number = self.next_request();
         self.forwarded.insert(number, batch);
         let responder = Responder::new(self.answers.clone(), number);

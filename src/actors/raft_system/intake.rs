@@ -122,7 +122,10 @@ impl<S: StateMachine> RaftSystem<S> {
         if bytes > bytes_max {
             return Err(Refusal::TooLarge { bytes, bytes_max });
         }
-        let credit = self.credits.try_acquire(1, bytes as u64).ok_or(Refusal::Overloaded)?;
+        let Some(credit) = self.credits.try_acquire(1, bytes as u64) else {
+            self.node.board.counters.commands_overloaded.add(1);
+            return Err(Refusal::Overloaded);
+        };
         match &mut self.intake.credits {
             Some(credits) => credits.absorb(credit),
             none => *none = Some(credit),

@@ -11,6 +11,7 @@ mod batch;
 mod forwarding;
 mod intake;
 mod lifecycle;
+mod observing;
 mod reads;
 #[cfg(test)]
 mod tests;
