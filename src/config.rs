@@ -81,6 +81,29 @@ impl Default for Config {
     }
 }
 
+/// The settings that a running node may be given anew, with hashicorp's names. Take those in force from
+/// [`Config::reloadable`], and change what is to differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReloadableConfig {
+    /// See [`Config::heartbeat_timeout`]. A shorter one is obeyed at once, by followers and by the leader.
+    pub heartbeat_timeout: Duration,
+    /// See [`Config::election_timeout`].
+    pub election_timeout: Duration,
+}
+
+impl ReloadableConfig {
+    /// How often a leader sends heartbeats.
+    pub fn heartbeat_interval(&self) -> Duration {
+        self.heartbeat_timeout / 10
+    }
+
+    /// How often a node looks at the clock.
+    pub fn tick_interval(&self) -> Duration {
+        (self.heartbeat_timeout / 20).clamp(Duration::from_millis(1), Duration::from_millis(50))
+    }
+}
+
 /// A setting that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{field}: {rule}")]
@@ -104,12 +127,32 @@ impl Config {
 
     /// How often a leader sends heartbeats.
     pub fn heartbeat_interval(&self) -> Duration {
-        self.heartbeat_timeout / 10
+        self.reloadable().heartbeat_interval()
     }
 
     /// How often a node looks at the clock.
     pub fn tick_interval(&self) -> Duration {
-        (self.heartbeat_timeout / 20).clamp(Duration::from_millis(1), Duration::from_millis(50))
+        self.reloadable().tick_interval()
+    }
+
+    /// The part that [`ReloadConfig`](crate::ReloadConfig) may change.
+    pub fn reloadable(&self) -> ReloadableConfig {
+        ReloadableConfig {
+            heartbeat_timeout: self.heartbeat_timeout,
+            election_timeout: self.election_timeout,
+        }
+    }
+
+    /// The same settings with another reloadable part, checked as a whole: what is reloaded must also suit what
+    /// is not.
+    ///
+    /// # Errors
+    /// Names the first field that breaks a rule.
+    pub fn reloaded(&self, part: ReloadableConfig) -> Result<Self, ConfigError> {
+        let ReloadableConfig { heartbeat_timeout, election_timeout } = part;
+        let config = Self { heartbeat_timeout, election_timeout, ..self.clone() };
+        config.validate()?;
+        Ok(config)
     }
 
     /// Checks every rule.
@@ -165,6 +208,18 @@ mod tests {
     fn the_shipped_settings_are_valid() {
         Config::default().validate().unwrap();
         Config::fast().validate().unwrap();
+    }
+
+    #[test]
+    fn what_is_reloaded_must_suit_what_is_not() {
+        let config = Config::default();
+        let mut part = config.reloadable();
+        part.heartbeat_timeout = Duration::from_millis(200);
+        assert_eq!(config.reloaded(part).unwrap_err().field, "leader_lease_timeout");
+        part.heartbeat_timeout = Duration::from_millis(600);
+        let reloaded = config.reloaded(part).unwrap();
+        assert_eq!(reloaded.heartbeat_interval(), Duration::from_millis(60));
+        assert_eq!(reloaded.election_timeout, config.election_timeout);
     }
 
     #[test]

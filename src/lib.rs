@@ -121,11 +121,12 @@ pub mod types;
 pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
-pub use config::Config;
+pub use config::{Config, ReloadableConfig};
 pub use error::{ApplyError, Fatal, ObserveError, ReadError, StartError, UnknownReason};
 pub use messages::{
-    Apply, ApplyBatch, ApplyWithin, EventKind, GetStatus, InspectMailboxes, Observation, Observe,
-    ObserverHandle, ObserverId, RaftEvent, Read, ReadWithin, Shutdown, StaleRead, StopObserving,
+    Apply, ApplyBatch, ApplyWithin, EventKind, GetConfig, GetStatus, InspectMailboxes, Observation, Observe,
+    ObserverHandle, ObserverId, RaftEvent, Read, ReadWithin, ReloadConfig, Shutdown, StaleRead,
+    StopObserving,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
 pub use system::{

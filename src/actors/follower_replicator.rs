@@ -160,7 +160,7 @@ impl FollowerReplicator {
     /// A quiet peer is told the commit index again, with a heartbeat's frequency: it may have been restarted
     /// and know of none, or have cut a damaged tail that it had acknowledged. Nobody else would notice.
     fn repeat_commit(&mut self, now: Duration) {
-        let quiet = now.saturating_sub(self.sent_at) >= self.node.config.heartbeat_interval();
+        let quiet = now.saturating_sub(self.sent_at) >= self.node.reloadable().heartbeat_interval();
         if quiet && self.progress.is_idle() {
             self.told = LogIndex::ZERO;
         }
@@ -232,7 +232,7 @@ impl FollowerReplicator {
         self.progress.lost(request);
         self.told = LogIndex::ZERO;
         self.waiting_since = None;
-        self.pause_until = self.node.recent().saturating_add(self.node.config.heartbeat_interval());
+        self.pause_until = self.node.recent().saturating_add(self.node.reloadable().heartbeat_interval());
     }
 }
 
@@ -314,7 +314,7 @@ impl Handler<Tick> for FollowerReplicator {
     type Result = ();
 
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
-        let patience = self.node.config.election_timeout.max(Duration::from_secs(1));
+        let patience = self.node.reloadable().election_timeout.max(Duration::from_secs(1));
         if self.waiting_since.is_some_and(|since| now.saturating_sub(since) > patience) {
             self.lost(self.sent);
         }

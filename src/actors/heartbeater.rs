@@ -82,7 +82,7 @@ impl Heartbeater {
     fn beat_at_once(&mut self) {
         let now = self.node.now();
         self.beat(now);
-        self.due = now + self.node.config.heartbeat_interval();
+        self.due = now + self.node.reloadable().heartbeat_interval();
     }
 
     fn beat(&mut self, now: Duration) {
@@ -136,11 +136,13 @@ impl Handler<Tick> for Heartbeater {
     type Result = ();
 
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
+        let interval = self.node.reloadable().heartbeat_interval();
+        // It may have become shorter.
+        self.due = self.due.min(now + interval);
         if now >= self.due {
             self.beat(now);
             // From when it was due and not from now: a tick that comes a little late would delay all that
             // follow (openraft 5e15946d). What was missed altogether is not made up for.
-            let interval = self.node.config.heartbeat_interval();
             self.due = if now < self.due + interval { self.due + interval } else { now + interval };
         }
     }

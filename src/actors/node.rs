@@ -15,13 +15,13 @@ use crate::{
     actors::{observers::Observers, storage::StorageQueue, ticker::Ticker},
     board::Board,
     clock::Clock,
-    config::Config,
+    config::{Config, ConfigError, ReloadableConfig},
     error::{Fatal, LeaderHint},
     log::{Log, Slice},
     mailbox::{Inspector, Outlet},
     messages::{
-        Decided, FsmMutate, LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex, ReadIndexReady,
-        Reader, StepDown, StopActor,
+        ConfigReloaded, Decided, FsmMutate, LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex,
+        ReadIndexReady, Reader, StepDown, StopActor,
     },
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
@@ -46,7 +46,9 @@ pub(crate) trait FsmQueue {
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) incarnation: Incarnation,
+    /// As the node was started; what may be reloaded is in [`reloadable`](Self::reloadable).
     pub(crate) config: Config,
+    reloadable: Cell<ReloadableConfig>,
     pub(crate) seed: u64,
     clock: Clock,
     /// When the clock was last looked at.
@@ -83,6 +85,7 @@ pub(crate) struct Ports {
 pub(crate) struct ConsensusOutlets {
     pub(crate) step_down: Outlet<StepDown>,
     pub(crate) decided: Outlet<Decided>,
+    pub(crate) reloaded: Outlet<ConfigReloaded>,
     pub(crate) stop: Outlet<StopActor>,
 }
 
@@ -124,6 +127,7 @@ impl Node {
             observers: Observers::new(parts.id.clone()),
             id: parts.id,
             incarnation: parts.incarnation,
+            reloadable: Cell::new(parts.config.reloadable()),
             config: parts.config,
             seed: parts.seed,
             recent: Cell::new(parts.clock.now()),
@@ -150,6 +154,27 @@ impl Node {
 
     pub(crate) fn ports(&self) -> &Ports {
         self.ports.get().expect("actors handle no message before they are connected")
+    }
+
+    /// The settings that may be reloaded, as they are now.
+    pub(crate) fn reloadable(&self) -> ReloadableConfig {
+        self.reloadable.get()
+    }
+
+    /// The settings in force.
+    pub(crate) fn config_in_force(&self) -> Config {
+        self.config.reloaded(self.reloadable()).expect("checked when it was reloaded")
+    }
+
+    /// Takes other settings if they suit those that stay. Whoever does not read them each time has to be told.
+    pub(crate) fn reload(&self, part: ReloadableConfig) -> Result<(), ConfigError> {
+        self.reloadable.set(self.config.reloaded(part)?.reloadable());
+        Ok(())
+    }
+
+    /// Starts the ticks, at the pace of the settings in force.
+    pub(crate) fn start_ticking(&self) -> JoinHandle<()> {
+        self.ticker.start(self.clock, self.reloadable().tick_interval())
     }
 
     /// The time, and for [`recent`](Self::recent) from here on.

@@ -14,11 +14,13 @@ mod observe;
 mod read;
 mod replicate;
 mod rpc;
+mod settings;
 mod storage;
 mod tick;
 
 pub use client::*;
 pub use observe::{EventKind, Observation, Observe, ObserverHandle, ObserverId, RaftEvent, StopObserving};
+pub use settings::{GetConfig, ReloadConfig};
 
 pub(crate) use apply::*;
 pub(crate) use bootstrap::*;
@@ -29,5 +31,6 @@ pub(crate) use observe::ObserverCounts;
 pub(crate) use read::*;
 pub(crate) use replicate::*;
 pub(crate) use rpc::*;
+pub(crate) use settings::ConfigReloaded;
 pub(crate) use storage::*;
 pub(crate) use tick::*;

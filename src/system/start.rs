@@ -300,7 +300,7 @@ impl<S: StateMachine> Assembly<S> {
         let name = format!("raft_system/{}", self.builder.id);
         let spawned = spawn(&inspector, name, |ctx| {
             let front = port_of(ctx);
-            let ticking = ticker.start(clock, self.builder.config.tick_interval());
+            let ticking = node.start_ticking();
             let fsm = self.spawn_fsm(machine, &node, &front);
             let consensus = self.spawn_consensus(&node, standing.clone(), &front, &fsm);
             inbound = Some(NodeInbound {

@@ -23,7 +23,12 @@ use crate::{
 };
 
 pub(super) fn consensus_outlets(consensus: &Port<Consensus>) -> ConsensusOutlets {
-    ConsensusOutlets { step_down: consensus.outlet(), decided: consensus.outlet(), stop: consensus.outlet() }
+    ConsensusOutlets {
+        step_down: consensus.outlet(),
+        decided: consensus.outlet(),
+        reloaded: consensus.outlet(),
+        stop: consensus.outlet(),
+    }
 }
 
 /// What the store has done goes to Consensus; that it is closed, to the front door.

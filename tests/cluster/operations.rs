@@ -3,10 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use actix::{Actor, Context, Handler};
-use raftix::{EventKind, Observation, Observe, ObserverHandle, RaftEvent, ServerRole, StopObserving};
-use tokio::time::sleep;
+use raftix::{
+    EventKind, GetConfig, Observation, Observe, ObserverHandle, RaftEvent, ReloadConfig, ServerRole,
+    StopObserving,
+};
+use tokio::time::{Instant, sleep};
 
-use crate::support::{World, ms, simulate};
+use crate::support::{World, ms, secs, simulate};
 
 /// Keeps what it observes.
 #[derive(Clone, Default)]
@@ -137,5 +140,51 @@ fn status_and_statistics_say_what_hashicorp_s_stats_say() {
         let led = world.raft(leader).statistics();
         assert_eq!(led.step_downs.values().sum::<u64>(), 1, "{led:?}");
         assert!(led.step_downs.keys().all(|why| why.contains("quorum")), "{led:?}");
+    });
+}
+
+/// hashicorp/raft lets a shorter timeout wake its followers, else the old one would be waited for once more.
+#[test]
+fn a_shorter_patience_is_obeyed_at_once_by_followers_and_by_the_leader() {
+    simulate(async {
+        let mut world = World::new(3, 75);
+        world.config.heartbeat_timeout = secs(100);
+        world.config.election_timeout = secs(100);
+        world.config.leader_lease_timeout = ms(200);
+        world.config.request_timeout = secs(1000);
+        world.start_all().await;
+        let slow = world.raft(0);
+        let elected = slow.leader_elected();
+        let mut part = world.config.reloadable();
+        (part.heartbeat_timeout, part.election_timeout) = (ms(300), ms(300));
+        for n in world.all() {
+            world.raft(n).send(ReloadConfig(part)).await.unwrap().unwrap();
+        }
+        let began = Instant::now();
+        elected.await;
+        assert!(began.elapsed() < secs(5), "elected after {:?}", began.elapsed());
+        let old = world.leader().await;
+        assert_eq!(world.raft(old).send(GetConfig).await.unwrap().reloadable(), part);
+        let term = world.status(old).term;
+        sleep(secs(30)).await;
+        assert_eq!(world.status(old).term, term, "the leader's heartbeats keep up with the patience");
+        world.disconnect(old);
+        let began = Instant::now();
+        world.leader().await;
+        assert!(began.elapsed() < secs(3), "replaced after {:?}", began.elapsed());
+    });
+}
+
+#[test]
+fn settings_that_do_not_suit_the_others_are_refused_as_a_whole() {
+    simulate(async {
+        let world = World::running(1, 76).await;
+        let before = world.raft(0).send(GetConfig).await.unwrap();
+        let mut part = before.reloadable();
+        part.election_timeout = secs(9);
+        part.heartbeat_timeout = before.leader_lease_timeout / 2;
+        let refused = world.raft(0).send(ReloadConfig(part)).await.unwrap().unwrap_err();
+        assert_eq!(refused.field, "leader_lease_timeout");
+        assert_eq!(world.raft(0).send(GetConfig).await.unwrap(), before);
     });
 }

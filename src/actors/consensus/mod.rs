@@ -22,11 +22,12 @@ use crate::{
         observers::Seat,
     },
     board::{ServerRole, Standing},
+    config::ReloadableConfig,
     error::{Fatal, LeaderHint},
     known_bug::KnownBug,
     log::Tenure,
     mailbox::{Context, Port},
-    messages::{LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
+    messages::{ConfigReloaded, LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
     protocol::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason},
     storage::Recovered,
     types::{LogIndex, NodeId},
@@ -60,13 +61,8 @@ impl Consensus {
         standing: Standing,
         peers: Vec<(NodeId, String)>,
     ) -> Self {
-        let config = ElectionConfig {
-            heartbeat_timeout: node.config.heartbeat_timeout,
-            election_timeout: node.config.election_timeout,
-            pre_vote: node.config.pre_vote,
-        };
         let election = Election::new(
-            config,
+            election_config(&node),
             node.id.clone(),
             node.incarnation,
             recovered.vote.clone(),
@@ -209,6 +205,11 @@ impl Consensus {
     }
 }
 
+fn election_config(node: &Node) -> ElectionConfig {
+    let ReloadableConfig { heartbeat_timeout, election_timeout, .. } = node.reloadable();
+    ElectionConfig { heartbeat_timeout, election_timeout, pre_vote: node.config.pre_vote }
+}
+
 impl Actor for Consensus {
     type Context = Context<Self>;
 
@@ -232,6 +233,14 @@ impl Handler<Tick> for Consensus {
             // Also one that was elected when its store was ailing already.
             Some(reason) => self.step_down(reason),
         }
+    }
+}
+
+impl Handler<ConfigReloaded> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, _: ConfigReloaded, _: &mut Self::Context) {
+        self.election.reconfigure(self.node.now(), election_config(&self.node));
     }
 }
 

@@ -46,6 +46,11 @@ impl Lifecycle {
         }
     }
 
+    /// Ticks at the pace of the settings in force now.
+    pub(super) fn tick_anew(&mut self, ticking: JoinHandle<()>) {
+        std::mem::replace(&mut self.ticking, ticking).abort();
+    }
+
     /// Notes why the node cannot go on; the first reason stays.
     pub(super) fn fail(&mut self, fatal: Fatal) {
         self.fatal.get_or_insert(fatal);

@@ -13,6 +13,7 @@ mod intake;
 mod lifecycle;
 mod observing;
 mod reads;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod writes;
