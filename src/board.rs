@@ -2,6 +2,7 @@
 
 mod leadership;
 mod statistics;
+mod status;
 
 use std::{
     collections::BTreeMap,
@@ -20,13 +21,13 @@ use crate::{
     clock::Clock,
     error::Fatal,
     transport::Identity,
-    types::{ClusterId, LogId, LogIndex, Membership, NodeId, Suffrage, Term},
-    wire::Handshake,
+    types::{ClusterId, LogId, LogIndex, Membership, NodeId, Term},
 };
 
 pub use leadership::{Leadership, LeadershipWatch};
 pub(crate) use statistics::Counters;
 pub use statistics::Statistics;
+pub use status::{Member, Status};
 
 /// What a node does in its cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,62 +95,6 @@ impl fmt::Display for Standing {
             Self::Quarantined(why) => write!(f, "quarantined: {why}"),
         }
     }
-}
-
-/// A member as [`Status`] shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Member {
-    /// Its name.
-    pub id: NodeId,
-    /// Where it listens for other nodes.
-    pub address: String,
-    /// Whether its vote and acknowledgement count.
-    pub suffrage: Suffrage,
-}
-
-/// A node's view of itself and its cluster (hashicorp's `Stats`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Status {
-    /// The node.
-    pub id: NodeId,
-    /// What it does.
-    pub role: ServerRole,
-    /// Its term.
-    pub term: Term,
-    /// The leader it knows.
-    pub leader: Option<NodeId>,
-    /// Everything up to here is committed, as far as it knows.
-    pub commit_index: LogIndex,
-    /// Everything up to here is applied to its state machine.
-    pub applied_index: LogIndex,
-    /// Entries that are committed and not applied to its state machine yet (hashicorp counts batches).
-    pub fsm_pending: u64,
-    /// The last entry of its log.
-    pub last_index: LogIndex,
-    /// The term of that entry.
-    pub last_term: Term,
-    /// Everything up to here is on its medium.
-    pub durable_index: LogIndex,
-    /// The voters of its effective membership.
-    pub voters: Vec<NodeId>,
-    /// All members of its effective membership, ordered by id.
-    pub members: Vec<Member>,
-    /// The index of the effective membership's entry; of the log's base if that is compacted.
-    pub membership_index: LogIndex,
-    /// How many voters there are beside this node; none if it is no voter itself.
-    pub num_peers: usize,
-    /// How long ago it last heard its leader; nothing at all if it leads itself, `None` if it never heard one.
-    pub last_contact: Option<Duration>,
-    /// The versions of the protocol between nodes that it speaks, from the first to the last.
-    pub protocol_versions: (u8, u8),
-    /// Its cluster, once that is known: the same on every member.
-    pub cluster: Option<String>,
-    /// Whether it belongs to the cluster, and whether its log is whole, in words.
-    pub standing: String,
-    /// Why it stopped for good, if it did.
-    pub fatal: Option<String>,
 }
 
 /// See the module.
@@ -225,43 +170,6 @@ impl Board {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state());
         self.changed.notify_waiters();
-    }
-
-    pub(crate) fn status(&self) -> Status {
-        let index = |index: &AtomicU64| LogIndex(index.load(Ordering::Relaxed));
-        // The smaller index is read first, so that a report never shows more applied than committed.
-        let (applied_index, commit_index) = (index(&self.applied), index(&self.commit));
-        let (durable_index, last_index) = (index(&self.durable), index(&self.last));
-        let last_contact = self.last_contact();
-        let state = self.state();
-        let voters = || state.members.iter().filter(|member| member.suffrage == Suffrage::Voter);
-        let is_voter = voters().any(|voter| voter.id == state.identity.id);
-        Status {
-            id: state.identity.id.clone(),
-            role: state.role,
-            term: state.term,
-            leader: state.leader.clone(),
-            commit_index,
-            applied_index,
-            fsm_pending: commit_index.0.saturating_sub(applied_index.0),
-            last_index,
-            last_term: Term(self.last_term.load(Ordering::Relaxed)),
-            durable_index,
-            voters: voters().map(|voter| voter.id.clone()).collect(),
-            members: state.members.clone(),
-            membership_index: state.membership_index,
-            num_peers: if is_voter { voters().count() - 1 } else { 0 },
-            last_contact: if state.role == ServerRole::Leader { Some(Duration::ZERO) } else { last_contact },
-            protocol_versions: Handshake::VERSIONS,
-            cluster: self.cluster.get().map(ToString::to_string),
-            standing: state.standing.clone(),
-            fatal: state.fatal.as_ref().map(ToString::to_string),
-        }
-    }
-
-    fn last_contact(&self) -> Option<Duration> {
-        let heard = Some(self.contact.load(Ordering::Relaxed)).filter(|heard| *heard != NEVER)?;
-        Some(self.clock.now().saturating_sub(Duration::from_nanos(heard)))
     }
 
     /// What the node does, in which term.
