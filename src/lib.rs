@@ -122,9 +122,10 @@ pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
 pub use config::Config;
-pub use error::{ApplyError, Fatal, ReadError, StartError, UnknownReason};
+pub use error::{ApplyError, ChangeError, Fatal, ReadError, StartError, UnknownReason};
 pub use messages::{
-    Apply, ApplyBatch, ApplyWithin, GetStatus, InspectMailboxes, Read, ReadWithin, Shutdown, StaleRead,
+    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyWithin, Configuration, DemoteVoter, GetConfiguration,
+    GetStatus, InspectMailboxes, Read, ReadWithin, RemoveServer, Shutdown, StaleRead,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
 pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
@@ -132,8 +133,9 @@ pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
 /// What a service usually needs.
 pub mod prelude {
     pub use crate::{
-        Apply, ApplyBatch, ApplyError, Config, Fatal, GetStatus, InspectMailboxes, Raft, RaftSystem, Read,
-        ReadError, ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
+        AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyError, ChangeError, Config, DemoteVoter, Fatal,
+        GetConfiguration, GetStatus, InspectMailboxes, Raft, RaftSystem, Read, ReadError, RemoveServer,
+        ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
         types::{LogId, LogIndex, NodeId, Term},
     };
 }

@@ -20,8 +20,8 @@ use crate::{
     log::{Log, Slice},
     mailbox::{Inspector, Outlet},
     messages::{
-        Decided, FsmMutate, LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex, ReadIndexReady,
-        Reader, StepDown, StopActor,
+        ChangeCluster, ClusterChanged, Decided, FsmMutate, LeadershipChanged, NodeFailed, Propose,
+        ReadEntries, ReadIndex, ReadIndexReady, Reader, RemovedFromCluster, StepDown, StopActor,
     },
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
@@ -34,6 +34,8 @@ const HAND_OFF_BYTES: usize = 1 << 20;
 pub(crate) trait FrontDoor {
     fn leadership_changed(&self, message: LeadershipChanged);
     fn read_index_ready(&self, message: ReadIndexReady);
+    fn cluster_changed(&self, message: ClusterChanged);
+    fn removed(&self, message: RemovedFromCluster);
     fn failed(&self, message: NodeFailed);
 }
 
@@ -100,6 +102,7 @@ pub(crate) struct LeadershipView {
 pub(crate) struct LeaderOutlets {
     pub(crate) propose: Outlet<Propose>,
     pub(crate) read_index: Outlet<ReadIndex>,
+    pub(crate) change_cluster: Outlet<ChangeCluster>,
 }
 
 /// What a node is made of.
@@ -261,6 +264,12 @@ impl Node {
         });
     }
 
+    /// Publishes who votes.
+    pub(crate) fn publish_membership(&self) {
+        let log = self.log.borrow();
+        self.board.set_voters(log.membership().voters().map(|server| server.id.clone()).collect());
+    }
+
     /// Publishes how long the log is and how much of it is durable.
     pub(crate) fn publish_log(&self) {
         let log = self.log.borrow();
@@ -289,6 +298,11 @@ impl Links {
         let link: Rc<dyn Link> = Rc::from(self.transport.borrow().link(id, address, lane));
         open.insert(key, (address.to_owned(), link.clone()));
         link
+    }
+
+    /// A lane of its own to somebody who may be no member: a member's lanes stay as they are.
+    pub(crate) fn apart(&self, id: &NodeId, address: &str, lane: Lane) -> Box<dyn Link> {
+        self.transport.borrow().link(id, address, lane)
     }
 
     /// Sends `request` on the lane it belongs to.

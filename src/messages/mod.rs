@@ -10,6 +10,7 @@ mod client;
 mod commit;
 mod fsm;
 mod leadership;
+mod membership;
 mod read;
 mod replicate;
 mod rpc;
@@ -17,12 +18,17 @@ mod storage;
 mod tick;
 
 pub use client::*;
+pub use membership::{AddNonvoter, AddVoter, Configuration, DemoteVoter, GetConfiguration, RemoveServer};
 
 pub(crate) use apply::*;
 pub(crate) use bootstrap::*;
 pub(crate) use commit::*;
 pub(crate) use fsm::*;
 pub(crate) use leadership::*;
+pub(crate) use membership::{
+    CatchUp, CaughtUpTo, ChangeCluster, ClusterChanged, NewcomerGreeted, PeerMoved, Permit, ReplicationEnded,
+    SetVoters, StopAt,
+};
 pub(crate) use read::*;
 pub(crate) use replicate::*;
 pub(crate) use rpc::*;
