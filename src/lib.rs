@@ -122,22 +122,27 @@ pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
 pub use config::{Config, ReloadableConfig};
-pub use error::{ApplyError, Fatal, ObserveError, ReadError, StartError, UnknownReason};
+pub use error::{ApplyError, ChangeError, Fatal, ReadError, StartError, UnknownReason};
 pub use messages::{
-    Apply, ApplyBatch, ApplyWithin, EventKind, GetConfig, GetStatus, InspectMailboxes, Observation, Observe,
-    ObserverHandle, ObserverId, RaftEvent, Read, ReadWithin, ReloadConfig, Shutdown, StaleRead,
+    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyWithin, Configuration, DemoteVoter, GetConfiguration,
+    GetStatus, InspectMailboxes, Read, ReadWithin, RemoveServer, Shutdown, StaleRead,
+};
+// Watching and settings.
+pub use error::ObserveError;
+pub use messages::{
+    EventKind, GetConfig, Observation, Observe, ObserverHandle, ObserverId, RaftEvent, ReloadConfig,
     StopObserving,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
-pub use system::{
-    Leadership, LeadershipWatch, Member, Placement, Raft, RaftBuilder, ServerRole, Statistics, Status,
-};
+pub use system::{Leadership, LeadershipWatch, Member, Statistics};
+pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
 
 /// What a service usually needs.
 pub mod prelude {
     pub use crate::{
-        Apply, ApplyBatch, ApplyError, Config, Fatal, GetStatus, InspectMailboxes, Raft, RaftSystem, Read,
-        ReadError, ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
+        AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyError, ChangeError, Config, DemoteVoter, Fatal,
+        GetConfiguration, GetStatus, InspectMailboxes, Raft, RaftSystem, Read, ReadError, RemoveServer,
+        ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
         types::{LogId, LogIndex, NodeId, Term},
     };
 }

@@ -1,6 +1,6 @@
 //! From match indexes to the commit index, for one tenure.
 //!
-//! Mailbox: [`Match`], [`MatchLost`]. Voice: [`CommitAdvanced`] to the leader. Go: `commitment.go`.
+//! Mailbox: [`Match`], [`MatchLost`], [`SetVoters`]. Voice: [`CommitAdvanced`] to the leader. Go: `commitment.go`.
 //! Owns the match indexes. Never touches the log: what it says takes effect there, under the tenure.
 
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use actix::{Actor, Handler};
 use crate::{
     log::Tenure,
     mailbox::{Context, Outlet},
-    messages::{CommitAdvanced, Match, MatchLost, StopActor},
+    messages::{CommitAdvanced, Match, MatchLost, SetVoters, StopActor},
     protocol,
 };
 
@@ -53,6 +53,19 @@ impl Handler<MatchLost> for Commitment {
 
     fn handle(&mut self, MatchLost { session }: MatchLost, _: &mut Self::Context) {
         self.rule.forget(session);
+    }
+}
+
+impl Handler<SetVoters> for Commitment {
+    type Result = ();
+
+    fn handle(&mut self, SetVoters { sessions }: SetVoters, _: &mut Self::Context) {
+        if !self.tenure.is_live() {
+            return;
+        }
+        if let Some(index) = self.rule.set_voters(sessions) {
+            self.advanced.send_now(CommitAdvanced { index });
+        }
     }
 }
 

@@ -20,8 +20,8 @@ use crate::{
     log::{Log, Slice},
     mailbox::{Inspector, Outlet},
     messages::{
-        ConfigReloaded, Decided, FsmMutate, LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex,
-        ReadIndexReady, Reader, StepDown, StopActor,
+        ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FsmMutate, LeadershipChanged, NodeFailed,
+        Propose, ReadEntries, ReadIndex, ReadIndexReady, Reader, RemovedFromCluster, StepDown, StopActor,
     },
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
@@ -34,6 +34,8 @@ const HAND_OFF_BYTES: usize = 1 << 20;
 pub(crate) trait FrontDoor {
     fn leadership_changed(&self, message: LeadershipChanged);
     fn read_index_ready(&self, message: ReadIndexReady);
+    fn cluster_changed(&self, message: ClusterChanged);
+    fn removed(&self, message: RemovedFromCluster);
     fn failed(&self, message: NodeFailed);
 }
 
@@ -104,6 +106,7 @@ pub(crate) struct LeadershipView {
 pub(crate) struct LeaderOutlets {
     pub(crate) propose: Outlet<Propose>,
     pub(crate) read_index: Outlet<ReadIndex>,
+    pub(crate) change_cluster: Outlet<ChangeCluster>,
 }
 
 /// What a node is made of.
@@ -292,6 +295,13 @@ impl Node {
         });
     }
 
+    /// Publishes who belongs to the cluster.
+    pub(crate) fn publish_membership(&self) {
+        let log = self.log.borrow();
+        self.board.set_membership(log.membership_index(), log.membership());
+        self.observers.note_membership(log.membership_index(), log.membership());
+    }
+
     /// Publishes how long the log is and how much of it is durable.
     pub(crate) fn publish_log(&self) {
         let log = self.log.borrow();
@@ -320,6 +330,11 @@ impl Links {
         let link: Rc<dyn Link> = Rc::from(self.transport.borrow().link(id, address, lane));
         open.insert(key, (address.to_owned(), link.clone()));
         link
+    }
+
+    /// A lane of its own to somebody who may be no member: a member's lanes stay as they are.
+    pub(crate) fn apart(&self, id: &NodeId, address: &str, lane: Lane) -> Box<dyn Link> {
+        self.transport.borrow().link(id, address, lane)
     }
 
     /// Sends `request` on the lane it belongs to.

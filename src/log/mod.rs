@@ -134,9 +134,14 @@ impl Log {
         self.memberships.effective()
     }
 
-    /// The index of the effective membership's entry; of the log's base if that entry is compacted.
+    /// Index of the effective membership's entry; that of the base if the entry is compacted.
     pub fn membership_index(&self) -> LogIndex {
         self.memberships.effective_index()
+    }
+
+    /// Whether the effective membership is committed: only then may another change begin (thesis §4.1).
+    pub fn is_membership_settled(&self) -> bool {
+        self.memberships.is_settled(self.commit)
     }
 
     /// The newest membership that is committed.

@@ -10,6 +10,7 @@ mod client;
 mod commit;
 mod fsm;
 mod leadership;
+mod membership;
 mod observe;
 mod read;
 mod replicate;
@@ -19,6 +20,7 @@ mod storage;
 mod tick;
 
 pub use client::*;
+pub use membership::{AddNonvoter, AddVoter, Configuration, DemoteVoter, GetConfiguration, RemoveServer};
 pub use observe::{EventKind, Observation, Observe, ObserverHandle, ObserverId, RaftEvent, StopObserving};
 pub use settings::{GetConfig, ReloadConfig};
 
@@ -27,6 +29,10 @@ pub(crate) use bootstrap::*;
 pub(crate) use commit::*;
 pub(crate) use fsm::*;
 pub(crate) use leadership::*;
+pub(crate) use membership::{
+    CatchUp, CaughtUpTo, ChangeCluster, ClusterChanged, NewcomerGreeted, PeerMoved, Permit, ReplicationEnded,
+    SetVoters, StopAt,
+};
 pub(crate) use observe::ObserverCounts;
 pub(crate) use read::*;
 pub(crate) use replicate::*;

@@ -5,12 +5,14 @@
 //! what another room of this node passes in is asserted, in release builds too.
 
 mod bootstrap;
+mod catch_up;
 mod commitment;
 mod contact;
 mod election;
 mod inflight;
 pub mod invariants;
 mod matching;
+mod membership_change;
 mod membership_history;
 mod progress;
 mod quorum;
@@ -18,11 +20,15 @@ mod read_rounds;
 mod term_runs;
 
 pub use bootstrap::{Bootstrap, Decision, MismatchReason, QuarantineReason, peers_hash};
+pub use catch_up::{CATCH_UP_ROUNDS_MAX, CatchUpRounds, CatchUpState};
 pub use commitment::Commitment;
 pub use contact::QuorumContact;
 pub use election::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason};
 pub use inflight::WindowLimits;
 pub use matching::{Verdict, check_append, is_contiguous};
+pub use membership_change::{
+    NextMembership, compare, greeted_life, has_live_quorum, must_greet, next_membership,
+};
 pub use membership_history::MembershipHistory;
 pub use progress::Progress;
 pub use quorum::{TallyState, VoteTally, quorum_index};

@@ -16,8 +16,8 @@ use crate::{
     },
     mailbox::{Outlet, Port},
     messages::{
-        EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady, StorageClosed,
-        StorageFailed, StorageRoom, VoteSaved,
+        ClusterChanged, EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady,
+        RemovedFromCluster, StorageClosed, StorageFailed, StorageRoom, VoteSaved,
     },
     state_machine::StateMachine,
 };
@@ -110,6 +110,14 @@ impl<S: StateMachine> FrontDoor for Port<RaftSystem<S>> {
     }
 
     fn read_index_ready(&self, message: ReadIndexReady) {
+        self.send_now(message);
+    }
+
+    fn cluster_changed(&self, message: ClusterChanged) {
+        self.send_now(message);
+    }
+
+    fn removed(&self, message: RemovedFromCluster) {
         self.send_now(message);
     }
 

@@ -34,6 +34,7 @@ pub fn encode_request(
             frame.with_parts(|head| forward::put_request(head, apply), || apply.commands.iter())
         }
         Request::ForwardReadIndex(read) => frame.packed(read),
+        Request::ForwardChange(change) => frame.packed(change),
     }
 }
 
@@ -58,6 +59,7 @@ pub fn encode_response(
             frame.with_parts(|head| forward::put_response(head, apply), || forward::replies(apply))
         }
         Response::ForwardReadIndex(read) => frame.packed(read),
+        Response::ForwardChange(change) => frame.packed(change),
     }
 }
 

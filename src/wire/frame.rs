@@ -40,6 +40,7 @@ pub enum FrameKind {
     Greet = 0x06,
     ForwardApply = 0x07,
     ForwardReadIndex = 0x08,
+    ForwardChange = 0x09,
     Pong = 0x80,
     AppendEntriesResponse = 0x81,
     HeartbeatResponse = 0x82,
@@ -49,11 +50,12 @@ pub enum FrameKind {
     GreetResponse = 0x86,
     ForwardApplyResponse = 0x87,
     ForwardReadIndexResponse = 0x88,
+    ForwardChangeResponse = 0x89,
     Dropped = 0xff,
 }
 
 impl FrameKind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 21] = [
         Self::Ping,
         Self::AppendEntries,
         Self::Heartbeat,
@@ -63,6 +65,7 @@ impl FrameKind {
         Self::Greet,
         Self::ForwardApply,
         Self::ForwardReadIndex,
+        Self::ForwardChange,
         Self::Pong,
         Self::AppendEntriesResponse,
         Self::HeartbeatResponse,
@@ -72,6 +75,7 @@ impl FrameKind {
         Self::GreetResponse,
         Self::ForwardApplyResponse,
         Self::ForwardReadIndexResponse,
+        Self::ForwardChangeResponse,
         Self::Dropped,
     ];
 
@@ -90,6 +94,7 @@ impl FrameKind {
             Request::Greet(_) => Self::Greet,
             Request::ForwardApply(_) => Self::ForwardApply,
             Request::ForwardReadIndex(_) => Self::ForwardReadIndex,
+            Request::ForwardChange(_) => Self::ForwardChange,
         }
     }
 
@@ -104,6 +109,7 @@ impl FrameKind {
             Response::Greet(_) => Self::GreetResponse,
             Response::ForwardApply(_) => Self::ForwardApplyResponse,
             Response::ForwardReadIndex(_) => Self::ForwardReadIndexResponse,
+            Response::ForwardChange(_) => Self::ForwardChangeResponse,
         }
     }
 

@@ -2,7 +2,9 @@
 //! or an index that a peer sent never overflows.
 
 use super::Message;
-use crate::types::{AppendOutcome, ForwardedResult, LogId, LogIndex, Request, Response, Term};
+use crate::types::{
+    AppendOutcome, ChangeFailure, ClusterOperation, ForwardedResult, LogId, LogIndex, Request, Response, Term,
+};
 
 /// Terms and indexes stay below: at a billion a second, 146 years away.
 const NUMBER_MAX: u64 = 1 << 62;
@@ -27,6 +29,9 @@ fn request_is_plausible(request: &Request) -> bool {
         Request::Heartbeat(heartbeat) => term(heartbeat.term),
         Request::PreVote(vote) | Request::RequestVote(vote) => term(vote.term) && id(vote.last),
         Request::TimeoutNow(timeout) => term(timeout.term),
+        Request::ForwardChange(change) => match &change.operation {
+            ClusterOperation::ChangeMembership(change) => change.prev_index.is_none_or(index),
+        },
         Request::Greet(_) | Request::ForwardApply(_) | Request::ForwardReadIndex(_) => true,
     }
 }
@@ -49,6 +54,10 @@ fn response_is_plausible(response: &Response) -> bool {
             ForwardedResult::Applied { at, .. } => id(*at),
             _ => true,
         }),
+        Response::ForwardChange(change) => match &change.result {
+            Ok(at) | Err(ChangeFailure::ConfigurationChanged { index: at }) => index(*at),
+            Err(_) => true,
+        },
         Response::ForwardReadIndex(read) => read.result.as_ref().map_or(true, |at| index(*at)),
     }
 }

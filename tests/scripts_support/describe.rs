@@ -26,6 +26,7 @@ pub(crate) fn request(request: &Request) -> String {
             format!("ForwardApply {}", commands.join(" "))
         }
         Request::ForwardReadIndex(_) => "ForwardReadIndex".to_owned(),
+        Request::ForwardChange(r) => format!("ForwardChange {:?}", r.operation),
     }
 }
 
@@ -51,6 +52,7 @@ pub(crate) fn response(response: &Response) -> String {
             let results: Vec<String> = r.results.iter().map(forwarded).collect();
             format!("ForwardApplyResponse {}", results.join(", "))
         }
+        Response::ForwardChange(r) => format!("ForwardChangeResponse {:?}", r.result),
         Response::ForwardReadIndex(r) => match &r.result {
             Ok(index) => format!("ForwardReadIndexResponse index={index}"),
             Err(leader) => format!("ForwardReadIndexResponse not the leader, {}", known(leader.as_ref())),

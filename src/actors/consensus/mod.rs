@@ -175,10 +175,9 @@ impl Consensus {
         let leader = leader.map(|server| LeaderHint { id: server.id, address: server.address });
         let here = self.leadership.as_ref().map(|leadership| leadership.outlets.clone());
         let board = &self.node.board;
-        board.set_membership(log.membership_index(), log.membership());
+        self.node.publish_membership();
         board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()));
         board.set_standing(&self.standing, self.election.withheld());
-        self.node.observers.note_membership(log.membership_index(), log.membership());
         self.node.observers.note_seat(Seat { role, term, leader: leader.clone() });
         *self.node.leadership.borrow_mut() = LeadershipView { term, leader, here };
     }
@@ -255,6 +254,10 @@ impl Handler<StepDown> for Consensus {
                 election.step_down(now, message.term, message.reason)
             }
         });
+        if message.reason == StepDownReason::Removed {
+            let commit = self.node.log.borrow().commit();
+            self.note_removal(commit);
+        }
     }
 }
 

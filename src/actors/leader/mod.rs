@@ -1,11 +1,12 @@
 //! One leadership, from the election to the step-down.
 //!
-//! Mailbox: [`Propose`], [`CommitAdvanced`], [`ReadIndex`], [`RoundAcked`], [`Tick`]. Voice: [`Append`] to
+//! Mailbox: [`Propose`], [`CommitAdvanced`], [`ReadIndex`], [`RoundAcked`], [`ChangeCluster`], [`Tick`]. Voice: [`Append`] to
 //! Storage, [`Replicate`] to the replicators, [`HeartbeatNow`] to the heartbeaters, [`ReadIndexReady`] to the
 //! front door, [`StepDown`] to Consensus. Go: `leaderLoop`, `dispatchLogs`.
 //! Owns the read rounds and the contact with the quorum. Never waits for its own disk (thesis §10.2.1),
 //! and never counts itself: Consensus does, when the flush is done.
 
+mod membership;
 mod peers;
 mod reads;
 
@@ -30,14 +31,18 @@ use crate::{
     types::{EntryBuffer, EntryKind, LogId, LogIndex, Suffrage},
 };
 
+use membership::Changes;
 use peers::{Peer, spawn_commitment, spawn_peers};
 
 /// See the module.
 pub(crate) struct Leader {
     node: Rc<Node>,
     tenure: Rc<Tenure>,
+    own: Port<Self>,
     commitment: Port<Commitment>,
     peers: Vec<Peer>,
+    /// The newest session given to a peer. None is used twice in a tenure.
+    sessions: u64,
     /// Sessions whose answers count, the leader's own among them if it is a voter.
     voters: Vec<u64>,
     /// The first entry of this term: before it is committed nothing may be read (Raft §8).
@@ -49,6 +54,7 @@ pub(crate) struct Leader {
     commit_due: bool,
     /// Proposals that are not taken yet.
     waiting: VecDeque<Arc<Proposal>>,
+    changes: Changes,
 }
 
 /// What Consensus keeps of a leadership.
@@ -80,7 +86,9 @@ impl Leader {
             Self {
                 node: node.clone(),
                 tenure: tenure.clone(),
+                own,
                 commitment: port,
+                sessions: peers.iter().map(|peer| peer.session).max().unwrap_or(OWN_SESSION),
                 peers,
                 voters,
                 start,
@@ -89,6 +97,7 @@ impl Leader {
                 contact,
                 commit_due: false,
                 waiting: VecDeque::new(),
+                changes: Changes::default(),
             }
         });
         node.watch("leader", spawned.task);
@@ -99,12 +108,17 @@ impl Leader {
             receiver.connected()
         });
         let commitment = commitment.expect("the leader was built");
-        let outlets = LeaderOutlets { propose: leader.outlet(), read_index: leader.outlet() };
+        let outlets = LeaderOutlets {
+            propose: leader.outlet(),
+            read_index: leader.outlet(),
+            change_cluster: leader.outlet(),
+        };
         Leadership { tenure, leader, commitment, outlets }
     }
 
     /// Appends entries and sets them on their way: to the store and to every follower at once.
     fn append(&mut self, buffer: EntryBuffer) -> Option<LogId> {
+        let membership = self.node.log.borrow().membership_index();
         let appended = self.node.log.borrow_mut().append_own(&self.tenure, buffer);
         let (batch, ticket) = match appended {
             Ok(appended) => appended?,
@@ -118,6 +132,10 @@ impl Leader {
         counters.entries_appended.add(batch.count());
         counters.bytes_appended.add(batch.len() as u64);
         counters.batches_appended.add(1);
+        // It is in force from here on: who replicates and whose acknowledgement counts, before it is sent.
+        if self.node.log.borrow().membership_index() != membership {
+            self.reconcile();
+        }
         self.replicate();
         if KnownBug::LeaderCountsBeforeFlush.is_back() {
             self.commitment.send_now(Match { session: OWN_SESSION, index: batch.last() });
@@ -194,6 +212,8 @@ impl Handler<CommitAdvanced> for Leader {
             self.take_up();
             self.owe_commit(ctx);
             self.begin_round();
+            self.go_on_changing();
+            self.leave_if_removed();
         }
     }
 }
@@ -214,6 +234,7 @@ impl Handler<Tick> for Leader {
         if self.tenure.is_live() {
             self.take_up();
             self.check_quorum(now);
+            self.go_on_changing();
         }
     }
 }

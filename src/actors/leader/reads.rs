@@ -57,6 +57,7 @@ impl Handler<RoundAcked> for Leader {
     fn handle(&mut self, message: RoundAcked, _: &mut Self::Context) {
         if self.tenure.is_live() {
             self.contact.heard(message.session, message.sent_at);
+            self.note_heard(message.session, message.sent_at);
             self.round_acked(message.session, message.round);
         }
     }

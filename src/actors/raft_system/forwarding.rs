@@ -74,7 +74,7 @@ impl<S: StateMachine> RaftSystem<S> {
         }
     }
 
-    fn hint(&self, id: &NodeId) -> Option<LeaderHint> {
+    pub(super) fn hint(&self, id: &NodeId) -> Option<LeaderHint> {
         let log = self.node.log.borrow();
         let server = log.membership().get(id)?;
         Some(LeaderHint { id: server.id.clone(), address: server.address.clone() })
@@ -95,6 +95,8 @@ impl<S: StateMachine> Handler<ForwardAnswered> for RaftSystem<S> {
                     batch.doubt_beyond(crate::types::LogIndex::ZERO, &UnknownReason::ConnectionLost);
                 }
             }
+        } else if self.is_change(message.request) {
+            self.change_answered(message.request, message.result);
         } else {
             self.index_answered(message.request, message.result);
         }

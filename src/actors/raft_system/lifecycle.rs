@@ -9,7 +9,7 @@ use super::{RaftSystem, batch::Refusal};
 use crate::{
     error::{Fatal, ReadError},
     mailbox::{Park, Parked, ReplySender},
-    messages::{Shutdown, StorageClosed},
+    messages::{RemovedFromCluster, Shutdown, StorageClosed},
     state_machine::StateMachine,
 };
 
@@ -76,13 +76,29 @@ impl<S: StateMachine> RaftSystem<S> {
             Refusal::Failed(fatal) => ReadError::Failed(fatal.clone()),
             _ => ReadError::ShuttingDown,
         };
+        self.settle_all_changes();
         self.settle_all_writes(&refusal);
         self.settle_all_reads(&error);
     }
 
     fn is_settled(&self) -> bool {
         let waits = |batch: &super::Batch<S>| !batch.is_abandoned();
-        !self.proposed.iter().any(waits) && self.forwarded.is_empty() && self.reads.is_empty()
+        !self.proposed.iter().any(waits)
+            && self.forwarded.is_empty()
+            && self.reads.is_empty()
+            && self.changes.is_empty()
+    }
+
+    fn begin_stopping(&mut self) {
+        tracing::info!(node = %self.node.id, "shutting down");
+        self.lifecycle.stage = Stage::Settling;
+        self.settle_intake(&Refusal::ShuttingDown);
+        for batch in std::mem::take(&mut self.held) {
+            self.refuse(batch, &Refusal::ShuttingDown);
+        }
+        self.call_off_changes();
+        self.now = self.node.now();
+        self.go_on_stopping();
     }
 
     /// The next step on the way out, once the present one is done.
@@ -124,19 +140,21 @@ impl<S: StateMachine> Handler<Shutdown> for RaftSystem<S> {
     fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
         match self.lifecycle.stage {
             Stage::Stopped => return Parked::Now(()),
-            Stage::Running => {
-                tracing::info!(node = %self.node.id, "shutting down");
-                self.lifecycle.stage = Stage::Settling;
-                self.settle_intake(&Refusal::ShuttingDown);
-                for batch in std::mem::take(&mut self.held) {
-                    self.refuse(batch, &Refusal::ShuttingDown);
-                }
-                self.now = self.node.now();
-                self.go_on_stopping();
-            }
+            Stage::Running => self.begin_stopping(),
             Stage::Settling | Stage::Closing(_) => {}
         }
         Parked::Later(self.lifecycle.callers.clone())
+    }
+}
+
+impl<S: StateMachine> Handler<RemovedFromCluster> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: RemovedFromCluster, _: &mut Self::Context) {
+        if matches!(self.lifecycle.stage, Stage::Running) {
+            tracing::warn!(node = %self.node.id, "this node was removed from its cluster");
+            self.begin_stopping();
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod batch;
 mod forwarding;
 mod intake;
 mod lifecycle;
+mod management;
 mod observing;
 mod reads;
 mod settings;
@@ -44,6 +45,7 @@ use crate::{
 use batch::Batch;
 use intake::{Intake, ReadIntake};
 pub(crate) use lifecycle::Lifecycle;
+use management::Changes;
 use reads::Reads;
 
 /// The actor a service talks to: spawn it with [`RaftSystem::builder`](crate::RaftSystem::builder), send it
@@ -62,6 +64,7 @@ pub struct RaftSystem<S: StateMachine> {
     /// Batches the leader elsewhere was given, by request.
     forwarded: BTreeMap<u64, Batch<S>>,
     reads: Reads<S>,
+    changes: Changes,
     requests: u64,
     answers: Arc<dyn ResponseSink>,
     leadership: LeadershipView,
@@ -94,6 +97,7 @@ impl<S: StateMachine> RaftSystem<S> {
             held: VecDeque::new(),
             forwarded: BTreeMap::new(),
             reads: Reads::default(),
+            changes: Changes::default(),
             requests: 0,
             answers: Arc::new(Answers { port: own }),
             leadership: LeadershipView::default(),
@@ -192,8 +196,10 @@ impl<S: StateMachine> Handler<LeadershipChanged> for RaftSystem<S> {
         self.leadership = view;
         if lost {
             self.leadership_lost();
+            self.take_changes_back();
         }
         self.route_held();
+        self.route_held_changes();
         self.ask_again();
     }
 }
@@ -205,7 +211,9 @@ impl<S: StateMachine> Handler<Tick> for RaftSystem<S> {
         self.now = now;
         self.expire_writes();
         self.expire_reads();
+        self.expire_changes();
         self.route_held();
+        self.route_held_changes();
         self.ask_again();
         self.go_on_stopping();
     }
