@@ -118,6 +118,7 @@ pub(crate) struct Board {
     clock: Clock,
     /// What the node does, counted.
     pub(crate) counters: Counters,
+    snapshot: AtomicU64,
     changed: Notify,
 }
 
@@ -164,6 +165,7 @@ impl Board {
             contact: AtomicU64::new(NEVER),
             clock,
             counters: Counters::default(),
+            snapshot: AtomicU64::new(0),
             changed: Notify::new(),
         }
     }
@@ -255,6 +257,10 @@ impl Board {
         self.last.store(last.index.0, Ordering::Relaxed);
         self.last_term.store(last.term.0, Ordering::Relaxed);
         self.durable.store(durable.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_snapshot(&self, index: LogIndex) {
+        self.snapshot.store(index.0, Ordering::Relaxed);
     }
 
     /// Notes why the node stopped. Whether this is the first reason, which stays.

@@ -72,8 +72,8 @@
 //!
 //! [`Raft::mailboxes`] shows what every actor does and what waits for it, as [`inspect`] describes; [`mailbox`] is how.
 //! The actors follow hashicorp/raft channel by channel.
-//! ARCHITECTURE.md is the map; every message stands in [the table of channels](docs::channels); [the log](docs::wal)
-//! and [the wire](docs::wire) are described by byte.
+//! ARCHITECTURE.md is the map; every message stands in [the table of channels](docs::channels); [the log](docs::wal),
+//! [the snapshots](docs::snapshot) and [the wire](docs::wire) are described by byte.
 //!
 //! # Layout
 //!
@@ -122,27 +122,26 @@ pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
 pub use config::{Config, ReloadableConfig};
-pub use error::{ApplyError, ChangeError, Fatal, ReadError, StartError, UnknownReason};
-pub use messages::{
-    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyWithin, Configuration, DemoteVoter, GetConfiguration,
-    GetStatus, InspectMailboxes, Read, ReadWithin, RemoveServer, Shutdown, StaleRead,
+pub use error::{
+    ApplyError, ChangeError, Fatal, ObserveError, ReadError, SnapshotError, StartError, UnknownReason,
 };
-// Watching and settings.
-pub use error::ObserveError;
 pub use messages::{
-    EventKind, GetConfig, Observation, Observe, ObserverHandle, ObserverId, RaftEvent, ReloadConfig,
-    StopObserving,
+    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyWithin, Configuration, DemoteVoter, EventKind, GetConfig,
+    GetConfiguration, GetStatus, InspectMailboxes, Observation, Observe, ObserverHandle, ObserverId,
+    RaftEvent, Read, ReadWithin, ReloadConfig, RemoveServer, Shutdown, Snapshot, StaleRead, StopObserving,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
-pub use system::{Leadership, LeadershipWatch, Member, Statistics};
-pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
+pub use system::{
+    Leadership, LeadershipWatch, Member, Placement, Raft, RaftBuilder, ServerRole, Statistics, Status,
+};
 
 /// What a service usually needs.
 pub mod prelude {
     pub use crate::{
         AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyError, ChangeError, Config, DemoteVoter, Fatal,
         GetConfiguration, GetStatus, InspectMailboxes, Raft, RaftSystem, Read, ReadError, RemoveServer,
-        ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
+        ServerRole, Shutdown, Snapshot, SnapshotError, StaleRead, StartError, StateMachine, StateSnapshot,
+        Status,
         types::{LogId, LogIndex, NodeId, Term},
     };
 }
@@ -153,6 +152,8 @@ pub mod prelude {
 pub mod docs {
     #[doc = include_str!("../docs/channels.md")]
     pub mod channels {}
+    #[doc = include_str!("../docs/snapshot.md")]
+    pub mod snapshot {}
     #[doc = include_str!("../docs/wal.md")]
     pub mod wal {}
     #[doc = include_str!("../docs/wire.md")]

@@ -20,8 +20,9 @@ use crate::{
     log::{Log, Slice},
     mailbox::{Inspector, Outlet},
     messages::{
-        ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FsmMutate, LeadershipChanged, NodeFailed,
-        Propose, ReadEntries, ReadIndex, ReadIndexReady, Reader, RemovedFromCluster, StepDown, StopActor,
+        ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FsmMutate, FsmRestore, LeadershipChanged,
+        NodeFailed, Propose, ReadEntries, ReadIndex, ReadIndexReady, Reader, RemovedFromCluster,
+        SnapshotAnswered, SnapshotTaken, StepDown, StopActor, TakeSnapshot,
     },
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
@@ -36,12 +37,15 @@ pub(crate) trait FrontDoor {
     fn read_index_ready(&self, message: ReadIndexReady);
     fn cluster_changed(&self, message: ClusterChanged);
     fn removed(&self, message: RemovedFromCluster);
+    fn snapshot_answered(&self, message: SnapshotAnswered);
     fn failed(&self, message: NodeFailed);
 }
 
 /// The state machine's queue, whatever the state machine's type.
 pub(crate) trait FsmQueue {
     fn mutate(&self, message: FsmMutate);
+    fn snapshot(&self);
+    fn restore(&self, message: FsmRestore);
 }
 
 /// See the module.
@@ -67,7 +71,7 @@ pub(crate) struct Node {
     pub(crate) awaited: Cell<bool>,
     /// Whether reads of this node wait for the state machine to be further.
     pub(crate) readers_wait: Cell<bool>,
-    /// Everything up to here is applied.
+    /// Everything up to here is applied; zero until a snapshot that the node starts from is restored.
     applied: Cell<LogIndex>,
     /// Bytes handed to the state machine and not applied yet.
     handed_bytes: Cell<usize>,
@@ -81,6 +85,7 @@ pub(crate) struct Ports {
     pub(crate) fsm: Box<dyn FsmQueue>,
     pub(crate) storage: StorageQueue,
     pub(crate) consensus: ConsensusOutlets,
+    pub(crate) snapshotter: SnapshotterOutlets,
 }
 
 /// What the other actors tell Consensus.
@@ -88,6 +93,13 @@ pub(crate) struct ConsensusOutlets {
     pub(crate) step_down: Outlet<StepDown>,
     pub(crate) decided: Outlet<Decided>,
     pub(crate) reloaded: Outlet<ConfigReloaded>,
+    pub(crate) snapshot_taken: Outlet<SnapshotTaken>,
+    pub(crate) stop: Outlet<StopActor>,
+}
+
+/// What the other actors tell the Snapshotter.
+pub(crate) struct SnapshotterOutlets {
+    pub(crate) take: Outlet<TakeSnapshot>,
     pub(crate) stop: Outlet<StopActor>,
 }
 
@@ -125,7 +137,6 @@ pub(crate) struct NodeParts {
 
 impl Node {
     pub(crate) fn new(parts: NodeParts) -> Rc<Self> {
-        let base = parts.log.base().index;
         Rc::new(Self {
             observers: Observers::new(parts.id.clone()),
             id: parts.id,
@@ -143,7 +154,7 @@ impl Node {
             ticker: parts.ticker,
             awaited: Cell::new(false),
             readers_wait: Cell::new(false),
-            applied: Cell::new(base),
+            applied: Cell::new(LogIndex::ZERO),
             handed_bytes: Cell::new(0),
             reading: Cell::new(false),
             ports: OnceCell::new(),

@@ -50,6 +50,8 @@ pub struct Status {
     pub last_term: Term,
     /// Everything up to here is on its medium.
     pub durable_index: LogIndex,
+    /// The last entry of its newest snapshot; zero without one.
+    pub snapshot_index: LogIndex,
     /// The voters of its effective membership.
     pub voters: Vec<NodeId>,
     /// All members of its effective membership, ordered by id.
@@ -91,6 +93,7 @@ impl Board {
             last_index,
             last_term: Term(self.last_term.load(Ordering::Relaxed)),
             durable_index,
+            snapshot_index: index(&self.snapshot),
             voters: voters().map(|voter| voter.id.clone()).collect(),
             members: state.members.clone(),
             membership_index: state.membership_index,
@@ -126,6 +129,7 @@ impl fmt::Display for Status {
             ("durable", self.durable_index.to_string()),
             ("committed", self.commit_index.to_string()),
             ("applied", format!("{} ({} pending)", self.applied_index, self.fsm_pending)),
+            ("snapshot", self.snapshot_index.to_string()),
             ("members", format!("{}, as of entry {}", members.join(", "), self.membership_index)),
             ("cluster", or(self.cluster.clone(), "none yet")),
             ("protocol", if first == last { first.to_string() } else { format!("{first} to {last}") }),

@@ -16,6 +16,7 @@ mod read;
 mod replicate;
 mod rpc;
 mod settings;
+mod snapshot;
 mod storage;
 mod tick;
 
@@ -23,6 +24,7 @@ pub use client::*;
 pub use membership::{AddNonvoter, AddVoter, Configuration, DemoteVoter, GetConfiguration, RemoveServer};
 pub use observe::{EventKind, Observation, Observe, ObserverHandle, ObserverId, RaftEvent, StopObserving};
 pub use settings::{GetConfig, ReloadConfig};
+pub use snapshot::Snapshot;
 
 pub(crate) use apply::*;
 pub(crate) use bootstrap::*;
@@ -38,5 +40,6 @@ pub(crate) use read::*;
 pub(crate) use replicate::*;
 pub(crate) use rpc::*;
 pub(crate) use settings::ConfigReloaded;
+pub(crate) use snapshot::{SnapshotAnswered, SnapshotBegun, SnapshotTaken, SnapshotWritten, TakeSnapshot};
 pub(crate) use storage::*;
 pub(crate) use tick::*;

@@ -17,6 +17,7 @@ mod membership_history;
 mod progress;
 mod quorum;
 mod read_rounds;
+mod snapshot_policy;
 mod term_runs;
 
 pub use bootstrap::{Bootstrap, Decision, MismatchReason, QuarantineReason, peers_hash};
@@ -33,4 +34,5 @@ pub use membership_history::MembershipHistory;
 pub use progress::Progress;
 pub use quorum::{TallyState, VoteTally, quorum_index};
 pub use read_rounds::ReadRounds;
+pub use snapshot_policy::{SnapshotPolicy, compaction_base};
 pub use term_runs::TermRuns;

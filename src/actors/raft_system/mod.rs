@@ -15,6 +15,7 @@ mod management;
 mod observing;
 mod reads;
 mod settings;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod writes;
@@ -36,7 +37,9 @@ use crate::{
     },
     board::Status,
     mailbox::{Context, Credits, Port},
-    messages::{Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Tick},
+    messages::{
+        Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Restored, Tick,
+    },
     state_machine::StateMachine,
     transport::{ResponseSink, RpcError},
     types::Response,
@@ -47,6 +50,7 @@ use intake::{Intake, ReadIntake};
 pub(crate) use lifecycle::Lifecycle;
 use management::Changes;
 use reads::Reads;
+use snapshots::Snapshots;
 
 /// The actor a service talks to: spawn it with [`RaftSystem::builder`](crate::RaftSystem::builder), send it
 /// [`Apply`](crate::Apply), await the reply.
@@ -65,6 +69,7 @@ pub struct RaftSystem<S: StateMachine> {
     forwarded: BTreeMap<u64, Batch<S>>,
     reads: Reads<S>,
     changes: Changes,
+    snapshots: Snapshots,
     requests: u64,
     answers: Arc<dyn ResponseSink>,
     leadership: LeadershipView,
@@ -98,6 +103,7 @@ impl<S: StateMachine> RaftSystem<S> {
             forwarded: BTreeMap::new(),
             reads: Reads::default(),
             changes: Changes::default(),
+            snapshots: Snapshots::default(),
             requests: 0,
             answers: Arc::new(Answers { port: own }),
             leadership: LeadershipView::default(),
@@ -162,6 +168,16 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
         self.node.hand_off();
         self.query_applied();
         self.go_on_stopping();
+    }
+}
+
+impl<S: StateMachine> Handler<Restored> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, Restored { last }: Restored, _: &mut Self::Context) {
+        self.give_up_through(last.index);
+        self.node.note_applied(last.index, 0);
+        self.query_applied();
     }
 }
 
