@@ -112,6 +112,12 @@ pub struct ReloadableConfig {
     pub heartbeat_timeout: Duration,
     /// See [`Config::election_timeout`].
     pub election_timeout: Duration,
+    /// See [`Config::trailing_logs`]. Counts from the next snapshot on.
+    pub trailing_logs: u64,
+    /// See [`Config::snapshot_interval`]. A shorter one is obeyed at once.
+    pub snapshot_interval: Duration,
+    /// See [`Config::snapshot_threshold`].
+    pub snapshot_threshold: u64,
 }
 
 impl ReloadableConfig {
@@ -162,6 +168,9 @@ impl Config {
         ReloadableConfig {
             heartbeat_timeout: self.heartbeat_timeout,
             election_timeout: self.election_timeout,
+            trailing_logs: self.trailing_logs,
+            snapshot_interval: self.snapshot_interval,
+            snapshot_threshold: self.snapshot_threshold,
         }
     }
 
@@ -171,8 +180,14 @@ impl Config {
     /// # Errors
     /// Names the first field that breaks a rule.
     pub fn reloaded(&self, part: ReloadableConfig) -> Result<Self, ConfigError> {
-        let ReloadableConfig { heartbeat_timeout, election_timeout } = part;
-        let config = Self { heartbeat_timeout, election_timeout, ..self.clone() };
+        let config = Self {
+            heartbeat_timeout: part.heartbeat_timeout,
+            election_timeout: part.election_timeout,
+            trailing_logs: part.trailing_logs,
+            snapshot_interval: part.snapshot_interval,
+            snapshot_threshold: part.snapshot_threshold,
+            ..self.clone()
+        };
         config.validate()?;
         Ok(config)
     }

@@ -83,6 +83,8 @@ counters! {
     bytes_applied,
     /// Reports of its state machine; the entries of one share a pass of replies.
     batches_applied,
+    /// Snapshots of its own state that were published.
+    snapshots_taken,
     /// AppendEntries sent to followers.
     appends_sent,
     /// Entries in them; one that goes to several followers, or again, counts each time.

@@ -15,7 +15,7 @@ use crate::{
     board::ServerRole,
     error::{LeaderHint, ObserveError},
     mailbox::CreditGuard,
-    types::{LogIndex, Membership, NodeId, Server, Term},
+    types::{LogId, LogIndex, Membership, NodeId, Server, Term},
 };
 
 /// Tell this actor what happens on this node from now on. It never slows the node down: an observer that is
@@ -68,7 +68,7 @@ pub struct StopObserving(pub ObserverId);
 /// Something happened on a node.
 ///
 /// - *Go*: `Observation`, on the observer's channel.
-/// - *From → to*: Consensus, Heartbeater, RaftSystem → the client's own actor, if it has sent [`Observe`].
+/// - *From → to*: Consensus, Leader, Heartbeater, Snapshotter → the client's own actor, if it has sent [`Observe`].
 /// - *Follows*: whatever the client likes.
 /// - *Loss*: counted; the next one says how many were lost before it.
 #[derive(Debug, Message)]
@@ -126,6 +126,13 @@ pub enum RaftEvent {
         /// The member.
         peer: NodeId,
     },
+    /// A snapshot of this node's own state is durable.
+    SnapshotTaken {
+        /// The last entry that it holds.
+        last: LogId,
+        /// Its size in bytes.
+        bytes: u64,
+    },
     /// A candidate asked for this node's vote (hashicorp's `RequestVoteRequest`, `RequestPreVoteRequest`).
     VoteRequested {
         /// Who.
@@ -157,6 +164,8 @@ pub enum EventKind {
     HeartbeatFailed,
     /// [`RaftEvent::HeartbeatResumed`].
     HeartbeatResumed,
+    /// [`RaftEvent::SnapshotTaken`].
+    SnapshotTaken,
     /// [`RaftEvent::VoteRequested`].
     VoteRequested,
 }
@@ -172,6 +181,7 @@ impl RaftEvent {
             Self::PeerRemoved(_) => EventKind::PeerRemoved,
             Self::HeartbeatFailed { .. } => EventKind::HeartbeatFailed,
             Self::HeartbeatResumed { .. } => EventKind::HeartbeatResumed,
+            Self::SnapshotTaken { .. } => EventKind::SnapshotTaken,
             Self::VoteRequested { .. } => EventKind::VoteRequested,
         }
     }

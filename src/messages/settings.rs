@@ -30,7 +30,7 @@ pub struct ReloadConfig(pub ReloadableConfig);
 ///
 /// - *Go*: `followerNotifyCh`, `leaderNotifyCh`.
 /// - *From → to*: RaftSystem → Consensus.
-/// - *Follows*: a shorter patience of a follower begins now. Everybody else reads the settings each time.
+/// - *Follows*: a shorter patience of a follower begins now. Everybody else looks at the settings each time.
 /// - *Loss*: never.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -164,6 +164,10 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
         }
         self.give_up_replaced(message.last);
         self.node.awaited.set(!self.proposed.is_empty());
+        let counters = &self.node.board.counters;
+        counters.entries_applied.add(message.last.index.0.saturating_sub(self.node.applied().0));
+        counters.bytes_applied.add(message.bytes as u64);
+        counters.batches_applied.add(1);
         self.node.note_applied(message.last.index, message.bytes);
         self.node.hand_off();
         self.query_applied();
