@@ -122,9 +122,10 @@ pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
 pub use config::Config;
-pub use error::{ApplyError, Fatal, ReadError, StartError, UnknownReason};
+pub use error::{ApplyError, Fatal, ReadError, StartError, TransferError, UnknownReason};
 pub use messages::{
-    Apply, ApplyBatch, ApplyWithin, GetStatus, InspectMailboxes, Read, ReadWithin, Shutdown, StaleRead,
+    Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Barrier, GetStatus, Indexed, InspectMailboxes, LeaseRead,
+    Read, ReadWithin, Shutdown, StaleRead, StaleReadFrom, TransferLeadership, VerifyLeader,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
 pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};

@@ -5,8 +5,10 @@
 //! its *reply*, and what follows from its *loss*.
 
 mod apply;
+mod apply_indexed;
 mod bootstrap;
 mod client;
+mod client_read;
 mod commit;
 mod fsm;
 mod leadership;
@@ -15,8 +17,12 @@ mod replicate;
 mod rpc;
 mod storage;
 mod tick;
+mod transfer;
 
+pub use apply_indexed::*;
 pub use client::*;
+pub use client_read::*;
+pub use transfer::TransferLeadership;
 
 pub(crate) use apply::*;
 pub(crate) use bootstrap::*;
@@ -28,3 +34,4 @@ pub(crate) use replicate::*;
 pub(crate) use rpc::*;
 pub(crate) use storage::*;
 pub(crate) use tick::*;
+pub(crate) use transfer::*;

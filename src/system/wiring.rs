@@ -17,7 +17,7 @@ use crate::{
     mailbox::{Outlet, Port},
     messages::{
         EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady, StorageClosed,
-        StorageFailed, StorageRoom, VoteSaved,
+        StorageFailed, StorageRoom, TransferEnded, VoteSaved,
     },
     state_machine::StateMachine,
 };
@@ -105,6 +105,10 @@ impl<S: StateMachine> FrontDoor for Port<RaftSystem<S>> {
     }
 
     fn read_index_ready(&self, message: ReadIndexReady) {
+        self.send_now(message);
+    }
+
+    fn transfer_ended(&self, message: TransferEnded) {
         self.send_now(message);
     }
 

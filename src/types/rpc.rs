@@ -143,6 +143,9 @@ pub struct HeartbeatResponse {
     pub round: u64,
     /// Whether the follower follows this leader in this term.
     pub follows: bool,
+    /// For how long, in milliseconds from when the heartbeat came, the follower elects nobody else; zero if it
+    /// does not follow.
+    pub sticks_ms: u64,
 }
 
 /// Candidate → voter (Raft §5.2; pre-vote: thesis §9.6).
@@ -273,6 +276,8 @@ pub enum ForwardedResult {
 pub struct ForwardReadIndex {
     /// How long the caller still waits, in milliseconds from receipt.
     pub timeout_ms: u64,
+    /// Whether to wait also for what is proposed and not committed yet: by an entry behind it.
+    pub barrier: bool,
 }
 
 /// Leader → asking node.

@@ -106,7 +106,9 @@ fn request() -> impl Strategy<Value = Request> {
         )),
         (vec(data(3000), 0..5), any::<u64>())
             .prop_map(|(commands, timeout_ms)| Request::ForwardApply(ForwardApply { commands, timeout_ms })),
-        any::<u64>().prop_map(|timeout_ms| Request::ForwardReadIndex(ForwardReadIndex { timeout_ms })),
+        (any::<u64>(), any::<bool>()).prop_map(|(timeout_ms, barrier)| Request::ForwardReadIndex(
+            ForwardReadIndex { timeout_ms, barrier }
+        )),
     ]
 }
 
@@ -158,7 +160,7 @@ fn response() -> impl Strategy<Value = Response> {
         }),
         numbers().prop_map(|(term, incarnation, round, follows)| {
             let (term, incarnation) = (Term(term), Incarnation(incarnation));
-            Response::Heartbeat(HeartbeatResponse { term, incarnation, round, follows })
+            Response::Heartbeat(HeartbeatResponse { term, incarnation, round, follows, sticks_ms: round })
         }),
         voted().prop_map(Response::PreVote),
         voted().prop_map(Response::RequestVote),
@@ -290,8 +292,13 @@ fn a_frame_that_announces_four_gigabytes_is_refused_from_its_header() {
 
 #[test]
 fn a_term_nobody_can_count_on_from_is_refused() {
-    let response =
-        HeartbeatResponse { term: Term(u64::MAX), incarnation: Incarnation(1), round: 1, follows: true };
+    let response = HeartbeatResponse {
+        term: Term(u64::MAX),
+        incarnation: Incarnation(1),
+        round: 1,
+        follows: true,
+        sticks_ms: 1,
+    };
     let mut frame = response_frame(1, &Response::Heartbeat(response));
     assert!(matches!(decode(&mut frame, FrameLimits::default()), Err(FrameError::Malformed { .. })));
 }

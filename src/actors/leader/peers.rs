@@ -17,6 +17,7 @@ use crate::{
 /// The actors that look after one other member.
 pub(super) struct Peer {
     pub(super) session: u64,
+    pub(super) server: Server,
     pub(super) suffrage: Suffrage,
     pub(super) replicator: Port<FollowerReplicator>,
     pub(super) replicate: Signal<FollowerReplicator, Replicate>,
@@ -35,7 +36,7 @@ pub(super) fn spawn_commitment(
     let advanced = rule.set_voters(sessions.map(|(session, _)| session));
     debug_assert!(advanced.is_none(), "nothing of this term is replicated yet");
     let spawned = spawn(&node.inspector, "leader/commitment", |_| {
-        Commitment::new(tenure.clone(), rule, leader.outlet())
+        Commitment::new(tenure.clone(), rule, leader.outlet(), leader.outlet())
     });
     node.watch("commitment", spawned.task);
     spawned.port
@@ -93,8 +94,9 @@ fn spawn_peer(
     });
     let name = format!("leader/heartbeater/{}", server.id);
     let suffrage = server.suffrage;
+    let peer = server.clone();
     let heartbeater = spawn(&node.inspector, name, |ctx| {
-        Heartbeater::new(node.clone(), tenure.clone(), server, session, leader.outlet(), port_of(ctx))
+        Heartbeater::new(node.clone(), tenure.clone(), peer, session, leader.outlet(), port_of(ctx))
     });
     node.watch("follower replicator", replicator.task);
     node.watch("heartbeater", heartbeater.task);
@@ -110,6 +112,7 @@ fn spawn_peer(
     });
     Peer {
         session,
+        server,
         suffrage,
         replicator: replicator.port,
         replicate: signal.expect("the replicator was built"),
