@@ -60,6 +60,11 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
+    /// Of a node that a cluster is to add, and that knows which.
+    pub(crate) fn waiting() -> Self {
+        Self::Quarantined("this node waits to be added to its cluster".to_owned())
+    }
+
     pub(crate) fn is_member(&self) -> bool {
         *self == Self::Member
     }
@@ -77,7 +82,7 @@ impl Standing {
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Blank => f.write_str("blank: waiting for the listed peers"),
+            Self::Blank => f.write_str("blank: waiting for other nodes"),
             Self::Founding => f.write_str("writing the first entry"),
             Self::Member => f.write_str("member"),
             Self::Quarantined(why) => write!(f, "quarantined: {why}"),
@@ -228,6 +233,10 @@ impl Board {
             state.leader = leader;
             state.voters = voters;
         });
+    }
+
+    pub(crate) fn set_voters(&self, voters: Vec<NodeId>) {
+        self.change(|state| state.voters = voters);
     }
 
     /// `withheld` is the end that a damaged log must reach again before the node counts as whole.

@@ -59,6 +59,9 @@ pub struct Config {
     /// How many bytes of the newest entries stay in memory for followers that lag a little; older ones
     /// are read from the store. Default 64 MiB.
     pub log_cache_bytes: usize,
+    /// A node that learns that it was removed from the cluster stops, in order. Off, it goes on as a follower that
+    /// nobody sends anything. Default on.
+    pub shutdown_on_remove: bool,
     /// A durable node whose disk has not finished a flush for this long gives up leadership.
     /// Default 5 s.
     pub disk_stall_timeout: Duration,
@@ -85,6 +88,7 @@ impl Default for Config {
             apply_bytes_max: 64 << 20,
             unflushed_bytes_max: 64 << 20,
             log_cache_bytes: 64 << 20,
+            shutdown_on_remove: true,
             disk_stall_timeout: Duration::from_secs(5),
         }
     }

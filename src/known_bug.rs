@@ -242,6 +242,12 @@ known_bugs! {
     /// *Source*: redisraft#13. *Correct*: once a byte of it may have left, its outcome is unknown.
     /// *Law*: each command is applied once; Linearizability.
     ForwardedAgain = "forwarded-again",
+    /// A leader changes the membership before an entry of its own term is committed. Two leaders in a row then change the
+    /// one that both began with, into two whose majorities do not meet.
+    ///
+    /// *Source*: Diego Ongaro, raft-dev 2015 (logcabin, and every implementation of the dissertation's text).
+    /// *Correct*: a change waits until the first entry of the term is committed. *Law*: Leader Completeness; Durability.
+    ChangeBeforeTermCommit = "change-before-term-commit",
     /// The bytes on their way are not zeroed when a follower is probed again: the window shuts for good.
     ///
     /// *Source*: etcd-io/raft e419ba5. *Correct*: they live and die with the requests. *Law*: Liveness.

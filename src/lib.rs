@@ -122,10 +122,11 @@ pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
 pub use config::Config;
-pub use error::{ApplyError, Fatal, ReadError, StartError, TransferError, UnknownReason};
+pub use error::{ApplyError, ChangeError, Fatal, ReadError, StartError, TransferError, UnknownReason};
 pub use messages::{
-    Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Barrier, GetStatus, Indexed, InspectMailboxes, LeaseRead,
-    Read, ReadWithin, Shutdown, StaleRead, StaleReadFrom, TransferLeadership, VerifyLeader,
+    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Barrier, Configuration, DemoteVoter,
+    GetConfiguration, GetStatus, Indexed, InspectMailboxes, LeaseRead, Read, ReadWithin, RemoveServer,
+    Shutdown, StaleRead, StaleReadFrom, TransferLeadership, VerifyLeader,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
 pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
@@ -133,8 +134,9 @@ pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
 /// What a service usually needs.
 pub mod prelude {
     pub use crate::{
-        Apply, ApplyBatch, ApplyError, Config, Fatal, GetStatus, InspectMailboxes, Raft, RaftSystem, Read,
-        ReadError, ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
+        AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyError, ChangeError, Config, DemoteVoter, Fatal,
+        GetConfiguration, GetStatus, InspectMailboxes, Raft, RaftSystem, Read, ReadError, RemoveServer,
+        ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
         types::{LogId, LogIndex, NodeId, Term},
     };
 }

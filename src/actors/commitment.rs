@@ -1,7 +1,7 @@
 //! From match indexes to the commit index, for one tenure.
 //!
-//! Mailbox: [`Match`], [`MatchLost`], [`WatchMatches`]. Voice: [`CommitAdvanced`] and [`MatchesKnown`] to the leader.
-//! Go: `commitment.go`.
+//! Mailbox: [`Match`], [`MatchLost`], [`SetVoters`], [`WatchMatches`]. Voice: [`CommitAdvanced`] and [`MatchesKnown`] to
+//! the leader. Go: `commitment.go`.
 //! Owns the match indexes. Never touches the log: what it says takes effect there, under the tenure.
 
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use actix::{Actor, Handler};
 use crate::{
     log::Tenure,
     mailbox::{Context, Outlet},
-    messages::{CommitAdvanced, Match, MatchLost, MatchesKnown, StopActor, WatchMatches},
+    messages::{CommitAdvanced, Match, MatchLost, MatchesKnown, SetVoters, StopActor, WatchMatches},
     protocol,
 };
 
@@ -75,6 +75,19 @@ impl Handler<WatchMatches> for Commitment {
     fn handle(&mut self, WatchMatches(watched): WatchMatches, _: &mut Self::Context) {
         self.watched = watched;
         self.tell_matches();
+    }
+}
+
+impl Handler<SetVoters> for Commitment {
+    type Result = ();
+
+    fn handle(&mut self, SetVoters { sessions }: SetVoters, _: &mut Self::Context) {
+        if !self.tenure.is_live() {
+            return;
+        }
+        if let Some(index) = self.rule.set_voters(sessions) {
+            self.advanced.send_now(CommitAdvanced { index });
+        }
     }
 }
 

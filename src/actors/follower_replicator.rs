@@ -1,6 +1,6 @@
 //! Brings one follower up to date and keeps it there: probe, then a pipeline within its window.
 //!
-//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`Tick`]. Voice: `AppendEntries` to the
+//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`PeerMoved`], [`CatchUp`], [`StopAt`], [`Tick`]. Voice: `AppendEntries` to the
 //! peer, [`Match`] to Commitment, [`StepDown`] to Consensus, [`ReadEntries`] to Storage. Go: `replication.go`.
 //! Owns the peer's [`Progress`]. Reads the log and sends only while its tenure lives.
 
@@ -15,8 +15,8 @@ use crate::{
     log::{Slice, Tenure},
     mailbox::{Context, Latch, Outlet, Port},
     messages::{
-        AppendAnswered, Match, MatchLost, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries,
-        Tick,
+        AppendAnswered, CatchUp, CaughtUpTo, Match, MatchLost, PeerMoved, ReadEntries, Reader, Replicate,
+        ReplicationEnded, StepDown, StopActor, StopAt, StoredEntries, Tick,
     },
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
@@ -26,6 +26,9 @@ use crate::{
     },
 };
 
+/// For how many election timeouts a removed peer is told so.
+const LEAVE_TIMEOUTS: u32 = 2;
+
 /// See the module.
 pub(crate) struct FollowerReplicator {
     node: Rc<Node>,
@@ -34,6 +37,8 @@ pub(crate) struct FollowerReplicator {
     session: u64,
     matched: Outlet<Match>,
     match_lost: Outlet<MatchLost>,
+    caught_up: Outlet<CaughtUpTo>,
+    ended: Outlet<ReplicationEnded>,
     link: Rc<dyn Link>,
     answers: Arc<dyn ResponseSink>,
     latch: Latch,
@@ -52,6 +57,10 @@ pub(crate) struct FollowerReplicator {
     waiting_since: Option<Duration>,
     /// Nothing is sent before, after a request was lost.
     pause_until: Duration,
+    /// Whether the leader wants to hear how far the peer is.
+    reports: bool,
+    /// Set when the peer is removed: the entry that says so, and until when it is told.
+    leaving: Option<(LogIndex, Duration)>,
 }
 
 impl FollowerReplicator {
@@ -61,6 +70,7 @@ impl FollowerReplicator {
         peer: Server,
         session: u64,
         (matched, match_lost): (Outlet<Match>, Outlet<MatchLost>),
+        (caught_up, ended): (Outlet<CaughtUpTo>, Outlet<ReplicationEnded>),
         own: Port<Self>,
         latch: Latch,
     ) -> Self {
@@ -74,6 +84,8 @@ impl FollowerReplicator {
             session,
             matched,
             match_lost,
+            caught_up,
+            ended,
             link,
             answers: Arc::new(Answers { port: own }),
             latch,
@@ -86,6 +98,8 @@ impl FollowerReplicator {
             reading: false,
             waiting_since: None,
             pause_until: Duration::ZERO,
+            reports: false,
+            leaving: None,
         }
     }
 
@@ -182,6 +196,10 @@ impl FollowerReplicator {
     fn answered(&mut self, request: u64, answer: AppendEntriesResponse) {
         let term = self.tenure.term();
         if answer.term > term {
+            if self.leaving.is_some() {
+                // A removed node's term must not unseat the leader (hashicorp/raft#524).
+                return self.end();
+            }
             let reason = StepDownReason::HigherTerm;
             self.node.ports().consensus.step_down.send_now(StepDown { term, seen: answer.term, reason });
             return;
@@ -199,6 +217,7 @@ impl FollowerReplicator {
                 // What another life of the directory holds counts for nothing.
                 if rose && (answer.incarnation == self.peer.incarnation || any_life) {
                     self.matched.send_now(Match { session: self.session, index: self.progress.matched() });
+                    self.report();
                 }
             }
             AppendOutcome::Conflict { refused, hint } => {
@@ -221,6 +240,27 @@ impl FollowerReplicator {
         self.outlived = self.sent;
         self.progress = unknown_progress(&self.node);
         self.told = LogIndex::ZERO;
+    }
+
+    /// Tells the leader how far the peer is, if it wants to hear it.
+    fn report(&self) {
+        if self.reports {
+            self.caught_up.send_now(CaughtUpTo { session: self.session, index: self.progress.matched() });
+        }
+    }
+
+    /// A removed peer that knows it, or cannot be told, needs nothing more.
+    fn look_to_the_end(&mut self, now: Duration) {
+        let Some((index, until)) = self.leaving else { return };
+        let knows = self.progress.matched() >= index && self.told >= index && self.progress.is_idle();
+        if knows || now > until {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        self.pause_until = Duration::MAX;
+        self.ended.send_now(ReplicationEnded { session: self.session });
     }
 
     fn lost(&mut self, request: u64) {
@@ -271,6 +311,7 @@ impl Handler<AppendAnswered> for FollowerReplicator {
         if !self.progress.is_idle() {
             self.waiting_since.get_or_insert_with(|| self.node.recent());
         }
+        self.look_to_the_end(self.node.recent());
     }
 }
 
@@ -313,6 +354,36 @@ impl Handler<Tick> for FollowerReplicator {
         self.pump();
         self.repeat_commit(now);
         self.tell_commit();
+        self.look_to_the_end(now);
+    }
+}
+
+impl Handler<PeerMoved> for FollowerReplicator {
+    type Result = ();
+
+    fn handle(&mut self, PeerMoved { address }: PeerMoved, _: &mut Self::Context) {
+        self.link = self.node.links.to(&self.peer.id, &address, Lane::Bulk);
+        self.peer.address = address;
+        self.lost(self.sent);
+        self.pause_until = Duration::ZERO;
+        self.pump();
+    }
+}
+
+impl Handler<CatchUp> for FollowerReplicator {
+    type Result = ();
+
+    fn handle(&mut self, _: CatchUp, _: &mut Self::Context) {
+        self.reports = true;
+        self.report();
+    }
+}
+
+impl Handler<StopAt> for FollowerReplicator {
+    type Result = ();
+
+    fn handle(&mut self, StopAt { index }: StopAt, _: &mut Self::Context) {
+        self.leaving = Some((index, self.node.now() + LEAVE_TIMEOUTS * self.node.config.election_timeout));
     }
 }
 

@@ -3,7 +3,7 @@
 //! Never waits for log, disk or entries: heartbeats have their own message, their own connection and
 //! their own actor, and are answered without the log.
 //!
-//! Mailbox: [`Tick`], [`HeartbeatNow`], [`HeartbeatAnswered`]. Voice: `Heartbeat` to the peer, [`RoundAcked`]
+//! Mailbox: [`Tick`], [`HeartbeatNow`], [`HeartbeatAnswered`], [`PeerMoved`]. Voice: `Heartbeat` to the peer, [`RoundAcked`]
 //! to the leader, [`StepDown`] to Consensus. Go: `replication.go`, `heartbeat`.
 
 use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
@@ -15,7 +15,7 @@ use crate::{
     known_bug::KnownBug,
     log::Tenure,
     mailbox::{Context, Outlet, Port},
-    messages::{HeartbeatAnswered, HeartbeatNow, RoundAcked, StepDown, StopActor, Tick},
+    messages::{HeartbeatAnswered, HeartbeatNow, PeerMoved, RoundAcked, StepDown, StopActor, Tick},
     protocol::StepDownReason,
     transport::{Responder, ResponseSink, RpcError},
     types::{Heartbeat, Request, Response, Server},
@@ -147,6 +147,15 @@ impl Handler<HeartbeatAnswered> for Heartbeater {
             let sticks_for = Duration::from_millis(answer.sticks_ms);
             self.acked.send_now(RoundAcked { session: self.session, round, sent_at, sticks_for });
         }
+    }
+}
+
+impl Handler<PeerMoved> for Heartbeater {
+    type Result = ();
+
+    fn handle(&mut self, PeerMoved { address }: PeerMoved, _: &mut Self::Context) {
+        self.peer.address = address;
+        self.beat_at_once();
     }
 }
 

@@ -20,8 +20,9 @@ use crate::{
     log::{Log, Slice, Tenure},
     mailbox::{Inspector, Outlet},
     messages::{
-        AppendBarrier, Decided, FsmMutate, LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex,
-        ReadIndexReady, Reader, StepDown, StopActor, Transfer, TransferEnded,
+        AppendBarrier, ChangeCluster, ClusterChanged, Decided, FsmMutate, LeadershipChanged, NodeFailed,
+        Propose, ReadEntries, ReadIndex, ReadIndexReady, Reader, RemovedFromCluster, StepDown, StopActor,
+        Transfer, TransferEnded,
     },
     protocol::Lease,
     transport::{Link, Responder, Transport},
@@ -36,6 +37,8 @@ pub(crate) trait FrontDoor {
     fn leadership_changed(&self, message: LeadershipChanged);
     fn read_index_ready(&self, message: ReadIndexReady);
     fn transfer_ended(&self, message: TransferEnded);
+    fn cluster_changed(&self, message: ClusterChanged);
+    fn removed(&self, message: RemovedFromCluster);
     fn failed(&self, message: NodeFailed);
 }
 
@@ -102,6 +105,7 @@ pub(crate) struct LeadershipView {
 pub(crate) struct LeaderOutlets {
     pub(crate) propose: Outlet<Propose>,
     pub(crate) read_index: Outlet<ReadIndex>,
+    pub(crate) change_cluster: Outlet<ChangeCluster>,
     pub(crate) barrier: Outlet<AppendBarrier>,
     pub(crate) transfer: Outlet<Transfer>,
     pub(crate) lease: LeaseView,
@@ -284,6 +288,12 @@ impl Node {
         });
     }
 
+    /// Publishes who votes.
+    pub(crate) fn publish_membership(&self) {
+        let log = self.log.borrow();
+        self.board.set_voters(log.membership().voters().map(|server| server.id.clone()).collect());
+    }
+
     /// Publishes how long the log is and how much of it is durable.
     pub(crate) fn publish_log(&self) {
         let log = self.log.borrow();
@@ -312,6 +322,11 @@ impl Links {
         let link: Rc<dyn Link> = Rc::from(self.transport.borrow().link(id, address, lane));
         open.insert(key, (address.to_owned(), link.clone()));
         link
+    }
+
+    /// A lane of its own to somebody who may be no member: a member's lanes stay as they are.
+    pub(crate) fn apart(&self, id: &NodeId, address: &str, lane: Lane) -> Box<dyn Link> {
+        self.transport.borrow().link(id, address, lane)
     }
 
     /// Sends `request` on the lane it belongs to.

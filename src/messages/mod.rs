@@ -12,6 +12,7 @@ mod client_read;
 mod commit;
 mod fsm;
 mod leadership;
+mod membership;
 mod read;
 mod replicate;
 mod rpc;
@@ -22,6 +23,7 @@ mod transfer;
 pub use apply_indexed::*;
 pub use client::*;
 pub use client_read::*;
+pub use membership::{AddNonvoter, AddVoter, Configuration, DemoteVoter, GetConfiguration, RemoveServer};
 pub use transfer::TransferLeadership;
 
 pub(crate) use apply::*;
@@ -29,6 +31,10 @@ pub(crate) use bootstrap::*;
 pub(crate) use commit::*;
 pub(crate) use fsm::*;
 pub(crate) use leadership::*;
+pub(crate) use membership::{
+    CatchUp, CaughtUpTo, ChangeCluster, ClusterChanged, NewcomerGreeted, PeerMoved, Permit, ReplicationEnded,
+    SetVoters, StopAt,
+};
 pub(crate) use read::*;
 pub(crate) use replicate::*;
 pub(crate) use rpc::*;

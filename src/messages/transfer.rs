@@ -5,7 +5,7 @@ use actix::Message;
 use crate::{
     error::TransferError,
     transport::RpcError,
-    types::{LogIndex, NodeId, Response},
+    types::{LogIndex, NodeId, Response, TransferFailure},
 };
 
 /// Let another node lead: the one named, or whichever voter is furthest.
@@ -48,7 +48,7 @@ pub(crate) struct Transfer {
 #[rtype(result = "()")]
 pub(crate) struct TransferEnded {
     pub(crate) number: u64,
-    pub(crate) why: TransferError,
+    pub(crate) why: TransferFailure,
 }
 
 /// Tell the match indexes at once and after every change, or stop telling them.

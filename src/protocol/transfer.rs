@@ -7,26 +7,7 @@
 
 use std::time::Duration;
 
-use thiserror::Error;
-
-use crate::types::{LogIndex, Membership, NodeId};
-
-/// Why leadership cannot be handed to whom it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum TransferRefusal {
-    /// There is no other voter.
-    #[error("there is no other voter")]
-    NoTarget,
-    /// Nobody has this name.
-    #[error("{0} is not a member")]
-    UnknownServer(NodeId),
-    /// It is the leader.
-    #[error("{0} leads already")]
-    Itself(NodeId),
-    /// It does not vote (hashicorp/raft#398).
-    #[error("{0} is not a voter")]
-    Nonvoter(NodeId),
-}
+use crate::types::{LogIndex, Membership, NodeId, TransferFailure};
 
 /// A transfer that has begun. Followers are named by the sessions of their replicators. Times are since the leader's
 /// clock began.
@@ -46,15 +27,15 @@ impl Transfer {
     ///
     /// # Errors
     /// Says why not.
-    pub fn check(own: &NodeId, to: Option<&NodeId>, membership: &Membership) -> Result<(), TransferRefusal> {
+    pub fn check(own: &NodeId, to: Option<&NodeId>, membership: &Membership) -> Result<(), TransferFailure> {
         let Some(to) = to else {
             let other = membership.voters().any(|voter| voter.id != *own);
-            return if other { Ok(()) } else { Err(TransferRefusal::NoTarget) };
+            return if other { Ok(()) } else { Err(TransferFailure::NoTarget) };
         };
         match membership.get(to) {
-            None => Err(TransferRefusal::UnknownServer(to.clone())),
-            Some(_) if to == own => Err(TransferRefusal::Itself(to.clone())),
-            Some(_) if !membership.is_voter(to) => Err(TransferRefusal::Nonvoter(to.clone())),
+            None => Err(TransferFailure::UnknownServer(to.clone())),
+            Some(_) if to == own => Err(TransferFailure::Itself(to.clone())),
+            Some(_) if !membership.is_voter(to) => Err(TransferFailure::Nonvoter(to.clone())),
             Some(_) => Ok(()),
         }
     }
@@ -122,7 +103,7 @@ mod tests {
         Membership::new(servers.iter().map(server)).unwrap()
     }
 
-    fn check(to: Option<&str>, membership: &Membership) -> Result<(), TransferRefusal> {
+    fn check(to: Option<&str>, membership: &Membership) -> Result<(), TransferFailure> {
         Transfer::check(&"n1".into(), to.map(NodeId::from).as_ref(), membership)
     }
 
@@ -131,11 +112,11 @@ mod tests {
         let all = members(&[("n1", Suffrage::Voter), ("n2", Suffrage::Voter), ("n9", Suffrage::Nonvoter)]);
         assert_eq!(check(None, &all), Ok(()));
         assert_eq!(check(Some("n2"), &all), Ok(()));
-        assert_eq!(check(Some("n1"), &all), Err(TransferRefusal::Itself("n1".into())));
-        assert_eq!(check(Some("n7"), &all), Err(TransferRefusal::UnknownServer("n7".into())));
-        assert_eq!(check(Some("n9"), &all), Err(TransferRefusal::Nonvoter("n9".into())));
+        assert_eq!(check(Some("n1"), &all), Err(TransferFailure::Itself("n1".into())));
+        assert_eq!(check(Some("n7"), &all), Err(TransferFailure::UnknownServer("n7".into())));
+        assert_eq!(check(Some("n9"), &all), Err(TransferFailure::Nonvoter("n9".into())));
         let alone = members(&[("n1", Suffrage::Voter), ("n9", Suffrage::Nonvoter)]);
-        assert_eq!(check(None, &alone), Err(TransferRefusal::NoTarget));
+        assert_eq!(check(None, &alone), Err(TransferFailure::NoTarget));
     }
 
     fn transfer(named: Option<u64>, matches: &[(u64, u64)]) -> Transfer {

@@ -22,6 +22,7 @@ use crate::{
         bootstrapper::Bootstrapper,
         consensus::Consensus,
         fsm_applier::{FsmApplier, InlineFsm, StateMachineQueue},
+        joiner::Joiner,
         node::{Node, NodeParts, Ports},
         raft_system::{Lifecycle, RaftSystem},
         storage::{InlineStorage, Storage, StorageQueue, StorageStep},
@@ -81,13 +82,19 @@ pub(crate) async fn start_in<S: StateMachine>(
 ) -> Result<(Raft<S>, Weak<Node>), StartError> {
     builder.config.validate()?;
     let machine = builder.machine.take().ok_or(StartError::Incomplete("a node needs a state machine"))?;
-    if builder.peers.is_empty() {
+    if builder.join.is_some() {
+        if !builder.peers.is_empty() {
+            return Err(StartError::Incomplete("a node forms a cluster with its peers, or joins one"));
+        }
+    } else if builder.peers.is_empty() {
         let own = (builder.id.clone(), builder.own_address());
         builder.peers.push(own);
     } else if !builder.peers.iter().any(|(id, _)| *id == builder.id) {
         return Err(StartError::Incomplete("the list of peers must name this node too"));
     }
-    check_peers(&builder.peers)?;
+    if builder.join.is_none() {
+        check_peers(&builder.peers)?;
+    }
     let opened = open(&mut builder, &mut surroundings).await?;
     for repair in &opened.recovered.repairs {
         tracing::warn!(node = %builder.id, %repair, "recovered the log");
@@ -245,6 +252,8 @@ impl<S: StateMachine> Assembly<S> {
         } else if named.is_some_and(|own| own.incarnation == self.opened.incarnation) {
             // It stopped between its first entry and the mark of a member, which comes before its first vote.
             Standing::Founding
+        } else if !self.opened.cluster.is_none() {
+            Standing::waiting()
         } else if recovered.last.index == LogIndex::ZERO {
             Standing::Blank
         } else {
@@ -309,7 +318,10 @@ impl<S: StateMachine> Assembly<S> {
                 front: front.clone(),
             });
             if standing == Standing::Blank {
-                spawn_bootstrapper(&node, self.builder.peers.clone());
+                match self.builder.join.take() {
+                    Some(addresses) => spawn_joiner(&node, addresses),
+                    None => spawn_bootstrapper(&node, self.builder.peers.clone()),
+                }
             }
             let config = &self.builder.config;
             let credits = Credits::new(config.pending_requests_max as u32, config.pending_bytes_max as u64);
@@ -386,6 +398,13 @@ impl<S: StateMachine> Assembly<S> {
         node.watch("consensus", spawned.task);
         spawned.port
     }
+}
+
+fn spawn_joiner(node: &Rc<Node>, addresses: Vec<String>) {
+    let spawned =
+        spawn(&node.inspector, "consensus/joiner", |ctx| Joiner::new(node.clone(), addresses, port_of(ctx)));
+    subscribe(&node.ticker, &spawned.port);
+    node.watch("joiner", spawned.task);
 }
 
 fn spawn_bootstrapper(node: &Rc<Node>, peers: Vec<(NodeId, String)>) {

@@ -16,8 +16,8 @@ use crate::{
     },
     mailbox::{Outlet, Port},
     messages::{
-        EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady, StorageClosed,
-        StorageFailed, StorageRoom, TransferEnded, VoteSaved,
+        ClusterChanged, EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady,
+        RemovedFromCluster, StorageClosed, StorageFailed, StorageRoom, TransferEnded, VoteSaved,
     },
     state_machine::StateMachine,
 };
@@ -109,6 +109,14 @@ impl<S: StateMachine> FrontDoor for Port<RaftSystem<S>> {
     }
 
     fn transfer_ended(&self, message: TransferEnded) {
+        self.send_now(message);
+    }
+
+    fn cluster_changed(&self, message: ClusterChanged) {
+        self.send_now(message);
+    }
+
+    fn removed(&self, message: RemovedFromCluster) {
         self.send_now(message);
     }
 

@@ -9,7 +9,7 @@ use crate::{
     known_bug::KnownBug,
     log::Appended,
     mailbox::Context,
-    messages::{EntriesRead, Flushed, Match, OWN_SESSION, Reader, Rpc},
+    messages::{EntriesRead, Flushed, Match, OWN_SESSION, Reader, RemovedFromCluster, Rpc},
     protocol::is_contiguous,
     transport::Responder,
     types::{
@@ -49,6 +49,7 @@ impl Consensus {
     }
 
     fn follow(&mut self, request: AppendEntries, responder: Responder) {
+        let membership = self.node.log.borrow().membership_index();
         let appended = self.node.log.borrow_mut().follow(request.prev, &request.entries);
         match appended {
             Err(error) => {
@@ -69,7 +70,11 @@ impl Consensus {
                 self.node.commit(request.commit.min(covered));
                 self.hold_or_acknowledge(proven, responder);
                 self.learn_membership();
+                if self.node.log.borrow().membership_index() != membership {
+                    self.announce();
+                }
                 self.introduce(&request.leader);
+                self.note_removal(request.commit);
             }
         }
     }
@@ -80,6 +85,20 @@ impl Consensus {
         let unknown = self.node.leadership.borrow().leader.is_none();
         if unknown && self.node.log.borrow().membership().get(leader).is_some() {
             self.announce();
+        }
+    }
+
+    /// A member that finds itself removed, and nothing of what is committed missing here that might take it back.
+    pub(super) fn note_removal(&mut self, commit: LogIndex) {
+        let log = self.node.log.borrow();
+        let removed = self.standing.is_member()
+            && log.is_membership_settled()
+            && commit <= log.last().index
+            && !log.membership().is_empty()
+            && log.membership().get(&self.node.id).is_none_or(|own| own.incarnation != self.node.incarnation);
+        drop(log);
+        if removed && self.node.config.shutdown_on_remove {
+            self.node.ports().front.removed(RemovedFromCluster);
         }
     }
 

@@ -241,6 +241,10 @@ impl Handler<StepDown> for Consensus {
                 election.step_down(now, message.term, message.reason)
             }
         });
+        if message.reason == StepDownReason::Removed {
+            let commit = self.node.log.borrow().commit();
+            self.note_removal(commit);
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! One leadership, from the election to the step-down.
 //!
-//! Mailbox: [`Propose`], [`CommitAdvanced`], [`ReadIndex`], [`AppendBarrier`], [`RoundAcked`], [`Transfer`], [`Tick`].
-//! Voice: [`Append`] to Storage, [`Replicate`] to the replicators, [`HeartbeatNow`] to the heartbeaters,
-//! [`ReadIndexReady`] and [`TransferEnded`] to the front door, [`StepDown`] to Consensus, `TimeoutNow` to the node
-//! that is to lead next. Go: `leaderLoop`, `dispatchLogs`.
+//! Mailbox: [`Propose`], [`CommitAdvanced`], [`ReadIndex`], [`AppendBarrier`], [`RoundAcked`], [`ChangeCluster`],
+//! [`Transfer`], [`Tick`]. Voice: [`Append`] to Storage, [`Replicate`] to the replicators, [`HeartbeatNow`] to the
+//! heartbeaters, [`ReadIndexReady`] and [`TransferEnded`] to the front door, [`StepDown`] to Consensus, `TimeoutNow` to
+//! the node that is to lead next. Go: `leaderLoop`, `dispatchLogs`.
 //! Owns the read rounds, the contact with the quorum, the lease and the transfer. Never waits for its own disk (thesis §10.2.1),
 //! and never counts itself: Consensus does, when the flush is done.
 
 mod barriers;
+mod membership;
 mod peers;
 mod reads;
 mod transfer;
@@ -34,6 +35,7 @@ use crate::{
 };
 
 use barriers::Barriers;
+use membership::Changes;
 use peers::{Peer, spawn_commitment, spawn_peers};
 use transfer::Transferring;
 
@@ -41,8 +43,11 @@ use transfer::Transferring;
 pub(crate) struct Leader {
     node: Rc<Node>,
     tenure: Rc<Tenure>,
+    own: Port<Self>,
     commitment: Port<Commitment>,
     peers: Vec<Peer>,
+    /// The newest session given to a peer. None is used twice in a tenure.
+    sessions: u64,
     /// Sessions whose answers count, the leader's own among them if it is a voter.
     voters: Vec<u64>,
     /// The first entry of this term: before it is committed nothing may be read (Raft §8).
@@ -55,9 +60,12 @@ pub(crate) struct Leader {
     lease: Rc<Cell<Lease>>,
     barriers: Barriers,
     transfer: Option<Transferring>,
+    /// Whether a leader that was removed has tried to let somebody else lead.
+    said_farewell: bool,
     commit_due: bool,
     /// Proposals that are not taken yet.
     waiting: VecDeque<Arc<Proposal>>,
+    changes: Changes,
 }
 
 /// What Consensus keeps of a leadership.
@@ -90,7 +98,9 @@ impl Leader {
             Self {
                 node: node.clone(),
                 tenure: tenure.clone(),
+                own,
                 commitment: port,
+                sessions: peers.iter().map(|peer| peer.session).max().unwrap_or(OWN_SESSION),
                 peers,
                 voters,
                 start,
@@ -100,8 +110,10 @@ impl Leader {
                 lease: lease.clone(),
                 barriers: Barriers::default(),
                 transfer: None,
+                said_farewell: false,
                 commit_due: false,
                 waiting: VecDeque::new(),
+                changes: Changes::default(),
             }
         });
         node.watch("leader", spawned.task);
@@ -118,12 +130,14 @@ impl Leader {
             barrier: leader.outlet(),
             transfer: leader.outlet(),
             lease: LeaseView::new(tenure.clone(), lease),
+            change_cluster: leader.outlet(),
         };
         Leadership { tenure, leader, commitment, outlets }
     }
 
     /// Appends entries and sets them on their way: to the store and to every follower at once.
     fn append(&mut self, buffer: EntryBuffer) -> Option<LogId> {
+        let membership = self.node.log.borrow().membership_index();
         let appended = self.node.log.borrow_mut().append_own(&self.tenure, buffer);
         let (batch, ticket) = match appended {
             Ok(appended) => appended?,
@@ -133,6 +147,10 @@ impl Leader {
             }
         };
         let first = LogId::new(self.tenure.term(), batch.first());
+        // It is in force from here on: who replicates and whose acknowledgement counts, before it is sent.
+        if self.node.log.borrow().membership_index() != membership {
+            self.reconcile();
+        }
         self.replicate();
         if KnownBug::LeaderCountsBeforeFlush.is_back() {
             self.commitment.send_now(Match { session: OWN_SESSION, index: batch.last() });
@@ -214,6 +232,8 @@ impl Handler<CommitAdvanced> for Leader {
             self.open_lease();
             self.pass_barriers();
             self.begin_round();
+            self.go_on_changing();
+            self.leave_if_removed();
             self.go_on_transferring();
         }
     }
@@ -236,6 +256,7 @@ impl Handler<Tick> for Leader {
             self.take_up();
             self.check_quorum(now);
             self.give_up_transfer(now);
+            self.go_on_changing();
         }
     }
 }

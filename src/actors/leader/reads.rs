@@ -76,6 +76,7 @@ impl Handler<RoundAcked> for Leader {
     fn handle(&mut self, message: RoundAcked, _: &mut Self::Context) {
         if self.tenure.is_live() {
             self.contact.heard(message.session, message.sent_at);
+            self.note_heard(message.session, message.sent_at);
             let until = self.lease.get().end_of_promise(message.sent_at, message.sticks_for);
             self.contact.promised(message.session, until);
             self.renew_lease();

@@ -9,7 +9,7 @@ use super::{RaftSystem, batch::Refusal};
 use crate::{
     error::{Fatal, ReadError, TransferError},
     mailbox::{Park, Parked, ReplySender},
-    messages::{Shutdown, StorageClosed},
+    messages::{RemovedFromCluster, Shutdown, StorageClosed},
     state_machine::StateMachine,
 };
 
@@ -74,13 +74,31 @@ impl<S: StateMachine> RaftSystem<S> {
             _ => ReadError::ShuttingDown,
         };
         self.end_all_transfers(&refusal.clone().into_transfer_error());
+        self.settle_all_changes();
         self.settle_all_writes(&refusal);
         self.settle_all_reads(&error);
     }
 
     fn is_settled(&self) -> bool {
         let waits = |batch: &super::Batch<S>| !batch.is_abandoned();
-        !self.proposed.iter().any(waits) && self.forwarded.is_empty() && self.reads.is_empty()
+        !self.proposed.iter().any(waits)
+            && self.forwarded.is_empty()
+            && self.reads.is_empty()
+            && self.changes.is_empty()
+    }
+
+    fn begin_stopping(&mut self) {
+        tracing::info!(node = %self.node.id, "shutting down");
+        self.settle_intake(&Refusal::ShuttingDown);
+        self.refuse_held();
+        self.call_off_changes();
+        self.now = self.node.now();
+        self.lifecycle.stage = if self.hand_over() {
+            Stage::HandingOver(self.now.saturating_add(self.node.config.election_timeout))
+        } else {
+            Stage::Settling
+        };
+        self.go_on_stopping();
     }
 
     /// Whether somebody else leads, or nobody will because of this node.
@@ -140,21 +158,21 @@ impl<S: StateMachine> Handler<Shutdown> for RaftSystem<S> {
     fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
         match self.lifecycle.stage {
             Stage::Stopped => return Parked::Now(()),
-            Stage::Running => {
-                tracing::info!(node = %self.node.id, "shutting down");
-                self.settle_intake(&Refusal::ShuttingDown);
-                self.refuse_held();
-                self.now = self.node.now();
-                self.lifecycle.stage = if self.hand_over() {
-                    Stage::HandingOver(self.now.saturating_add(self.node.config.election_timeout))
-                } else {
-                    Stage::Settling
-                };
-                self.go_on_stopping();
-            }
+            Stage::Running => self.begin_stopping(),
             Stage::HandingOver(_) | Stage::Settling | Stage::Closing(_) => {}
         }
         Parked::Later(self.lifecycle.callers.clone())
+    }
+}
+
+impl<S: StateMachine> Handler<RemovedFromCluster> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: RemovedFromCluster, _: &mut Self::Context) {
+        if matches!(self.lifecycle.stage, Stage::Running) {
+            tracing::warn!(node = %self.node.id, "this node was removed from its cluster");
+            self.begin_stopping();
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod batch;
 mod forwarding;
 mod intake;
 mod lifecycle;
+mod management;
 mod questions;
 mod reads;
 #[cfg(test)]
@@ -46,6 +47,7 @@ use crate::{
 use batch::Batch;
 use intake::Intake;
 pub(crate) use lifecycle::Lifecycle;
+use management::Changes;
 use reads::{ReadIntake, Reads};
 use transfers::Transfers;
 
@@ -66,6 +68,7 @@ pub struct RaftSystem<S: StateMachine> {
     forwarded: BTreeMap<u64, Batch<S>>,
     reads: Reads<S>,
     transfers: Transfers,
+    changes: Changes,
     requests: u64,
     answers: Arc<dyn ResponseSink>,
     leadership: LeadershipView,
@@ -99,6 +102,7 @@ impl<S: StateMachine> RaftSystem<S> {
             forwarded: BTreeMap::new(),
             reads: Reads::default(),
             transfers: Transfers::default(),
+            changes: Changes::default(),
             requests: 0,
             answers: Arc::new(Answers { port: own }),
             leadership: LeadershipView::default(),
@@ -199,8 +203,10 @@ impl<S: StateMachine> Handler<LeadershipChanged> for RaftSystem<S> {
         self.leadership = view;
         if lost {
             self.leadership_lost();
+            self.take_changes_back();
         }
         self.route_held();
+        self.route_held_changes();
         self.ask_again();
         self.go_on_stopping();
     }
@@ -214,7 +220,9 @@ impl<S: StateMachine> Handler<Tick> for RaftSystem<S> {
         self.expire_writes();
         self.expire_reads();
         self.expire_transfers();
+        self.expire_changes();
         self.route_held();
+        self.route_held_changes();
         self.ask_again();
         self.go_on_stopping();
     }
