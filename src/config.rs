@@ -18,6 +18,14 @@ pub struct Config {
     /// A leader that has not heard from a quorum of voters for this long gives up leadership
     /// (check-quorum). Default 500 ms, at most `heartbeat_timeout`.
     pub leader_lease_timeout: Duration,
+    /// By how many millionths the clock of one node may run slower than that of another: what a
+    /// [`LeaseRead`](crate::LeaseRead) relies on. Voters promise in each answer to a heartbeat how long they elect
+    /// nobody else; a leader believes all of it but this part, counted from when it *sent* the heartbeat. Counts
+    /// rates alone: clocks need not agree, but they must not stand still, so a machine that is suspended while it
+    /// leads may answer such reads from its old state for a moment. Whoever lowers `heartbeat_timeout` across a
+    /// restart waits for the old one first. Default 100,000 (10 %), far more than real clocks differ; at most
+    /// 900,000.
+    pub lease_clock_drift_ppm: u32,
     /// How long an idle leader waits for a next entry to carry the commit index before it sends the
     /// index alone. Default 5 ms, at least 1 ms.
     pub commit_timeout: Duration,
@@ -78,6 +86,7 @@ impl Default for Config {
             heartbeat_timeout: Duration::from_millis(1000),
             election_timeout: Duration::from_millis(1000),
             leader_lease_timeout: Duration::from_millis(500),
+            lease_clock_drift_ppm: 100_000,
             commit_timeout: Duration::from_millis(5),
             pre_vote: true,
             forwarding: true,
@@ -212,6 +221,11 @@ impl Config {
             self.leader_lease_timeout <= self.heartbeat_timeout,
             "leader_lease_timeout",
             "must be at most heartbeat_timeout",
+        )?;
+        rule(
+            self.lease_clock_drift_ppm <= 900_000,
+            "lease_clock_drift_ppm",
+            "must be at most 900,000 millionths",
         )?;
         rule(self.commit_timeout >= ms(1), "commit_timeout", "must be at least 1 ms")?;
         rule(self.request_timeout >= ms(1), "request_timeout", "must be at least 1 ms")?;

@@ -137,7 +137,7 @@ impl<C> ApplyError<C> {
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// This node is not the leader and forwarding is off.
+    /// This node is not the leader, and forwarding is off or would not help.
     #[error("not the leader{}", hint(.leader))]
     NotLeader {
         /// Who is, if known.
@@ -244,6 +244,57 @@ pub enum ChangeError {
         /// What happened.
         why: UnknownReason,
     },
+}
+
+/// Why leadership was not handed on. Unless it says otherwise, the leader goes on as before.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// This node is not the leader, and the request was not handed to it.
+    #[error("not the leader{}", hint(.leader))]
+    NotLeader {
+        /// Who is, if known.
+        leader: Option<LeaderHint>,
+    },
+    /// There is no other voter.
+    #[error("there is no other voter")]
+    NoTarget,
+    /// No member has this name.
+    #[error("{0} is not a member")]
+    UnknownServer(NodeId),
+    /// The node named leads already.
+    #[error("{0} leads already")]
+    Itself(NodeId),
+    /// The node named does not vote.
+    #[error("{0} is not a voter")]
+    Nonvoter(NodeId),
+    /// Leadership is being handed on already.
+    #[error("leadership is being handed on already")]
+    InProgress,
+    /// The node that was told to stand does not: it follows another leader by now, or cannot lead.
+    #[error("{0} refused to stand")]
+    TargetRefused(NodeId),
+    /// The node that was to be told to stand cannot be reached.
+    #[error("{0} cannot be reached")]
+    TargetUnreachable(NodeId),
+    /// The other node did not catch up, or was not elected, in time. It may still be elected.
+    #[error("the other node did not lead in time")]
+    TimedOut,
+    /// Somebody else leads than was asked for.
+    #[error("{0} leads now")]
+    WentElsewhere(NodeId),
+    /// The request was forwarded, and it is not known what came of it.
+    #[error("outcome unknown: {0}")]
+    OutcomeUnknown(UnknownReason),
+    /// Too many requests are waiting.
+    #[error("overloaded: too many requests wait for an answer")]
+    Overloaded,
+    /// The node is stopping.
+    #[error("the node is shutting down")]
+    ShuttingDown,
+    /// The node has failed.
+    #[error("the node has failed: {0}")]
+    Failed(Fatal),
 }
 
 /// Why a node stopped for good. Every waiting caller gets it.

@@ -123,12 +123,14 @@ pub mod wire;
 pub use actors::raft_system::RaftSystem;
 pub use config::{Config, ReloadableConfig};
 pub use error::{
-    ApplyError, ChangeError, Fatal, ObserveError, ReadError, SnapshotError, StartError, UnknownReason,
+    ApplyError, ChangeError, Fatal, ObserveError, ReadError, SnapshotError, StartError, TransferError,
+    UnknownReason,
 };
 pub use messages::{
-    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyWithin, Configuration, DemoteVoter, EventKind, GetConfig,
-    GetConfiguration, GetStatus, InspectMailboxes, Observation, Observe, ObserverHandle, ObserverId,
-    RaftEvent, Read, ReadWithin, ReloadConfig, RemoveServer, Shutdown, Snapshot, StaleRead, StopObserving,
+    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Barrier, Configuration, DemoteVoter,
+    EventKind, GetConfig, GetConfiguration, GetStatus, Indexed, InspectMailboxes, LeaseRead, Observation,
+    Observe, ObserverHandle, ObserverId, RaftEvent, Read, ReadWithin, ReloadConfig, RemoveServer, Shutdown,
+    Snapshot, StaleRead, StaleReadFrom, StopObserving, TransferLeadership, VerifyLeader,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
 pub use system::{

@@ -178,7 +178,8 @@ impl Handler<HeartbeatAnswered> for Heartbeater {
             && (answer.incarnation == self.peer.incarnation || KnownBug::WipedNodeTakesPart.is_back())
         {
             let Unanswered { round, sent_at, .. } = sent;
-            self.acked.send_now(RoundAcked { session: self.session, round, sent_at });
+            let sticks_for = Duration::from_millis(answer.sticks_ms);
+            self.acked.send_now(RoundAcked { session: self.session, round, sent_at, sticks_for });
         }
     }
 }

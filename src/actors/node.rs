@@ -17,13 +17,15 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError, ReloadableConfig},
     error::{Fatal, LeaderHint},
-    log::{Log, Slice},
+    log::{Log, Slice, Tenure},
     mailbox::{Inspector, Outlet},
     messages::{
-        ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FsmMutate, FsmRestore, LeadershipChanged,
-        NodeFailed, Propose, ReadEntries, ReadIndex, ReadIndexReady, Reader, RemovedFromCluster,
-        SnapshotAnswered, SnapshotTaken, StepDown, StopActor, TakeSnapshot,
+        AppendBarrier, ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FsmMutate, FsmRestore,
+        LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex, ReadIndexReady, Reader,
+        RemovedFromCluster, SnapshotAnswered, SnapshotTaken, StepDown, StopActor, TakeSnapshot, Transfer,
+        TransferEnded,
     },
+    protocol::Lease,
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
 };
@@ -35,6 +37,7 @@ const HAND_OFF_BYTES: usize = 1 << 20;
 pub(crate) trait FrontDoor {
     fn leadership_changed(&self, message: LeadershipChanged);
     fn read_index_ready(&self, message: ReadIndexReady);
+    fn transfer_ended(&self, message: TransferEnded);
     fn cluster_changed(&self, message: ClusterChanged);
     fn removed(&self, message: RemovedFromCluster);
     fn snapshot_answered(&self, message: SnapshotAnswered);
@@ -119,6 +122,27 @@ pub(crate) struct LeaderOutlets {
     pub(crate) propose: Outlet<Propose>,
     pub(crate) read_index: Outlet<ReadIndex>,
     pub(crate) change_cluster: Outlet<ChangeCluster>,
+    pub(crate) barrier: Outlet<AppendBarrier>,
+    pub(crate) transfer: Outlet<Transfer>,
+    pub(crate) lease: LeaseView,
+}
+
+/// The lease of a leader, for those who only look. Written by the leader alone.
+#[derive(Clone)]
+pub(crate) struct LeaseView {
+    tenure: Rc<Tenure>,
+    lease: Rc<Cell<Lease>>,
+}
+
+impl LeaseView {
+    pub(crate) fn new(tenure: Rc<Tenure>, lease: Rc<Cell<Lease>>) -> Self {
+        Self { tenure, lease }
+    }
+
+    /// Whether nobody else leads. `now` must have been read after the read came that this is asked for.
+    pub(crate) fn holds(&self, now: Duration) -> bool {
+        self.tenure.is_live() && self.lease.get().holds(now)
+    }
 }
 
 /// What a node is made of.

@@ -5,8 +5,10 @@
 //! its *reply*, and what follows from its *loss*.
 
 mod apply;
+mod apply_indexed;
 mod bootstrap;
 mod client;
+mod client_read;
 mod commit;
 mod fsm;
 mod leadership;
@@ -19,12 +21,16 @@ mod settings;
 mod snapshot;
 mod storage;
 mod tick;
+mod transfer;
 
+pub use apply_indexed::*;
 pub use client::*;
+pub use client_read::*;
 pub use membership::{AddNonvoter, AddVoter, Configuration, DemoteVoter, GetConfiguration, RemoveServer};
 pub use observe::{EventKind, Observation, Observe, ObserverHandle, ObserverId, RaftEvent, StopObserving};
 pub use settings::{GetConfig, ReloadConfig};
 pub use snapshot::Snapshot;
+pub use transfer::TransferLeadership;
 
 pub(crate) use apply::*;
 pub(crate) use bootstrap::*;
@@ -43,3 +49,4 @@ pub(crate) use settings::ConfigReloaded;
 pub(crate) use snapshot::{SnapshotAnswered, SnapshotBegun, SnapshotTaken, SnapshotWritten, TakeSnapshot};
 pub(crate) use storage::*;
 pub(crate) use tick::*;
+pub(crate) use transfer::*;

@@ -11,6 +11,7 @@ mod contact;
 mod election;
 mod inflight;
 pub mod invariants;
+mod lease;
 mod matching;
 mod membership_change;
 mod membership_history;
@@ -19,6 +20,7 @@ mod quorum;
 mod read_rounds;
 mod snapshot_policy;
 mod term_runs;
+mod transfer;
 
 pub use bootstrap::{Bootstrap, Decision, MismatchReason, QuarantineReason, peers_hash};
 pub use catch_up::{CATCH_UP_ROUNDS_MAX, CatchUpRounds, CatchUpState};
@@ -26,6 +28,7 @@ pub use commitment::Commitment;
 pub use contact::QuorumContact;
 pub use election::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason};
 pub use inflight::WindowLimits;
+pub use lease::Lease;
 pub use matching::{Verdict, check_append, is_contiguous};
 pub use membership_change::{
     NextMembership, compare, greeted_life, has_live_quorum, must_greet, next_membership,
@@ -36,3 +39,4 @@ pub use quorum::{TallyState, VoteTally, quorum_index};
 pub use read_rounds::ReadRounds;
 pub use snapshot_policy::{SnapshotPolicy, compaction_base};
 pub use term_runs::TermRuns;
+pub use transfer::Transfer;

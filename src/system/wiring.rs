@@ -19,7 +19,7 @@ use crate::{
     messages::{
         ClusterChanged, EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady,
         RemovedFromCluster, SnapshotAnswered, SnapshotBegun, SnapshotWritten, StorageClosed, StorageFailed,
-        StorageRoom, VoteSaved,
+        StorageRoom, TransferEnded, VoteSaved,
     },
     state_machine::StateMachine,
 };
@@ -151,6 +151,10 @@ impl<S: StateMachine> FrontDoor for Port<RaftSystem<S>> {
     }
 
     fn read_index_ready(&self, message: ReadIndexReady) {
+        self.send_now(message);
+    }
+
+    fn transfer_ended(&self, message: TransferEnded) {
         self.send_now(message);
     }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChangeFailure, ClusterId, ClusterOperation, Entries, Incarnation, LogId, LogIndex, Membership, NodeId,
-    Term,
+    ChangeFailure, ClusterId, ClusterOperation, Entries, ForwardTransfer, ForwardTransferResponse,
+    Incarnation, LogId, LogIndex, Membership, NodeId, Term,
 };
 
 /// A request from one node to another.
@@ -32,6 +32,8 @@ pub enum Request {
     ForwardReadIndex(ForwardReadIndex),
     /// Have the leader change the cluster. Forward lane.
     ForwardChange(ForwardChange),
+    /// Have the leader hand leadership on. Forward lane.
+    ForwardTransfer(ForwardTransfer),
 }
 
 /// The answer to a [`Request`] of the same name.
@@ -55,6 +57,8 @@ pub enum Response {
     ForwardReadIndex(ForwardReadIndexResponse),
     /// To [`Request::ForwardChange`].
     ForwardChange(ForwardChangeResponse),
+    /// To [`Request::ForwardTransfer`].
+    ForwardTransfer(ForwardTransferResponse),
 }
 
 /// Which connection to a peer a request takes, so that votes and heartbeats never queue behind entries.
@@ -78,13 +82,16 @@ impl Request {
             | Self::RequestVote(_)
             | Self::TimeoutNow(_)
             | Self::Greet(_) => Lane::Control,
-            Self::ForwardApply(_) | Self::ForwardReadIndex(_) | Self::ForwardChange(_) => Lane::Forward,
+            Self::ForwardApply(_)
+            | Self::ForwardReadIndex(_)
+            | Self::ForwardChange(_)
+            | Self::ForwardTransfer(_) => Lane::Forward,
         }
     }
 
-    /// Whether it may come twice without harm. A command or a change that did might be done twice.
+    /// Whether it may come twice without harm. A command, a change or a transfer that did might be done twice.
     pub fn is_repeatable(&self) -> bool {
-        !matches!(self, Self::ForwardApply(_) | Self::ForwardChange(_))
+        !matches!(self, Self::ForwardApply(_) | Self::ForwardChange(_) | Self::ForwardTransfer(_))
     }
 }
 
@@ -155,6 +162,9 @@ pub struct HeartbeatResponse {
     pub round: u64,
     /// Whether the follower follows this leader in this term.
     pub follows: bool,
+    /// For how long, in milliseconds from when the heartbeat came, the follower elects nobody else; zero if it
+    /// does not follow.
+    pub sticks_ms: u64,
 }
 
 /// Candidate → voter (Raft §5.2; pre-vote: thesis §9.6).
@@ -288,6 +298,8 @@ pub enum ForwardedResult {
 pub struct ForwardReadIndex {
     /// How long the caller still waits, in milliseconds from receipt.
     pub timeout_ms: u64,
+    /// Whether to wait also for what is proposed and not committed yet: by an entry behind it.
+    pub barrier: bool,
 }
 
 /// Leader → asking node.

@@ -35,6 +35,7 @@ pub fn encode_request(
         }
         Request::ForwardReadIndex(read) => frame.packed(read),
         Request::ForwardChange(change) => frame.packed(change),
+        Request::ForwardTransfer(transfer) => frame.packed(transfer),
     }
 }
 
@@ -60,6 +61,7 @@ pub fn encode_response(
         }
         Response::ForwardReadIndex(read) => frame.packed(read),
         Response::ForwardChange(change) => frame.packed(change),
+        Response::ForwardTransfer(transfer) => frame.packed(transfer),
     }
 }
 

@@ -41,6 +41,7 @@ pub enum FrameKind {
     ForwardApply = 0x07,
     ForwardReadIndex = 0x08,
     ForwardChange = 0x09,
+    ForwardTransfer = 0x0b,
     Pong = 0x80,
     AppendEntriesResponse = 0x81,
     HeartbeatResponse = 0x82,
@@ -51,11 +52,12 @@ pub enum FrameKind {
     ForwardApplyResponse = 0x87,
     ForwardReadIndexResponse = 0x88,
     ForwardChangeResponse = 0x89,
+    ForwardTransferResponse = 0x8b,
     Dropped = 0xff,
 }
 
 impl FrameKind {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 23] = [
         Self::Ping,
         Self::AppendEntries,
         Self::Heartbeat,
@@ -66,6 +68,7 @@ impl FrameKind {
         Self::ForwardApply,
         Self::ForwardReadIndex,
         Self::ForwardChange,
+        Self::ForwardTransfer,
         Self::Pong,
         Self::AppendEntriesResponse,
         Self::HeartbeatResponse,
@@ -76,6 +79,7 @@ impl FrameKind {
         Self::ForwardApplyResponse,
         Self::ForwardReadIndexResponse,
         Self::ForwardChangeResponse,
+        Self::ForwardTransferResponse,
         Self::Dropped,
     ];
 
@@ -95,6 +99,7 @@ impl FrameKind {
             Request::ForwardApply(_) => Self::ForwardApply,
             Request::ForwardReadIndex(_) => Self::ForwardReadIndex,
             Request::ForwardChange(_) => Self::ForwardChange,
+            Request::ForwardTransfer(_) => Self::ForwardTransfer,
         }
     }
 
@@ -110,6 +115,7 @@ impl FrameKind {
             Response::ForwardApply(_) => Self::ForwardApplyResponse,
             Response::ForwardReadIndex(_) => Self::ForwardReadIndexResponse,
             Response::ForwardChange(_) => Self::ForwardChangeResponse,
+            Response::ForwardTransfer(_) => Self::ForwardTransferResponse,
         }
     }
 

@@ -32,7 +32,10 @@ fn request_is_plausible(request: &Request) -> bool {
         Request::ForwardChange(change) => match &change.operation {
             ClusterOperation::ChangeMembership(change) => change.prev_index.is_none_or(index),
         },
-        Request::Greet(_) | Request::ForwardApply(_) | Request::ForwardReadIndex(_) => true,
+        Request::Greet(_)
+        | Request::ForwardApply(_)
+        | Request::ForwardReadIndex(_)
+        | Request::ForwardTransfer(_) => true,
     }
 }
 
@@ -49,7 +52,7 @@ fn response_is_plausible(response: &Response) -> bool {
         Response::Heartbeat(heartbeat) => term(heartbeat.term),
         Response::PreVote(vote) | Response::RequestVote(vote) => term(vote.term),
         Response::TimeoutNow(timeout) => term(timeout.term),
-        Response::Greet(_) => true,
+        Response::Greet(_) | Response::ForwardTransfer(_) => true,
         Response::ForwardApply(apply) => apply.results.iter().all(|result| match result {
             ForwardedResult::Applied { at, .. } => id(*at),
             _ => true,

@@ -107,7 +107,11 @@ fn request() -> impl Strategy<Value = Request> {
         }),
         (vec(data(3000), 0..5), any::<u64>())
             .prop_map(|(commands, timeout_ms)| Request::ForwardApply(ForwardApply { commands, timeout_ms })),
-        any::<u64>().prop_map(|timeout_ms| Request::ForwardReadIndex(ForwardReadIndex { timeout_ms })),
+        (any::<u64>(), any::<bool>()).prop_map(|(timeout_ms, barrier)| Request::ForwardReadIndex(
+            ForwardReadIndex { timeout_ms, barrier }
+        )),
+        (option::of(node()), any::<u64>())
+            .prop_map(|(to, timeout_ms)| Request::ForwardTransfer(ForwardTransfer { to, timeout_ms })),
         (operation(), any::<u64>()).prop_map(|(operation, timeout_ms)| Request::ForwardChange(
             ForwardChange { operation, timeout_ms }
         )),
@@ -127,6 +131,16 @@ fn operation() -> impl Strategy<Value = ClusterOperation> {
             ClusterOperation::ChangeMembership(MembershipChange { command, prev_index, force })
         },
     )
+}
+
+fn transferred() -> impl Strategy<Value = Result<NodeId, TransferFailure>> {
+    use TransferFailure as F;
+    prop_oneof![
+        node().prop_map(Ok),
+        option::of(node()).prop_map(|leader| Err(F::NotLeader { leader })),
+        node().prop_map(|id| Err(F::TargetRefused(id))),
+        prop::sample::select(vec![F::NoTarget, F::InProgress, F::TimedOut]).prop_map(Err),
+    ]
 }
 
 fn changed() -> impl Strategy<Value = Result<LogIndex, ChangeFailure>> {
@@ -189,7 +203,7 @@ fn response() -> impl Strategy<Value = Response> {
         }),
         numbers().prop_map(|(term, incarnation, round, follows)| {
             let (term, incarnation) = (Term(term), Incarnation(incarnation));
-            Response::Heartbeat(HeartbeatResponse { term, incarnation, round, follows })
+            Response::Heartbeat(HeartbeatResponse { term, incarnation, round, follows, sticks_ms: round })
         }),
         voted().prop_map(Response::PreVote),
         voted().prop_map(Response::RequestVote),
@@ -210,6 +224,7 @@ fn response() -> impl Strategy<Value = Response> {
             Response::ForwardReadIndex(ForwardReadIndexResponse { result })
         }),
         changed().prop_map(|result| Response::ForwardChange(ForwardChangeResponse { result })),
+        transferred().prop_map(|result| Response::ForwardTransfer(ForwardTransferResponse { result })),
     ]
 }
 
@@ -322,8 +337,13 @@ fn a_frame_that_announces_four_gigabytes_is_refused_from_its_header() {
 
 #[test]
 fn a_term_nobody_can_count_on_from_is_refused() {
-    let response =
-        HeartbeatResponse { term: Term(u64::MAX), incarnation: Incarnation(1), round: 1, follows: true };
+    let response = HeartbeatResponse {
+        term: Term(u64::MAX),
+        incarnation: Incarnation(1),
+        round: 1,
+        follows: true,
+        sticks_ms: 1,
+    };
     let mut frame = response_frame(1, &Response::Heartbeat(response));
     assert!(matches!(decode(&mut frame, FrameLimits::default()), Err(FrameError::Malformed { .. })));
 }

@@ -1,5 +1,7 @@
 //! The follower's side of replication: check, append, and acknowledge what is durable (Raft §5.3).
 
+use std::time::Duration;
+
 use actix::Handler;
 
 use super::Consensus;
@@ -28,16 +30,15 @@ pub(super) struct HeldAck {
 
 impl Consensus {
     /// Whether the sender leads in a term that is not over, after taking note of it.
-    fn heard(&mut self, term: Term, leader: &NodeId) -> bool {
+    fn heard(&mut self, at: Duration, term: Term, leader: &NodeId) -> bool {
         let mut accepted = false;
-        let now = self.node.recent();
-        self.decide_at(now, |election, now, _| {
+        self.decide_at(at, |election, now, _| {
             let (heard, effects) = election.heard_leader(now, term, leader);
             accepted = heard;
             effects
         });
         if accepted {
-            self.node.board.set_contact(now);
+            self.node.board.set_contact(at);
         }
         accepted
     }
@@ -155,7 +156,8 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
         }
         // Nobody speaks for another, least of all for this node.
         let own = from == request.leader;
-        if !own || !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
+        let recent = self.node.recent();
+        if !own || !self.standing.takes_entries() || !self.heard(recent, request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
         self.follow(request, responder);
@@ -168,12 +170,17 @@ impl Handler<Rpc<Heartbeat>> for Consensus {
     fn handle(&mut self, rpc: Rpc<Heartbeat>, _: &mut Context<Self>) {
         let request = rpc.request;
         let own = rpc.from == request.leader;
-        let follows = own && self.standing.takes_entries() && self.heard(request.term, &request.leader);
+        // The leader's lease counts from when it sent this: a time that is not quite now would be too early.
+        let now = self.node.now();
+        let follows = own && self.standing.takes_entries() && self.heard(now, request.term, &request.leader);
+        let follows = follows && self.takes_part();
+        let sticks_ms = if follows { self.election.sticks_for().as_millis() } else { 0 };
         rpc.responder.respond(Ok(Response::Heartbeat(HeartbeatResponse {
             term: self.election.term(),
             incarnation: self.node.incarnation,
             round: request.round,
-            follows: follows && self.takes_part(),
+            follows,
+            sticks_ms: u64::try_from(sticks_ms).unwrap_or(u64::MAX),
         })));
     }
 }

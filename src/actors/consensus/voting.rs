@@ -155,8 +155,10 @@ impl Handler<Rpc<TimeoutNow>> for Consensus {
     fn handle(&mut self, rpc: Rpc<TimeoutNow>, _: &mut Context<Self>) {
         let mut accepted = false;
         let fit = self.disk.ailment().is_none();
+        // Nobody speaks for another.
+        let own = rpc.from == rpc.request.leader;
         self.decide(|election, now, view| {
-            if !fit {
+            if !fit || !own {
                 return Vec::new();
             }
             let (stands, effects) = election.stand_now(now, &rpc.request.leader, rpc.request.term, view);

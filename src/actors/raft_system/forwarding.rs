@@ -81,12 +81,24 @@ impl<S: StateMachine> RaftSystem<S> {
     }
 }
 
+/// Whether not one command of the batch was taken, for want of a leader there.
+fn all_refused<S: StateMachine>(batch: &Batch<S>, results: &[ForwardedResult]) -> bool {
+    let refused = |result: &ForwardedResult| {
+        matches!(result, ForwardedResult::NotLeader { .. } | ForwardedResult::ShuttingDown)
+    };
+    results.len() == batch.commands.len() && results.iter().all(refused)
+}
+
 impl<S: StateMachine> Handler<ForwardAnswered> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, message: ForwardAnswered, _: &mut Context<Self>) {
         if let Some(mut batch) = self.forwarded.remove(&message.request) {
             match message.result {
+                // It was not the leader, or is not any more, and has begun nothing of it: the next one will.
+                Ok(Response::ForwardApply(answer)) if all_refused(&batch, &answer.results) => {
+                    self.hold_again(batch);
+                }
                 Ok(Response::ForwardApply(answer)) => self.forwarded_done(&mut batch, answer.results),
                 // It waits for the next tick, so that a leader that is gone is not asked in a loop.
                 Err(RpcError::NotSent(_)) => self.hold_again(batch),
@@ -95,6 +107,8 @@ impl<S: StateMachine> Handler<ForwardAnswered> for RaftSystem<S> {
                     batch.doubt_beyond(crate::types::LogIndex::ZERO, &UnknownReason::ConnectionLost);
                 }
             }
+        } else if self.is_transfer(message.request) {
+            self.transfer_answered(message.request, message.result);
         } else if self.is_change(message.request) {
             self.change_answered(message.request, message.result);
         } else {

@@ -1,8 +1,9 @@
 //! The front door: admission, batching, routing, forwarding, reads, and the end of every request.
 //!
 //! Mailbox: the client messages, [`Applied`], [`Queried`], [`ReadIndexReady`], [`LeadershipChanged`],
-//! [`NodeFailed`], forwarded requests of other nodes, [`Tick`]. Voice: [`Propose`](crate::messages::Propose)
-//! and [`ReadIndex`](crate::messages::ReadIndex) to the leader here, `ForwardApply` and `ForwardReadIndex` to
+//! [`NodeFailed`], [`TransferEnded`](crate::messages::TransferEnded), forwarded requests of other nodes, [`Tick`].
+//! Voice: [`Propose`](crate::messages::Propose), [`ReadIndex`](crate::messages::ReadIndex),
+//! [`AppendBarrier`](crate::messages::AppendBarrier) and [`Transfer`](crate::messages::Transfer) to the leader here, `ForwardApply` and `ForwardReadIndex` to
 //! the leader elsewhere, [`FsmQuery`](crate::messages::FsmQuery) to the state machine. Go: `api.go`.
 //! Owns everybody who waits for an answer. Each ends: applied, refused, or unknown, at the latest at its
 //! deadline, whatever the rest of the node does.
@@ -13,11 +14,14 @@ mod intake;
 mod lifecycle;
 mod management;
 mod observing;
+mod questions;
 mod reads;
 mod settings;
 mod snapshots;
 #[cfg(test)]
 mod tests;
+mod transfers;
+mod waiter;
 mod writes;
 
 use std::{
@@ -46,11 +50,12 @@ use crate::{
 };
 
 use batch::Batch;
-use intake::{Intake, ReadIntake};
+use intake::Intake;
 pub(crate) use lifecycle::Lifecycle;
 use management::Changes;
-use reads::Reads;
+use reads::{ReadIntake, Reads};
 use snapshots::Snapshots;
+use transfers::Transfers;
 
 /// The actor a service talks to: spawn it with [`RaftSystem::builder`](crate::RaftSystem::builder), send it
 /// [`Apply`](crate::Apply), await the reply.
@@ -68,6 +73,7 @@ pub struct RaftSystem<S: StateMachine> {
     /// Batches the leader elsewhere was given, by request.
     forwarded: BTreeMap<u64, Batch<S>>,
     reads: Reads<S>,
+    transfers: Transfers,
     changes: Changes,
     snapshots: Snapshots,
     requests: u64,
@@ -102,6 +108,7 @@ impl<S: StateMachine> RaftSystem<S> {
             held: VecDeque::new(),
             forwarded: BTreeMap::new(),
             reads: Reads::default(),
+            transfers: Transfers::default(),
             changes: Changes::default(),
             snapshots: Snapshots::default(),
             requests: 0,
@@ -151,6 +158,7 @@ impl<S: StateMachine> Handler<FlushIntake> for RaftSystem<S> {
     fn handle(&mut self, _: FlushIntake, _: &mut Self::Context) {
         self.flush_armed = false;
         self.cut_batch();
+        self.read_here();
         self.ask_for_index();
     }
 }
@@ -213,6 +221,7 @@ impl<S: StateMachine> Handler<LeadershipChanged> for RaftSystem<S> {
         if view.term != self.leadership.term || view.leader != self.leadership.leader {
             self.forget_asked();
         }
+        self.settle_transfers(&view);
         self.leadership = view;
         if lost {
             self.leadership_lost();
@@ -221,6 +230,7 @@ impl<S: StateMachine> Handler<LeadershipChanged> for RaftSystem<S> {
         self.route_held();
         self.route_held_changes();
         self.ask_again();
+        self.go_on_stopping();
     }
 }
 
@@ -231,6 +241,7 @@ impl<S: StateMachine> Handler<Tick> for RaftSystem<S> {
         self.now = now;
         self.expire_writes();
         self.expire_reads();
+        self.expire_transfers();
         self.expire_changes();
         self.route_held();
         self.route_held_changes();
