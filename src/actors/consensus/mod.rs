@@ -9,6 +9,7 @@
 mod bootstrapping;
 mod disk;
 mod following;
+mod installing;
 mod voting;
 
 use std::{collections::VecDeque, rc::Rc, time::Duration};
