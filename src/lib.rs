@@ -72,8 +72,8 @@
 //!
 //! [`Raft::mailboxes`] shows what every actor does and what waits for it, as [`inspect`] describes; [`mailbox`] is how.
 //! The actors follow hashicorp/raft channel by channel.
-//! ARCHITECTURE.md is the map; every message stands in [the table of channels](docs::channels); [the log](docs::wal)
-//! and [the wire](docs::wire) are described by byte.
+//! ARCHITECTURE.md is the map; every message stands in [the table of channels](docs::channels); [the log](docs::wal),
+//! [the snapshots](docs::snapshot) and [the wire](docs::wire) are described by byte.
 //!
 //! # Layout
 //!
@@ -144,6 +144,8 @@ pub mod prelude {
 pub mod docs {
     #[doc = include_str!("../docs/channels.md")]
     pub mod channels {}
+    #[doc = include_str!("../docs/snapshot.md")]
+    pub mod snapshot {}
     #[doc = include_str!("../docs/wal.md")]
     pub mod wal {}
     #[doc = include_str!("../docs/wire.md")]

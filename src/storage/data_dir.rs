@@ -5,6 +5,7 @@
 //!   LOCK        held while a process uses the directory; names its pid
 //!   IDENTITY    node id, incarnation, cluster, and whether this is a member's
 //!   wal/        segments of the log
+//!   snapshots/  the state as of some index, a file each
 //! ```
 //!
 //! IDENTITY by byte, little-endian:
@@ -113,6 +114,11 @@ impl DataDir {
         self.path.join("wal")
     }
 
+    /// Where the snapshots are.
+    pub fn snapshots_dir(&self) -> PathBuf {
+        self.path.join("snapshots")
+    }
+
     /// How to open the log of `group` in this directory, with everything else at its default.
     pub fn wal_options(&self, group: GroupId) -> WalOptions {
         WalOptions {
@@ -168,7 +174,7 @@ impl DataDir {
     }
 }
 
-/// A directory without an identity is new, unless there is a log in it.
+/// A directory without an identity is new, unless there is a log or a snapshot in it.
 fn create(
     vfs: &dyn Vfs,
     path: &Path,
@@ -176,13 +182,15 @@ fn create(
     draw: impl FnOnce() -> io::Result<Incarnation>,
 ) -> Result<Identity, StorageError> {
     let file = path.join("IDENTITY");
-    let log = match vfs.list(&path.join("wal")) {
-        Ok(names) => names.iter().any(|name| name.ends_with(".wal")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(failed("list", path, error)),
-    };
-    if log {
-        return Err(damaged(&file, "it is missing beside a log"));
+    for (folder, end, what) in [
+        ("wal", ".wal", "it is missing beside a log"),
+        ("snapshots", ".snapshot", "it is missing beside a snapshot"),
+    ] {
+        match vfs.list(&path.join(folder)) {
+            Ok(names) if names.iter().any(|name| name.ends_with(end)) => return Err(damaged(&file, what)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("list", path, error)),
+            _ => {}
+        }
     }
     if !(1..=NodeId::BYTES_MAX).contains(&node.as_str().len()) {
         return Err(StorageError::Misuse("a node's name has 1 to 255 bytes".to_owned()));
@@ -283,11 +291,18 @@ mod tests {
     }
 
     #[test]
-    fn a_log_without_an_identity_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("wal")).unwrap();
-        std::fs::write(dir.path().join("wal/0000000000000001.wal"), b"").unwrap();
-        assert!(matches!(open(dir.path(), "n1"), Err(StorageError::Corrupt { .. })));
+    fn a_log_or_a_snapshot_without_an_identity_is_refused() {
+        for file in ["wal/0000000000000001.wal", "snapshots/0000000000000001-0000000000000001.snapshot"] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join(file);
+            std::fs::create_dir(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, b"").unwrap();
+            assert!(
+                matches!(open(dir.path(), "n1"), Err(StorageError::Corrupt { .. })),
+                "{}",
+                file.display()
+            );
+        }
     }
 
     #[test]
