@@ -122,9 +122,10 @@ pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
 pub use config::Config;
-pub use error::{ApplyError, Fatal, ReadError, StartError, UnknownReason};
+pub use error::{ApplyError, Fatal, ReadError, SnapshotError, StartError, UnknownReason};
 pub use messages::{
-    Apply, ApplyBatch, ApplyWithin, GetStatus, InspectMailboxes, Read, ReadWithin, Shutdown, StaleRead,
+    Apply, ApplyBatch, ApplyWithin, GetStatus, InspectMailboxes, Read, ReadWithin, Shutdown, Snapshot,
+    StaleRead,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
 pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
@@ -133,7 +134,8 @@ pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
 pub mod prelude {
     pub use crate::{
         Apply, ApplyBatch, ApplyError, Config, Fatal, GetStatus, InspectMailboxes, Raft, RaftSystem, Read,
-        ReadError, ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
+        ReadError, ServerRole, Shutdown, Snapshot, SnapshotError, StaleRead, StartError, StateMachine,
+        StateSnapshot, Status,
         types::{LogId, LogIndex, NodeId, Term},
     };
 }

@@ -13,10 +13,12 @@ mod leadership;
 mod read;
 mod replicate;
 mod rpc;
+mod snapshot;
 mod storage;
 mod tick;
 
 pub use client::*;
+pub use snapshot::Snapshot;
 
 pub(crate) use apply::*;
 pub(crate) use bootstrap::*;
@@ -26,5 +28,6 @@ pub(crate) use leadership::*;
 pub(crate) use read::*;
 pub(crate) use replicate::*;
 pub(crate) use rpc::*;
+pub(crate) use snapshot::{SnapshotAnswered, SnapshotBegun, SnapshotTaken, SnapshotWritten, TakeSnapshot};
 pub(crate) use storage::*;
 pub(crate) use tick::*;

@@ -16,6 +16,7 @@ mod membership_history;
 mod progress;
 mod quorum;
 mod read_rounds;
+mod snapshot_policy;
 mod term_runs;
 mod transmission;
 
@@ -30,5 +31,6 @@ pub use membership_history::MembershipHistory;
 pub use progress::Progress;
 pub use quorum::{TallyState, VoteTally, quorum_index};
 pub use read_rounds::ReadRounds;
+pub use snapshot_policy::{SnapshotPolicy, compaction_base};
 pub use term_runs::TermRuns;
 pub use transmission::{NextPiece, Transmission};

@@ -5,6 +5,7 @@
 mod builder;
 mod handle;
 mod inbound;
+mod open;
 mod start;
 mod surroundings;
 #[cfg(test)]
@@ -18,4 +19,7 @@ pub use handle::Raft;
 pub use crate::board::{ServerRole, Status};
 
 #[cfg(any(test, feature = "sim"))]
-pub(crate) use {start::start_in, surroundings::Surroundings};
+pub(crate) use {
+    start::start_in,
+    surroundings::{Surroundings, WatchStores},
+};

@@ -34,10 +34,11 @@ const RULES: &[Rule] = &[
     rule("HashMap", &[], DETERMINISM),
     rule("HashSet", &[], DETERMINISM),
     rule("thread_rng", &[], DETERMINISM),
-    rule("getrandom::fill", &["src/system/start.rs", "src/storage/data_dir.rs"], DETERMINISM),
+    rule("getrandom::fill", &["src/system/open.rs", "src/storage/data_dir.rs"], DETERMINISM),
     rule("thread::spawn", &[], SEAM),
     rule("thread::Builder", &["src/actors/storage/thread.rs", "src/actors/fsm_applier/thread.rs",
-                              "src/storage/wal/spares.rs", "src/system/start.rs", "src/sim/run.rs"], SEAM),
+                              "src/actors/snapshotter/thread.rs", "src/storage/wal/spares.rs",
+                              "src/system/open.rs", "src/system/start.rs", "src/sim/run.rs"], SEAM),
     // The leader's CommitDue: a leader too busy for it has appends that carry the commit index.
     rule("notify_later", &["src/actors/leader/mod.rs", "src/mailbox/inspected/context.rs"], STARVES),
     rule("run_later", &["src/mailbox/inspected/context.rs"], STARVES),

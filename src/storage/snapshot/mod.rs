@@ -7,11 +7,13 @@
 //! |---|---|
 //! | [`file`] | the durable default: one file for each snapshot |
 //! | [`memory`] | the same contract without a disk |
+//! | [`content`] | what stands in front of a state machine's own bytes |
 //! | [`conformance`] | the contract as a test that any store can run |
 
-use std::io;
+use std::{fmt, io};
 
 pub mod conformance;
+pub mod content;
 pub mod file;
 pub mod memory;
 
@@ -101,5 +103,17 @@ fn damaged(file: String, offset: u64, what: impl Into<String>) -> StorageError {
         what: what.into(),
         remedy: "An older snapshot with the log behind it, or one that the leader sends, can stand for it"
             .to_owned(),
+    }
+}
+
+impl fmt::Debug for dyn SnapshotSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SnapshotSink({} bytes)", self.bytes())
+    }
+}
+
+impl fmt::Debug for dyn SnapshotSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SnapshotSource({})", self.meta().description.last)
     }
 }
