@@ -16,6 +16,10 @@ use std::time::Duration;
 
 use crate::types::{InstallSnapshot, LogIndex, NodeId, SnapshotMeta, Term};
 
+/// How much may be taken and not written, in bytes: several times what a leader has under way. More is not taken, and is
+/// asked for again when the disk has caught up.
+const UNWRITTEN_BYTES_MAX: u64 = 32 << 20;
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Installation {
@@ -110,7 +114,8 @@ impl Installation {
             return Arrival::Finishing;
         }
         // A piece that is here already, or that others must come before, is none; nor is one that asks.
-        let taken = piece.offset == session.taken && !piece.data.is_empty();
+        let fits = session.taken - session.written < UNWRITTEN_BYTES_MAX;
+        let taken = fits && piece.offset == session.taken && !piece.data.is_empty();
         if taken {
             session.taken = piece.offset.saturating_add(piece.data.len() as u64).min(session.snapshot.bytes);
         }
@@ -306,6 +311,21 @@ mod tests {
         assert_eq!(installation.tick(at(6000)), None);
         assert_eq!(installation.tick(at(6001)), Some(1));
         assert!(!installation.is_busy());
+    }
+
+    #[test]
+    fn no_more_is_taken_than_the_disk_keeps_up_with() {
+        let mut installation = Installation::new(u64::MAX, PATIENCE);
+        let large = |offset| {
+            let mut large = piece(3, offset, 16 << 20);
+            large.snapshot.bytes = 1 << 30;
+            large
+        };
+        arrives(&mut installation, &large(0));
+        assert_eq!(arrives(&mut installation, &large(16 << 20)), answer(1, false, true, 32 << 20));
+        assert_eq!(arrives(&mut installation, &large(32 << 20)), answer(1, false, false, 32 << 20));
+        installation.written(at(1), 1, 16 << 20);
+        assert_eq!(arrives(&mut installation, &large(32 << 20)), answer(1, false, true, 48 << 20));
     }
 
     #[test]
