@@ -16,5 +16,6 @@ mod overlap;
 mod random;
 mod reads;
 mod sim_network;
+mod snapshots;
 mod step_down;
 mod votes;
