@@ -15,6 +15,7 @@ mod membership_history;
 mod progress;
 mod quorum;
 mod read_rounds;
+mod sessions;
 mod term_runs;
 
 pub use bootstrap::{Bootstrap, Decision, MismatchReason, QuarantineReason, peers_hash};
@@ -27,4 +28,5 @@ pub use membership_history::MembershipHistory;
 pub use progress::Progress;
 pub use quorum::{TallyState, VoteTally, quorum_index};
 pub use read_rounds::ReadRounds;
+pub use sessions::{SEQUENCES_KEPT, SESSIONS_CEILING, SessionAnswer, Sessions, SessionsDamage};
 pub use term_runs::TermRuns;
