@@ -124,7 +124,8 @@ pub use actors::raft_system::RaftSystem;
 pub use config::Config;
 pub use error::{ApplyError, Fatal, ReadError, StartError, UnknownReason};
 pub use messages::{
-    Apply, ApplyBatch, ApplyWithin, GetStatus, InspectMailboxes, Read, ReadWithin, Shutdown, StaleRead,
+    Apply, ApplyBatch, ApplyInSession, ApplyWithin, CloseSession, GetStatus, InspectMailboxes, OpenSession,
+    Read, ReadWithin, Shutdown, StaleRead,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
 pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};

@@ -13,10 +13,12 @@ mod leadership;
 mod read;
 mod replicate;
 mod rpc;
+mod session;
 mod storage;
 mod tick;
 
 pub use client::*;
+pub use session::*;
 
 pub(crate) use apply::*;
 pub(crate) use bootstrap::*;

@@ -281,7 +281,7 @@ impl<S: StateMachine> Assembly<S> {
         });
         let choice = std::mem::replace(&mut self.builder.transport, super::builder::TransportChoice::Tcp);
         let transport = Rc::new(RefCell::new(choice.open(tcp)));
-        let clock = Clock::start(self.surroundings.skew);
+        let clock = Clock::start(self.surroundings.skew, self.surroundings.virtual_epoch);
         let ticker = Ticker::default();
         let node = Node::new(NodeParts {
             id: self.builder.id.clone(),

@@ -14,6 +14,8 @@ pub(crate) type WatchLog = Box<dyn FnOnce(Box<dyn LogStore>) -> Box<dyn LogStore
 pub(crate) struct Surroundings {
     /// How wrong the clock is.
     pub(crate) skew: ClockSkew,
+    /// The Unix time now, if it is not the real one.
+    pub(crate) virtual_epoch: Option<std::time::Duration>,
     /// What the incarnation of a blank directory is, instead of drawn from the system's entropy.
     pub(crate) incarnation: Option<Incarnation>,
     /// Put before the log when it is opened.
@@ -28,6 +30,7 @@ impl Surroundings {
     pub(crate) fn real() -> Self {
         Self {
             skew: ClockSkew::NONE,
+            virtual_epoch: None,
             incarnation: None,
             watch: None,
             #[cfg(any(test, feature = "sim"))]

@@ -7,6 +7,7 @@
 
 mod bridge;
 mod queue;
+mod sessions;
 mod step;
 mod thread;
 

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 use crate::{
     error::Fatal,
-    messages::{Applied, FsmFailed, FsmMutate, FsmQuery, Queried},
-    state_machine::{Reply, StateMachine},
+    messages::{Applied, FsmFailed, FsmMutate, FsmQuery, Queried, Replied},
+    protocol::Sessions,
+    state_machine::StateMachine,
     types::{EntryKind, EntryRef, LogId},
 };
 
@@ -35,7 +36,9 @@ pub(crate) enum FsmCompletion<S: StateMachine> {
 
 /// See the module.
 pub(crate) struct FsmStep<S> {
-    machine: S,
+    pub(super) machine: S,
+    /// Part of the replicated state: which commands of clients' sessions were applied.
+    pub(super) sessions: Sessions,
     /// After a panic the state cannot be trusted: nothing is applied or answered any more.
     failed: bool,
 }
@@ -44,7 +47,7 @@ pub(crate) struct FsmStep<S> {
 struct Portion<S: StateMachine> {
     last: LogId,
     bytes: usize,
-    replies: Vec<(LogId, Reply<S>)>,
+    replies: Vec<(LogId, Replied<S>)>,
 }
 
 /// When the next portion is to be reported: looks at the clock the less often the faster the entries go.
@@ -78,7 +81,7 @@ impl Pace {
 
 impl<S: StateMachine> FsmStep<S> {
     pub(crate) fn new(machine: S) -> Self {
-        Self { machine, failed: false }
+        Self { machine, sessions: Sessions::default(), failed: false }
     }
 
     pub(crate) fn perform(&mut self, work: FsmWork<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) {
@@ -120,14 +123,17 @@ impl<S: StateMachine> FsmStep<S> {
 
     fn apply(&mut self, entry: EntryRef<'_>, replies: bool, portion: &mut Portion<S>) -> Result<(), Fatal> {
         portion.last = entry.id();
-        if entry.kind != EntryKind::Command {
-            return Ok(());
-        }
-        let command: S::Command = rmp_serde::from_slice(entry.data)
-            .map_err(|error| Fatal::Undecodable { index: entry.index, reason: error.to_string() })?;
-        let reply = self.machine.apply(entry.id(), command);
+        let replied = match entry.kind {
+            EntryKind::Command => {
+                Replied::Command(self.machine.apply(entry.id(), decode_command::<S>(entry, entry.data)?))
+            }
+            EntryKind::OpenSession | EntryKind::SessionCommand | EntryKind::CloseSession => {
+                self.apply_in_session(entry)?
+            }
+            EntryKind::Noop | EntryKind::Barrier | EntryKind::Configuration => return Ok(()),
+        };
         if replies {
-            portion.replies.push((entry.id(), reply));
+            portion.replies.push((entry.id(), replied));
         }
         Ok(())
     }
@@ -137,6 +143,15 @@ impl<S: StateMachine> FsmStep<S> {
         let answers = message.queries.into_iter().map(answer).collect();
         emit(FsmCompletion::Queried(Queried { answers }));
     }
+}
+
+/// The command that `entry` brought.
+pub(super) fn decode_command<S: StateMachine>(
+    entry: EntryRef<'_>,
+    command: &[u8],
+) -> Result<S::Command, Fatal> {
+    rmp_serde::from_slice(command)
+        .map_err(|error| Fatal::Undecodable { index: entry.index, reason: error.to_string() })
 }
 
 impl<S: StateMachine> Portion<S> {

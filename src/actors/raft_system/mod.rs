@@ -1,6 +1,6 @@
 //! The front door: admission, batching, routing, forwarding, reads, and the end of every request.
 //!
-//! Mailbox: the client messages, [`Applied`], [`Queried`], [`ReadIndexReady`], [`LeadershipChanged`],
+//! Mailbox: the client messages, those of sessions among them, [`Applied`], [`Queried`], [`ReadIndexReady`], [`LeadershipChanged`],
 //! [`NodeFailed`], forwarded requests of other nodes, [`Tick`]. Voice: [`Propose`](crate::messages::Propose)
 //! and [`ReadIndex`](crate::messages::ReadIndex) to the leader here, `ForwardApply` and `ForwardReadIndex` to
 //! the leader elsewhere, [`FsmQuery`](crate::messages::FsmQuery) to the state machine. Go: `api.go`.
@@ -12,6 +12,7 @@ mod forwarding;
 mod intake;
 mod lifecycle;
 mod reads;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod writes;
@@ -147,8 +148,8 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, message: Applied<S>, _: &mut Self::Context) {
-        for (at, reply) in message.replies {
-            self.resolve(at, reply);
+        for (at, replied) in message.replies {
+            self.resolve(at, replied);
         }
         self.give_up_replaced(message.last);
         self.node.awaited.set(!self.proposed.is_empty());
