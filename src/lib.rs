@@ -59,6 +59,7 @@
 //! | [`RaftSystem`] | the actor; [`RaftSystem::builder`] describes a node, [`Raft`] is the handle of a running one |
 //! | [`StateMachine`] | the one trait to implement |
 //! | [`Apply`], [`Read`] | replicate a command; ask a question whose answer is never stale |
+//! | [`ClientSession`] | commands that are applied once, however often they are sent |
 //! | [`ApplyError`] | refused, so definitely not applied and given back; or *outcome unknown* |
 //! | [`Config`] | timing and limits, each with a safe default |
 //!
@@ -128,14 +129,15 @@ pub use messages::{
     Read, ReadWithin, Shutdown, StaleRead,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
-pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
+pub use system::{ClientSession, Placement, Raft, RaftBuilder, ServerRole, Status};
 
 /// What a service usually needs.
 pub mod prelude {
     pub use crate::{
-        Apply, ApplyBatch, ApplyError, Config, Fatal, GetStatus, InspectMailboxes, Raft, RaftSystem, Read,
-        ReadError, ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
-        types::{LogId, LogIndex, NodeId, Term},
+        Apply, ApplyBatch, ApplyError, ClientSession, CloseSession, Config, Fatal, GetStatus,
+        InspectMailboxes, OpenSession, Raft, RaftSystem, Read, ReadError, ServerRole, Shutdown, StaleRead,
+        StartError, StateMachine, StateSnapshot, Status,
+        types::{LogId, LogIndex, NodeId, SessionId, Term},
     };
 }
 

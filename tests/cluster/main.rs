@@ -15,6 +15,7 @@ mod known_bugs;
 mod overlap;
 mod random;
 mod reads;
+mod sessions;
 mod sim_network;
 mod step_down;
 mod votes;
