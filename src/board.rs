@@ -105,6 +105,8 @@ pub struct Status {
     pub last_index: LogIndex,
     /// Everything up to here is on its medium.
     pub durable_index: LogIndex,
+    /// The last entry of its newest snapshot; zero without one.
+    pub snapshot_index: LogIndex,
     /// The voters of its effective membership.
     pub voters: Vec<NodeId>,
     /// Whether it belongs to the cluster, and whether its log is whole, in words.
@@ -123,6 +125,7 @@ pub(crate) struct Board {
     applied: AtomicU64,
     last: AtomicU64,
     durable: AtomicU64,
+    snapshot: AtomicU64,
     changed: Notify,
 }
 
@@ -158,6 +161,7 @@ impl Board {
             applied: AtomicU64::new(0),
             last: AtomicU64::new(0),
             durable: AtomicU64::new(0),
+            snapshot: AtomicU64::new(0),
             changed: Notify::new(),
         }
     }
@@ -186,6 +190,7 @@ impl Board {
             applied_index,
             last_index,
             durable_index,
+            snapshot_index: index(&self.snapshot),
             voters: state.voters.clone(),
             standing: state.standing.clone(),
             fatal: state.fatal.as_ref().map(ToString::to_string),
@@ -250,6 +255,10 @@ impl Board {
     pub(crate) fn set_log(&self, last: LogIndex, durable: LogIndex) {
         self.last.store(last.0, Ordering::Relaxed);
         self.durable.store(durable.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_snapshot(&self, index: LogIndex) {
+        self.snapshot.store(index.0, Ordering::Relaxed);
     }
 
     /// Notes why the node stopped. Whether this is the first reason, which stays.

@@ -60,6 +60,19 @@ pub struct Config {
     /// How many client sessions there may be when this leader opens one; whichever was active longest ago makes
     /// room. Written into the log likewise. Default 4096, at most 65,536.
     pub sessions_max: usize,
+    /// How often a node looks whether a snapshot is due, drawn anew from `[T, 2T)` each time, so that not every node
+    /// writes at once. Default 120 s, at least 5 ms.
+    pub snapshot_interval: Duration,
+    /// How many entries must have been applied since the newest snapshot for another to be due. Default 8192.
+    pub snapshot_threshold: u64,
+    /// How many entries stay in the log behind a snapshot, so that a follower that lags a little needs none.
+    /// Default 10,240.
+    pub trailing_logs: u64,
+    /// How many snapshots are kept (hashicorp's `retain` of its file store). Default 2, at least 1.
+    pub snapshots_retained: usize,
+    /// Start without giving the newest snapshot to the state machine, which has kept its state by itself and must
+    /// hold everything up to there, no more and no less. Default off.
+    pub no_snapshot_restore_on_start: bool,
 }
 
 impl Default for Config {
@@ -85,6 +98,11 @@ impl Default for Config {
             disk_stall_timeout: Duration::from_secs(5),
             session_timeout: Duration::from_secs(3600),
             sessions_max: 4096,
+            snapshot_interval: Duration::from_secs(120),
+            snapshot_threshold: 8192,
+            trailing_logs: 10_240,
+            snapshots_retained: 2,
+            no_snapshot_restore_on_start: false,
         }
     }
 }
@@ -143,6 +161,8 @@ impl Config {
         )?;
         rule(self.commit_timeout >= ms(1), "commit_timeout", "must be at least 1 ms")?;
         rule(self.request_timeout >= ms(1), "request_timeout", "must be at least 1 ms")?;
+        rule(self.snapshot_interval >= ms(5), "snapshot_interval", "must be at least 5 ms")?;
+        rule(self.snapshots_retained >= 1, "snapshots_retained", "must be at least 1")?;
         rule(self.max_append_entries >= 1, "max_append_entries", "must be at least 1")?;
         rule(self.inflight_requests_max >= 1, "inflight_requests_max", "must be at least 1")?;
         rule(self.pending_requests_max >= 1, "pending_requests_max", "must be at least 1")?;
@@ -175,6 +195,14 @@ mod tests {
     fn the_shipped_settings_are_valid() {
         Config::default().validate().unwrap();
         Config::fast().validate().unwrap();
+    }
+
+    #[test]
+    fn snapshots_that_are_never_kept_are_refused() {
+        let config = Config { snapshots_retained: 0, ..Config::default() };
+        assert_eq!(config.validate().unwrap_err().field, "snapshots_retained");
+        let config = Config { snapshot_interval: Duration::from_millis(4), ..Config::default() };
+        assert_eq!(config.validate().unwrap_err().field, "snapshot_interval");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     config::ConfigError,
     storage::StorageError,
     transport::TransportError,
-    types::{LogIndex, MembershipError, NodeId},
+    types::{LogId, LogIndex, MembershipError, NodeId},
 };
 
 /// Who leads, as far as this node knows.
@@ -201,6 +201,41 @@ pub enum Fatal {
         /// What serde said.
         reason: String,
     },
+    /// The state machine cannot read a snapshot: it is of another version.
+    #[error("the snapshot up to {last} cannot be restored: {reason}")]
+    Restore {
+        /// The last entry that it holds.
+        last: LogId,
+        /// What the state machine said.
+        reason: String,
+    },
+}
+
+/// Why a [`Snapshot`](crate::messages::Snapshot) was not taken. The log keeps what it holds.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// Nothing was applied since the newest snapshot.
+    #[error("nothing was applied since the newest snapshot")]
+    NothingNew,
+    /// The state machine has no snapshots, or the node has no place for them.
+    #[error("snapshots are not supported: {0}")]
+    Unsupported(&'static str),
+    /// One is being taken already.
+    #[error("a snapshot is being taken already")]
+    InProgress,
+    /// The store has no room, or another error; the node goes on without this snapshot.
+    #[error("the snapshot was given up: {0}")]
+    Storage(Arc<StorageError>),
+    /// The state could not be written: what the state machine or the medium said.
+    #[error("the state could not be written: {0}")]
+    Persist(String),
+    /// The node is stopping.
+    #[error("the node is shutting down")]
+    ShuttingDown,
+    /// The node has failed.
+    #[error("the node has failed: {0}")]
+    Failed(Fatal),
 }
 
 /// Why a node did not start.

@@ -73,8 +73,8 @@
 //!
 //! [`Raft::mailboxes`] shows what every actor does and what waits for it, as [`inspect`] describes; [`mailbox`] is how.
 //! The actors follow hashicorp/raft channel by channel.
-//! ARCHITECTURE.md is the map; every message stands in [the table of channels](docs::channels); [the log](docs::wal)
-//! and [the wire](docs::wire) are described by byte.
+//! ARCHITECTURE.md is the map; every message stands in [the table of channels](docs::channels); [the log](docs::wal),
+//! [the snapshots](docs::snapshot) and [the wire](docs::wire) are described by byte.
 //!
 //! # Layout
 //!
@@ -123,10 +123,10 @@ pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
 pub use config::Config;
-pub use error::{ApplyError, Fatal, ReadError, StartError, UnknownReason};
+pub use error::{ApplyError, Fatal, ReadError, SnapshotError, StartError, UnknownReason};
 pub use messages::{
     Apply, ApplyBatch, ApplyInSession, ApplyWithin, CloseSession, GetStatus, InspectMailboxes, OpenSession,
-    Read, ReadWithin, Shutdown, StaleRead,
+    Read, ReadWithin, Shutdown, Snapshot, StaleRead,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
 pub use system::{ClientSession, Placement, Raft, RaftBuilder, ServerRole, Status};
@@ -135,8 +135,8 @@ pub use system::{ClientSession, Placement, Raft, RaftBuilder, ServerRole, Status
 pub mod prelude {
     pub use crate::{
         Apply, ApplyBatch, ApplyError, ClientSession, CloseSession, Config, Fatal, GetStatus,
-        InspectMailboxes, OpenSession, Raft, RaftSystem, Read, ReadError, ServerRole, Shutdown, StaleRead,
-        StartError, StateMachine, StateSnapshot, Status,
+        InspectMailboxes, OpenSession, Raft, RaftSystem, Read, ReadError, ServerRole, Shutdown, Snapshot,
+        SnapshotError, StaleRead, StartError, StateMachine, StateSnapshot, Status,
         types::{LogId, LogIndex, NodeId, SessionId, Term},
     };
 }
@@ -147,6 +147,8 @@ pub mod prelude {
 pub mod docs {
     #[doc = include_str!("../docs/channels.md")]
     pub mod channels {}
+    #[doc = include_str!("../docs/snapshot.md")]
+    pub mod snapshot {}
     #[doc = include_str!("../docs/wal.md")]
     pub mod wal {}
     #[doc = include_str!("../docs/wire.md")]

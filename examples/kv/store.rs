@@ -3,7 +3,7 @@
 //! Every node applies the same commands in the same order, so nothing here may depend on anything else:
 //! no clock, no randomness, no hashed map.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use actix::Message;
 use bytes::Bytes;
@@ -75,4 +75,54 @@ impl StateMachine for KvStore {
         // A `Bytes` is cloned by reference: a large value is not copied.
         self.values.get(&key).cloned()
     }
+
+    fn snapshot(&self) -> Option<Box<dyn StateSnapshot>> {
+        // The map is copied, keys and values are shared with it.
+        Some(Box::new(Values(self.values.clone())))
+    }
+
+    fn restore(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
+        self.values.clear();
+        for _ in 0..read_length(reader)? {
+            let (key, value) = (read_bytes(reader)?, read_bytes(reader)?);
+            self.values.insert(key, value);
+        }
+        Ok(())
+    }
+}
+
+/// The values as of one moment: their count, then each key and each value behind its length.
+struct Values(BTreeMap<Bytes, Bytes>);
+
+impl StateSnapshot for Values {
+    fn persist(self: Box<Self>, writer: &mut dyn io::Write) -> io::Result<()> {
+        write_length(writer, self.0.len())?;
+        for (key, value) in &self.0 {
+            for bytes in [key, value] {
+                write_length(writer, bytes.len())?;
+                writer.write_all(bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_length(writer: &mut dyn io::Write, length: usize) -> io::Result<()> {
+    writer.write_all(&(length as u64).to_le_bytes())
+}
+
+fn read_length(reader: &mut dyn io::Read) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    reader.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn read_bytes(reader: &mut dyn io::Read) -> io::Result<Bytes> {
+    let length = read_length(reader)?;
+    if length > VALUE_BYTES_MAX as u64 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a value of {length} bytes")));
+    }
+    let mut bytes = vec![0; length as usize];
+    reader.read_exact(&mut bytes)?;
+    Ok(bytes.into())
 }

@@ -10,7 +10,6 @@ use actix::{Actor, Handler};
 
 use crate::{
     actors::node::Node,
-    error::Fatal,
     known_bug::KnownBug,
     log::{Slice, Tenure},
     mailbox::{Context, Latch, Outlet, Port},
@@ -48,6 +47,8 @@ pub(crate) struct FollowerReplicator {
     /// When the last request left.
     sent_at: Duration,
     reading: bool,
+    /// The peer needs what is compacted.
+    behind: bool,
     /// When something was last heard, or first sent after silence: an older one means a lost request.
     waiting_since: Option<Duration>,
     /// Nothing is sent before, after a request was lost.
@@ -84,6 +85,7 @@ impl FollowerReplicator {
             told: LogIndex::ZERO,
             sent_at: Duration::ZERO,
             reading: false,
+            behind: false,
             waiting_since: None,
             pause_until: Duration::ZERO,
         }
@@ -101,6 +103,8 @@ impl FollowerReplicator {
                 Slice::Entries(_) if KnownBug::CommitBeyondProven.is_back() && self.progress.is_probing() => {
                     self.send(Entries::none());
                 }
+                // One that needs what is gone would refuse any entries.
+                Slice::Entries(_) | Slice::Stored { .. } if self.behind => self.send(Entries::none()),
                 Slice::Entries(entries) => self.send(entries),
                 Slice::Empty if self.progress.is_probing() && !self.probed() => self.send(Entries::none()),
                 Slice::Empty => return,
@@ -172,11 +176,16 @@ impl FollowerReplicator {
         });
     }
 
+    /// The peer needs an entry that is compacted. It is asked again with a heartbeat's frequency whether it has come by
+    /// what it lacks.
     fn fall_behind(&mut self) {
-        // Nothing compacts the log before there are snapshots to send instead.
-        self.pause_until = Duration::MAX;
-        let what = format!("{} needs entry {}, which is gone", self.peer.id, self.progress.next());
-        self.node.fail(Fatal::Invariant(what));
+        if !self.behind {
+            let next = self.progress.next();
+            tracing::error!(node = %self.node.id, peer = %self.peer.id, %next, "the peer needs entries that are compacted");
+        }
+        self.behind = true;
+        self.progress.reset(self.node.log.borrow().base().index.next());
+        self.pause_until = self.node.recent().saturating_add(self.node.config.heartbeat_interval());
     }
 
     fn answered(&mut self, request: u64, answer: AppendEntriesResponse) {
@@ -196,6 +205,7 @@ impl FollowerReplicator {
         match answer.outcome {
             AppendOutcome::Matched { matched } => {
                 let rose = self.progress.acknowledged(request, matched);
+                self.behind = false;
                 // What another life of the directory holds counts for nothing.
                 if rose && (answer.incarnation == self.peer.incarnation || any_life) {
                     self.matched.send_now(Match { session: self.session, index: self.progress.matched() });

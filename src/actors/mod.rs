@@ -10,6 +10,7 @@
 //! │       └─ Heartbeater × peer          never waits for log, disk or entries
 //! ├─ Storage                  append, truncate, vote record, flush       (I/O thread when durable)
 //! ├─ FsmApplier               applies and answers queries                (own thread unless inline)
+//! ├─ Snapshotter              when to snapshot, and the files           (threads of its own when durable)
 //! └─ Ticker                   turns time into `Tick` messages, merged when late
 //! ```
 //!
@@ -27,5 +28,6 @@ pub(crate) mod node;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod paced;
 pub(crate) mod raft_system;
+pub(crate) mod snapshotter;
 pub(crate) mod storage;
 pub(crate) mod ticker;

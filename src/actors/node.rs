@@ -20,8 +20,8 @@ use crate::{
     log::{Log, Slice},
     mailbox::{Inspector, Outlet},
     messages::{
-        Decided, FsmMutate, LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex, ReadIndexReady,
-        Reader, StepDown, StopActor,
+        Decided, FsmMutate, FsmRestore, LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex,
+        ReadIndexReady, Reader, SnapshotAnswered, SnapshotTaken, StepDown, StopActor, TakeSnapshot,
     },
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
@@ -34,12 +34,15 @@ const HAND_OFF_BYTES: usize = 1 << 20;
 pub(crate) trait FrontDoor {
     fn leadership_changed(&self, message: LeadershipChanged);
     fn read_index_ready(&self, message: ReadIndexReady);
+    fn snapshot_answered(&self, message: SnapshotAnswered);
     fn failed(&self, message: NodeFailed);
 }
 
 /// The state machine's queue, whatever the state machine's type.
 pub(crate) trait FsmQueue {
     fn mutate(&self, message: FsmMutate);
+    fn snapshot(&self);
+    fn restore(&self, message: FsmRestore);
 }
 
 /// See the module.
@@ -62,7 +65,7 @@ pub(crate) struct Node {
     pub(crate) awaited: Cell<bool>,
     /// Whether reads of this node wait for the state machine to be further.
     pub(crate) readers_wait: Cell<bool>,
-    /// Everything up to here is applied.
+    /// Everything up to here is applied; zero until a snapshot that the node starts from is restored.
     applied: Cell<LogIndex>,
     /// Bytes handed to the state machine and not applied yet.
     handed_bytes: Cell<usize>,
@@ -76,12 +79,20 @@ pub(crate) struct Ports {
     pub(crate) fsm: Box<dyn FsmQueue>,
     pub(crate) storage: StorageQueue,
     pub(crate) consensus: ConsensusOutlets,
+    pub(crate) snapshotter: SnapshotterOutlets,
 }
 
 /// What the other actors tell Consensus.
 pub(crate) struct ConsensusOutlets {
     pub(crate) step_down: Outlet<StepDown>,
     pub(crate) decided: Outlet<Decided>,
+    pub(crate) snapshot_taken: Outlet<SnapshotTaken>,
+    pub(crate) stop: Outlet<StopActor>,
+}
+
+/// What the other actors tell the Snapshotter.
+pub(crate) struct SnapshotterOutlets {
+    pub(crate) take: Outlet<TakeSnapshot>,
     pub(crate) stop: Outlet<StopActor>,
 }
 
@@ -118,7 +129,6 @@ pub(crate) struct NodeParts {
 
 impl Node {
     pub(crate) fn new(parts: NodeParts) -> Rc<Self> {
-        let base = parts.log.base().index;
         Rc::new(Self {
             id: parts.id,
             incarnation: parts.incarnation,
@@ -134,7 +144,7 @@ impl Node {
             ticker: parts.ticker,
             awaited: Cell::new(false),
             readers_wait: Cell::new(false),
-            applied: Cell::new(base),
+            applied: Cell::new(LogIndex::ZERO),
             handed_bytes: Cell::new(0),
             reading: Cell::new(false),
             ports: OnceCell::new(),

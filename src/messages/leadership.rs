@@ -45,7 +45,7 @@ pub(crate) struct NodeFailed(pub(crate) Fatal);
 ///
 /// - *Go*: the close of `leaderState`'s channels.
 /// - *From → to*: Consensus → Leader → Commitment, FollowerReplicator, Heartbeater; a node that
-///   stops or fails → Consensus; RaftSystem → FsmApplier.
+///   stops or fails → Consensus; RaftSystem → FsmApplier, Snapshotter.
 /// - *Follows*: the actor ends and drops what is queued.
 /// - *Loss*: the tenure is revoked already; a left-over actor can do nothing.
 #[derive(Clone, Copy, Debug, Message)]

@@ -14,11 +14,13 @@ mod read;
 mod replicate;
 mod rpc;
 mod session;
+mod snapshot;
 mod storage;
 mod tick;
 
 pub use client::*;
 pub use session::*;
+pub use snapshot::Snapshot;
 
 pub(crate) use apply::*;
 pub(crate) use bootstrap::*;
@@ -28,5 +30,6 @@ pub(crate) use leadership::*;
 pub(crate) use read::*;
 pub(crate) use replicate::*;
 pub(crate) use rpc::*;
+pub(crate) use snapshot::{SnapshotAnswered, SnapshotBegun, SnapshotTaken, SnapshotWritten, TakeSnapshot};
 pub(crate) use storage::*;
 pub(crate) use tick::*;

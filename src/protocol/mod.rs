@@ -16,6 +16,7 @@ mod progress;
 mod quorum;
 mod read_rounds;
 mod sessions;
+mod snapshot_policy;
 mod term_runs;
 
 pub use bootstrap::{Bootstrap, Decision, MismatchReason, QuarantineReason, peers_hash};
@@ -29,4 +30,5 @@ pub use progress::Progress;
 pub use quorum::{TallyState, VoteTally, quorum_index};
 pub use read_rounds::ReadRounds;
 pub use sessions::{SEQUENCES_KEPT, SESSIONS_CEILING, SessionAnswer, Sessions, SessionsDamage};
+pub use snapshot_policy::{SnapshotPolicy, compaction_base};
 pub use term_runs::TermRuns;

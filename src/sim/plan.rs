@@ -77,11 +77,14 @@ impl Plan {
         };
         let skews = (0..count).map(|_| if skewed { skew(&mut rng) } else { ClockSkew::NONE }).collect();
         let hasty = (rng.u8(..3) == 0).then(|| rng.usize(..count));
-        let configs = configs(&mut rng, count, hasty);
+        let mut configs = configs(&mut rng, count, hasty);
+        let mut snapshots = fastrand::Rng::with_seed(seed ^ 0x0073_6e61_7073);
+        configs.iter_mut().for_each(|config| draw_snapshots(&mut snapshots, config));
         let slow_disk = rng.u8(..4) == 0;
         let threads = ThreadTimes {
             flush_us: if slow_disk { (1_000, 30_000) } else { (50, 2_000) },
             apply_us: (1, if rng.bool() { 100 } else { 3_000 }),
+            persist_us: (1_000, if snapshots.bool() { 10_000 } else { 3_000_000 }),
             completion_us: (0, if rng.bool() { 10 } else { 2_000 }),
         };
         let mut plan = Self {
@@ -158,6 +161,16 @@ fn configs(rng: &mut fastrand::Rng, count: usize, hasty: Option<usize>) -> Vec<C
         ..limited.clone()
     };
     (0..count).map(|n| if hasty == Some(n) { quick.clone() } else { limited.clone() }).collect()
+}
+
+/// Snapshots come often in most runs, and each node decides by itself.
+fn draw_snapshots(rng: &mut fastrand::Rng, config: &mut Config) {
+    if rng.u8(..4) == 0 {
+        return;
+    }
+    config.snapshot_interval = Duration::from_millis(rng.u64(100..5_000));
+    config.snapshot_threshold = rng.u64(1..200);
+    config.snapshots_retained = rng.usize(1..4);
 }
 
 struct Draws<'a> {

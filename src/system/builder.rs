@@ -6,7 +6,13 @@ use crate::{
     actors::{raft_system::RaftSystem, storage::FlushGate},
     config::Config,
     state_machine::{Answer, Reply, StateMachine},
-    storage::{LogStore, memory::MemoryStore, vfs::Vfs, wal::WalOptions},
+    storage::{
+        LogStore,
+        memory::MemoryStore,
+        snapshot::{SnapshotStore, memory::MemorySnapshotStore},
+        vfs::Vfs,
+        wal::WalOptions,
+    },
     transport::{
         Transport,
         memory::MemoryNetwork,
@@ -34,6 +40,13 @@ pub(super) enum StoreChoice {
     Directory(PathBuf),
     Own(Box<dyn LogStore>),
     Memory,
+}
+
+/// Where snapshots are kept.
+pub(super) enum SnapshotChoice {
+    /// Beside the log: files in its directory, memory for one in memory, nowhere for a store of the user's.
+    Auto,
+    Own(Box<dyn SnapshotStore>),
 }
 
 /// How the node reaches the others.
@@ -71,6 +84,7 @@ impl RaftSystem<NoStateMachine> {
             id: id.into(),
             config: Config::default(),
             store: StoreChoice::Missing,
+            snapshots: SnapshotChoice::Auto,
             vfs: None,
             segment_bytes: WalOptions::default().segment_bytes,
             transport: TransportChoice::Tcp,
@@ -91,6 +105,7 @@ pub struct RaftBuilder<S> {
     pub(super) id: NodeId,
     pub(super) config: Config,
     pub(super) store: StoreChoice,
+    pub(super) snapshots: SnapshotChoice,
     pub(super) vfs: Option<Arc<dyn Vfs>>,
     pub(super) segment_bytes: u64,
     pub(super) transport: TransportChoice,
@@ -118,9 +133,18 @@ impl<S> RaftBuilder<S> {
         self
     }
 
-    /// Keeps the log in a store of your own that passes [`storage::conformance`](crate::storage::conformance).
+    /// Keeps the log in a store of your own that passes [`storage::conformance`](crate::storage::conformance). Without a
+    /// [`snapshot_store`](Self::snapshot_store) beside it there are no snapshots.
     pub fn log_store(mut self, store: impl LogStore) -> Self {
         self.store = StoreChoice::Own(Box::new(store));
+        self
+    }
+
+    /// Keeps the snapshots in a store of your own that passes
+    /// [`storage::snapshot::conformance`](crate::storage::snapshot::conformance). It must last at least as long as the
+    /// log: once a snapshot is published, the log does not hold what it holds.
+    pub fn snapshot_store(mut self, store: impl SnapshotStore) -> Self {
+        self.snapshots = SnapshotChoice::Own(Box::new(store));
         self
     }
 
@@ -208,6 +232,7 @@ impl<S> RaftBuilder<S> {
             id: self.id,
             config: self.config,
             store: self.store,
+            snapshots: self.snapshots,
             vfs: self.vfs,
             segment_bytes: self.segment_bytes,
             transport: self.transport,
@@ -251,6 +276,12 @@ impl TransportChoice {
 impl StoreChoice {
     pub(super) fn memory() -> Box<dyn LogStore> {
         Box::new(MemoryStore::new())
+    }
+}
+
+impl SnapshotChoice {
+    pub(super) fn memory() -> Box<dyn SnapshotStore> {
+        Box::new(MemorySnapshotStore::new())
     }
 }
 

@@ -6,6 +6,7 @@ mod builder;
 mod client_session;
 mod handle;
 mod inbound;
+mod open;
 mod start;
 mod surroundings;
 #[cfg(test)]
@@ -20,4 +21,7 @@ pub use handle::Raft;
 pub use crate::board::{ServerRole, Status};
 
 #[cfg(any(test, feature = "sim"))]
-pub(crate) use {start::start_in, surroundings::Surroundings};
+pub(crate) use {
+    start::start_in,
+    surroundings::{Surroundings, WatchStores},
+};

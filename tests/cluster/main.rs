@@ -17,5 +17,6 @@ mod random;
 mod reads;
 mod sessions;
 mod sim_network;
+mod snapshots;
 mod step_down;
 mod votes;

@@ -55,7 +55,7 @@ pub(crate) const ROOMS: &[Room] = &[
                             "protocol", "state_machine", "storage", "transport", "types"],
                           &["actix", "actix_rt", "std::thread", "tokio"]),
     room("system",        &["actors", "board", "clock", "config", "error", "inspect", "log", "mailbox", "messages",
-                            "state_machine", "storage", "transport", "types"],
+                            "protocol", "state_machine", "storage", "transport", "types"],
                           &["actix", "actix_rt", "getrandom", "std::thread"]),
     room("sim",           &["actors", "board", "clock", "config", "error", "messages", "state_machine", "storage",
                             "system", "transport", "types", "wire"],

@@ -35,8 +35,10 @@ impl Consensus {
     /// Marks the directory as a member's; the node takes part once that is durable, behind everything
     /// that was given to the store before.
     pub(super) fn become_member(&mut self) {
-        let cluster = self.node.log.borrow().first_membership().map(|first| ClusterId::of(&first.encode()));
-        let Some(cluster) = cluster else { return };
+        let first = self.node.log.borrow().first_membership().map(|first| ClusterId::of(&first.encode()));
+        // A log without its first entry is of a node that has noted its cluster before that went.
+        let noted = Some(self.node.board.identity().cluster).filter(|cluster| !cluster.is_none());
+        let Some(cluster) = first.or(noted) else { return };
         self.standing = Standing::Founding;
         self.node.ports().storage.save_identity(SaveIdentity { cluster, member: true });
     }

@@ -1,12 +1,13 @@
 //! Term, vote and role of a node, and its answers to every request of other nodes.
 //!
-//! Mailbox: `Rpc<…>`, [`VoteAnswered`], [`Flushed`], [`VoteSaved`], [`StepDown`], [`Tick`], [`Decided`].
-//! Voice: [`SaveVote`], [`Append`] and [`Truncate`] to Storage, votes and answers to other nodes, the tenure's
+//! Mailbox: `Rpc<…>`, [`VoteAnswered`], [`Flushed`], [`VoteSaved`], [`StepDown`], [`Tick`], [`Decided`],
+//! [`SnapshotTaken`]. Voice: [`SaveVote`], [`Append`], [`Truncate`] and [`Purge`] to Storage, votes and answers to other nodes, the tenure's
 //! subtree. Go: `runFollower`, `runCandidate`, `processRPC`.
 //! The only writer of term, vote and role; no fast path goes round it (hashicorp/raft#695). Ends a tenure
 //! before anything of the next term happens.
 
 mod bootstrapping;
+mod compacting;
 mod disk;
 mod following;
 mod voting;

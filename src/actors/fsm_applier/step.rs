@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -10,9 +11,12 @@ use tokio::time::Instant;
 
 use crate::{
     error::Fatal,
-    messages::{Applied, FsmFailed, FsmMutate, FsmQuery, Queried, Replied},
+    messages::{
+        Applied, FsmFailed, FsmMutate, FsmQuery, FsmRestore, FsmSnapshotted, Queried, Replied, Restored,
+    },
     protocol::Sessions,
     state_machine::StateMachine,
+    storage::snapshot::content,
     types::{EntryKind, EntryRef, LogId},
 };
 
@@ -20,17 +24,23 @@ use crate::{
 const REPLY_INTERVAL: Duration = Duration::from_millis(1);
 /// How many entries pass at most between looks at the clock.
 const ENTRIES_PER_LOOK_MAX: u64 = 32;
+/// How much of a snapshot is read at once, in bytes: state machines ask for a few at a time.
+const RESTORE_BYTES: usize = 256 << 10;
 
 /// One thing to do.
 pub(crate) enum FsmWork<S: StateMachine> {
     Mutate(FsmMutate),
     Query(FsmQuery<S>),
+    Snapshot,
+    Restore(FsmRestore),
 }
 
 /// One thing done.
 pub(crate) enum FsmCompletion<S: StateMachine> {
     Applied(Applied<S>),
     Queried(Queried<S>),
+    Snapshotted(FsmSnapshotted),
+    Restored(Restored),
     Failed(FsmFailed),
 }
 
@@ -39,6 +49,8 @@ pub(crate) struct FsmStep<S> {
     pub(super) machine: S,
     /// Part of the replicated state: which commands of clients' sessions were applied.
     pub(super) sessions: Sessions,
+    /// The last entry whose effect the state holds.
+    last: LogId,
     /// After a panic the state cannot be trusted: nothing is applied or answered any more.
     failed: bool,
 }
@@ -81,20 +93,26 @@ impl Pace {
 
 impl<S: StateMachine> FsmStep<S> {
     pub(crate) fn new(machine: S) -> Self {
-        Self { machine, sessions: Sessions::default(), failed: false }
+        Self { machine, sessions: Sessions::default(), last: LogId::ZERO, failed: false }
     }
 
     pub(crate) fn perform(&mut self, work: FsmWork<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) {
         if self.failed {
             return;
         }
-        // Everything of the user's runs in here: apply and query, and how commands decode and are dropped.
+        // Everything of the user's runs in here: apply and query, snapshot and restore, and how commands decode and
+        // are dropped.
         let done = catch_unwind(AssertUnwindSafe(|| match work {
             FsmWork::Mutate(message) => self.mutate(message, emit),
             FsmWork::Query(message) => {
                 self.query(message, emit);
                 Ok(())
             }
+            FsmWork::Snapshot => {
+                self.snapshot(emit);
+                Ok(())
+            }
+            FsmWork::Restore(message) => self.restore(message, emit),
         }));
         let done = done.unwrap_or_else(|panic| Err(panicked(&*panic)));
         if let Err(fatal) = done {
@@ -123,6 +141,7 @@ impl<S: StateMachine> FsmStep<S> {
 
     fn apply(&mut self, entry: EntryRef<'_>, replies: bool, portion: &mut Portion<S>) -> Result<(), Fatal> {
         portion.last = entry.id();
+        self.last = entry.id();
         let replied = match entry.kind {
             EntryKind::Command => {
                 Replied::Command(self.machine.apply(entry.id(), decode_command::<S>(entry, entry.data)?))
@@ -142,6 +161,26 @@ impl<S: StateMachine> FsmStep<S> {
         let answer = |(number, query)| (number, self.machine.query(query));
         let answers = message.queries.into_iter().map(answer).collect();
         emit(FsmCompletion::Queried(Queried { answers }));
+    }
+
+    fn snapshot(&self, emit: &mut dyn FnMut(FsmCompletion<S>)) {
+        let state = self.machine.snapshot();
+        let sessions = self.sessions.encode();
+        emit(FsmCompletion::Snapshotted(FsmSnapshotted { at: self.last, sessions, state }));
+    }
+
+    fn restore(&mut self, message: FsmRestore, emit: &mut dyn FnMut(FsmCompletion<S>)) -> Result<(), Fatal> {
+        let last = message.source.meta().description.last;
+        let mut reader = io::BufReader::with_capacity(RESTORE_BYTES, message.source);
+        let failed = |error: &dyn ToString| Fatal::Restore { last, reason: error.to_string() };
+        let sessions = content::read_header(&mut reader).map_err(|error| failed(&error))?;
+        self.sessions = Sessions::decode(&sessions).map_err(|error| failed(&error))?;
+        if message.state {
+            self.machine.restore(&mut reader).map_err(|error| failed(&error))?;
+        }
+        self.last = last;
+        emit(FsmCompletion::Restored(Restored { last }));
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use super::{RaftSystem, batch::Refusal};
 use crate::{
     error::{Fatal, ReadError},
     mailbox::{Park, Parked, ReplySender},
-    messages::{Shutdown, StorageClosed},
+    messages::{Shutdown, StopActor, StorageClosed},
     state_machine::StateMachine,
 };
 
@@ -73,6 +73,7 @@ impl<S: StateMachine> RaftSystem<S> {
         };
         self.settle_all_writes(&refusal);
         self.settle_all_reads(&error);
+        self.settle_snapshots(&(&refusal).into());
     }
 
     fn is_settled(&self) -> bool {
@@ -104,6 +105,7 @@ impl<S: StateMachine> RaftSystem<S> {
         self.lifecycle.stage = Stage::Stopped;
         self.settle_all();
         self.fsm.stop();
+        self.node.ports().snapshotter.stop.send_now(StopActor);
         self.lifecycle.ticking.abort();
         self.node.board.set_stopped();
         for caller in self.lifecycle.callers.take() {

@@ -13,6 +13,7 @@ mod intake;
 mod lifecycle;
 mod reads;
 mod sessions;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod writes;
@@ -34,7 +35,9 @@ use crate::{
     },
     board::Status,
     mailbox::{Context, Credits, Port},
-    messages::{Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Tick},
+    messages::{
+        Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Restored, Tick,
+    },
     state_machine::StateMachine,
     transport::{ResponseSink, RpcError},
     types::Response,
@@ -44,6 +47,7 @@ use batch::Batch;
 use intake::{Intake, ReadIntake};
 pub(crate) use lifecycle::Lifecycle;
 use reads::Reads;
+use snapshots::Snapshots;
 
 /// The actor a service talks to: spawn it with [`RaftSystem::builder`](crate::RaftSystem::builder), send it
 /// [`Apply`](crate::Apply), await the reply.
@@ -61,6 +65,7 @@ pub struct RaftSystem<S: StateMachine> {
     /// Batches the leader elsewhere was given, by request.
     forwarded: BTreeMap<u64, Batch<S>>,
     reads: Reads<S>,
+    snapshots: Snapshots,
     requests: u64,
     answers: Arc<dyn ResponseSink>,
     leadership: LeadershipView,
@@ -93,6 +98,7 @@ impl<S: StateMachine> RaftSystem<S> {
             held: VecDeque::new(),
             forwarded: BTreeMap::new(),
             reads: Reads::default(),
+            snapshots: Snapshots::default(),
             requests: 0,
             answers: Arc::new(Answers { port: own }),
             leadership: LeadershipView::default(),
@@ -157,6 +163,16 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
         self.node.hand_off();
         self.query_applied();
         self.go_on_stopping();
+    }
+}
+
+impl<S: StateMachine> Handler<Restored> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, Restored { last }: Restored, _: &mut Self::Context) {
+        self.give_up_through(last.index);
+        self.node.note_applied(last.index, 0);
+        self.query_applied();
     }
 }
 

@@ -90,6 +90,14 @@ impl<S: StateMachine> RaftSystem<S> {
         }
     }
 
+    /// Everything up to `index` came with a snapshot: whoever waits for an entry of it has no reply, and never will.
+    pub(super) fn give_up_through(&mut self, index: LogIndex) {
+        while self.proposed.front().and_then(Batch::next_at).is_some_and(|next| next.index <= index) {
+            let Some(mut batch) = self.proposed.pop_front() else { return };
+            batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::LeadershipLost);
+        }
+    }
+
     /// The leader here is deposed. What it never took goes on to the next one; what it took and what is
     /// not known to be committed is in doubt: another node may still hold it.
     pub(super) fn leadership_lost(&mut self) {

@@ -231,8 +231,11 @@ pub struct SessionsDamage(String);
 
 impl Sessions {
     /// The table in MessagePack: what a snapshot of the state has to carry beside it. Equal tables have equal
-    /// encodings.
+    /// encodings; that of one in which nothing was ever opened is empty.
     pub fn encode(&self) -> Vec<u8> {
+        if *self == Self::default() {
+            return Vec::new();
+        }
         let session = |(id, session): (&SessionId, &Session)| EncodedSession {
             id: *id,
             timeout_ms: session.timeout_ms,

@@ -14,11 +14,14 @@
 //! | committed entries are immutable and on a quorum's disks | when the commit index of a node rises, when a disk cuts or recovers |
 //! | acknowledged means durable | at every acknowledgement that leaves a follower |
 //! | state machine safety: the same commands in the same order, each once (§5.4.3) | at every command applied |
+//! | a snapshot is the state at its index, and of committed entries | when one is captured, published, found and restored |
+//! | what is compacted is durable, committed and in a snapshot | when the front of a log goes, or all of it |
 //! | term, vote, commit and applied index never fall; applied ≤ commit ≤ last | at every look, and across restarts |
 
 mod ledger;
 mod look;
 mod shadow;
+mod snapshots;
 mod store;
 mod traffic;
 
@@ -40,6 +43,7 @@ use crate::{
 use ledger::{AppliedCommand, Ledger};
 pub(crate) use look::Look;
 use shadow::Shadow;
+pub(crate) use snapshots::WatchedSnapshots;
 pub(crate) use store::WatchedStore;
 
 /// A law that did not hold.
@@ -74,6 +78,11 @@ struct State {
     nodes: Vec<Watched>,
     violation: Option<Violation>,
     stamp: u64,
+    /// The digest of the state after a command, by whoever was first to write it.
+    states: BTreeMap<LogIndex, (u64, usize)>,
+    published: u64,
+    purged: u64,
+    reset: u64,
 }
 
 /// One node, as the oracles see it.
@@ -89,8 +98,11 @@ struct Watched {
     applied: usize,
     /// Up to where its state machine is.
     applied_index: LogIndex,
-    /// What its disk held may have been damaged since it was last read.
+    /// Ends of the snapshots on its disk, ascending.
+    snapshots: Vec<LogId>,
+    /// What its disk held may have been damaged since it was last read: its log, and its snapshots.
     rotten: bool,
+    rotten_snapshots: bool,
     /// It lost its directory: what it holds from then on counts for nothing.
     out: bool,
 }
@@ -116,6 +128,10 @@ impl Oracle {
             nodes: watched,
             violation: None,
             stamp: 0,
+            states: BTreeMap::new(),
+            published: 0,
+            purged: 0,
+            reset: 0,
         };
         let addresses = Arc::new(addresses);
         Self {
@@ -243,6 +259,7 @@ impl Oracle {
     pub(crate) fn wiped(&self, node: usize) {
         self.check(|state| {
             state.nodes[node].shadow.lost();
+            state.nodes[node].snapshots.clear();
             state.nodes[node].out = true;
             Ok(())
         });
@@ -252,6 +269,7 @@ impl Oracle {
     pub(crate) fn rotted(&self, node: usize) {
         self.check(|state| {
             state.nodes[node].rotten = true;
+            state.nodes[node].rotten_snapshots = true;
             Ok(())
         });
     }
