@@ -18,6 +18,14 @@ pub struct Config {
     /// A leader that has not heard from a quorum of voters for this long gives up leadership
     /// (check-quorum). Default 500 ms, at most `heartbeat_timeout`.
     pub leader_lease_timeout: Duration,
+    /// By how many millionths the clock of one node may run slower than that of another: what a
+    /// [`LeaseRead`](crate::LeaseRead) relies on. Voters promise in each answer to a heartbeat how long they elect
+    /// nobody else; a leader believes all of it but this part, counted from when it *sent* the heartbeat. Counts
+    /// rates alone: clocks need not agree, but they must not stand still, so a machine that is suspended while it
+    /// leads may answer such reads from its old state for a moment. Whoever lowers `heartbeat_timeout` across a
+    /// restart waits for the old one first. Default 100,000 (10 %), far more than real clocks differ; at most
+    /// 900,000.
+    pub lease_clock_drift_ppm: u32,
     /// How long an idle leader waits for a next entry to carry the commit index before it sends the
     /// index alone. Default 5 ms, at least 1 ms.
     pub commit_timeout: Duration,
@@ -51,6 +59,9 @@ pub struct Config {
     /// How many bytes of the newest entries stay in memory for followers that lag a little; older ones
     /// are read from the store. Default 64 MiB.
     pub log_cache_bytes: usize,
+    /// A node that learns that it was removed from the cluster stops, in order. Off, it goes on as a follower that
+    /// nobody sends anything. Default on.
+    pub shutdown_on_remove: bool,
     /// A durable node whose disk has not finished a flush for this long gives up leadership.
     /// Default 5 s.
     pub disk_stall_timeout: Duration,
@@ -75,6 +86,7 @@ impl Default for Config {
             heartbeat_timeout: Duration::from_millis(1000),
             election_timeout: Duration::from_millis(1000),
             leader_lease_timeout: Duration::from_millis(500),
+            lease_clock_drift_ppm: 100_000,
             commit_timeout: Duration::from_millis(5),
             pre_vote: true,
             forwarding: true,
@@ -89,6 +101,7 @@ impl Default for Config {
             apply_bytes_max: 64 << 20,
             unflushed_bytes_max: 64 << 20,
             log_cache_bytes: 64 << 20,
+            shutdown_on_remove: true,
             disk_stall_timeout: Duration::from_secs(5),
             snapshot_interval: Duration::from_secs(120),
             snapshot_threshold: 8192,
@@ -96,6 +109,35 @@ impl Default for Config {
             snapshots_retained: 2,
             no_snapshot_restore_on_start: false,
         }
+    }
+}
+
+/// The settings that a running node may be given anew, with hashicorp's names. Take those in force from
+/// [`Config::reloadable`], and change what is to differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReloadableConfig {
+    /// See [`Config::heartbeat_timeout`]. A shorter one is obeyed at once, by followers and by the leader.
+    pub heartbeat_timeout: Duration,
+    /// See [`Config::election_timeout`].
+    pub election_timeout: Duration,
+    /// See [`Config::trailing_logs`]. Counts from the next snapshot on.
+    pub trailing_logs: u64,
+    /// See [`Config::snapshot_interval`]. A shorter one is obeyed at once.
+    pub snapshot_interval: Duration,
+    /// See [`Config::snapshot_threshold`].
+    pub snapshot_threshold: u64,
+}
+
+impl ReloadableConfig {
+    /// How often a leader sends heartbeats.
+    pub fn heartbeat_interval(&self) -> Duration {
+        self.heartbeat_timeout / 10
+    }
+
+    /// How often a node looks at the clock.
+    pub fn tick_interval(&self) -> Duration {
+        (self.heartbeat_timeout / 20).clamp(Duration::from_millis(1), Duration::from_millis(50))
     }
 }
 
@@ -122,12 +164,41 @@ impl Config {
 
     /// How often a leader sends heartbeats.
     pub fn heartbeat_interval(&self) -> Duration {
-        self.heartbeat_timeout / 10
+        self.reloadable().heartbeat_interval()
     }
 
     /// How often a node looks at the clock.
     pub fn tick_interval(&self) -> Duration {
-        (self.heartbeat_timeout / 20).clamp(Duration::from_millis(1), Duration::from_millis(50))
+        self.reloadable().tick_interval()
+    }
+
+    /// The part that [`ReloadConfig`](crate::ReloadConfig) may change.
+    pub fn reloadable(&self) -> ReloadableConfig {
+        ReloadableConfig {
+            heartbeat_timeout: self.heartbeat_timeout,
+            election_timeout: self.election_timeout,
+            trailing_logs: self.trailing_logs,
+            snapshot_interval: self.snapshot_interval,
+            snapshot_threshold: self.snapshot_threshold,
+        }
+    }
+
+    /// The same settings with another reloadable part, checked as a whole: what is reloaded must also suit what
+    /// is not.
+    ///
+    /// # Errors
+    /// Names the first field that breaks a rule.
+    pub fn reloaded(&self, part: ReloadableConfig) -> Result<Self, ConfigError> {
+        let config = Self {
+            heartbeat_timeout: part.heartbeat_timeout,
+            election_timeout: part.election_timeout,
+            trailing_logs: part.trailing_logs,
+            snapshot_interval: part.snapshot_interval,
+            snapshot_threshold: part.snapshot_threshold,
+            ..self.clone()
+        };
+        config.validate()?;
+        Ok(config)
     }
 
     /// Checks every rule.
@@ -150,6 +221,11 @@ impl Config {
             self.leader_lease_timeout <= self.heartbeat_timeout,
             "leader_lease_timeout",
             "must be at most heartbeat_timeout",
+        )?;
+        rule(
+            self.lease_clock_drift_ppm <= 900_000,
+            "lease_clock_drift_ppm",
+            "must be at most 900,000 millionths",
         )?;
         rule(self.commit_timeout >= ms(1), "commit_timeout", "must be at least 1 ms")?;
         rule(self.request_timeout >= ms(1), "request_timeout", "must be at least 1 ms")?;
@@ -185,6 +261,18 @@ mod tests {
     fn the_shipped_settings_are_valid() {
         Config::default().validate().unwrap();
         Config::fast().validate().unwrap();
+    }
+
+    #[test]
+    fn what_is_reloaded_must_suit_what_is_not() {
+        let config = Config::default();
+        let mut part = config.reloadable();
+        part.heartbeat_timeout = Duration::from_millis(200);
+        assert_eq!(config.reloaded(part).unwrap_err().field, "leader_lease_timeout");
+        part.heartbeat_timeout = Duration::from_millis(600);
+        let reloaded = config.reloaded(part).unwrap();
+        assert_eq!(reloaded.heartbeat_interval(), Duration::from_millis(60));
+        assert_eq!(reloaded.election_timeout, config.election_timeout);
     }
 
     #[test]

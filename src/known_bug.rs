@@ -167,6 +167,22 @@ known_bugs! {
     /// *Source*: thesis §6.4, step 4; the caller's own task in hashicorp/raft. *Correct*: it waits.
     /// *Law*: Linearizability.
     ReadBeforeApplied = "read-before-applied",
+    /// A leader takes the whole of its voters' promises for its lease: where its clock is the slower one, it still reads
+    /// when somebody else has been elected and has written.
+    ///
+    /// *Source*: thesis §6.4.1, where a bound is asked for; nebula#5379 is near. *Correct*: a promise is cut by how far
+    /// clocks may differ. *Law*: Linearizability.
+    LeaseIgnoresDrift = "lease-ignores-drift",
+    /// A leader that has told another node to stand at once goes on reading by its lease.
+    ///
+    /// *Source*: openraft#1747, tikv#4680. *Correct*: it gives the lease up first, for the rest of its term.
+    /// *Law*: Linearizability.
+    LeaseKeptInTransfer = "lease-kept-in-transfer",
+    /// A voter that was restarted votes at once; the leader still counts on what it promised before.
+    ///
+    /// *Source*: thesis §6.4.1, which does not say it; TiKV's leases need it. *Correct*: it is silent for a heartbeat
+    /// timeout. *Law*: Linearizability.
+    RestartedVoterForgetsLease = "restarted-voter-forgets-lease",
     /// A leadership that is over is not revoked: what is still queued for its actors is carried out.
     ///
     /// *Source*: etcd-io/etcd PR#17814; compare hashicorp/raft#695. *Correct*: it is revoked before anything else of
@@ -226,6 +242,12 @@ known_bugs! {
     /// *Source*: redisraft#13. *Correct*: once a byte of it may have left, its outcome is unknown.
     /// *Law*: each command is applied once; Linearizability.
     ForwardedAgain = "forwarded-again",
+    /// A leader changes the membership before an entry of its own term is committed. Two leaders in a row then change the
+    /// one that both began with, into two whose majorities do not meet.
+    ///
+    /// *Source*: Diego Ongaro, raft-dev 2015 (logcabin, and every implementation of the dissertation's text).
+    /// *Correct*: a change waits until the first entry of the term is committed. *Law*: Leader Completeness; Durability.
+    ChangeBeforeTermCommit = "change-before-term-commit",
     /// The bytes on their way are not zeroed when a follower is probed again: the window shuts for good.
     ///
     /// *Source*: etcd-io/raft e419ba5. *Correct*: they live and die with the requests. *Law*: Liveness.

@@ -121,25 +121,32 @@ pub mod types;
 pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
-pub use config::Config;
-pub use error::{ApplyError, Fatal, ReadError, RecoverError, SnapshotError, StartError, UnknownReason};
+pub use config::{Config, ReloadableConfig};
+pub use error::{
+    ApplyError, ChangeError, Fatal, ObserveError, ReadError, RecoverError, SnapshotError, StartError,
+    TransferError, UnknownReason,
+};
 pub use messages::{
-    Apply, ApplyBatch, ApplyWithin, GetStatus, InspectMailboxes, Read, ReadWithin, Shutdown, Snapshot,
-    StaleRead,
+    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Barrier, Configuration, DemoteVoter,
+    EventKind, GetConfig, GetConfiguration, GetStatus, Indexed, InspectMailboxes, LeaseRead, Observation,
+    Observe, ObserverHandle, ObserverId, RaftEvent, Read, ReadWithin, ReloadConfig, RemoveServer, Shutdown,
+    Snapshot, StaleRead, StaleReadFrom, StopObserving, TransferLeadership, VerifyLeader,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
 #[cfg(feature = "peers-json")]
 pub use system::read_peers_json;
 pub use system::{
-    Placement, Raft, RaftBuilder, RecoveredServer, Recovery, ServerRole, Status, recover_cluster,
+    Leadership, LeadershipWatch, Member, Placement, Raft, RaftBuilder, RecoveredServer, Recovery, ServerRole,
+    Statistics, Status, recover_cluster,
 };
 
 /// What a service usually needs.
 pub mod prelude {
     pub use crate::{
-        Apply, ApplyBatch, ApplyError, Config, Fatal, GetStatus, InspectMailboxes, Raft, RaftSystem, Read,
-        ReadError, ServerRole, Shutdown, Snapshot, SnapshotError, StaleRead, StartError, StateMachine,
-        StateSnapshot, Status,
+        AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyError, ChangeError, Config, DemoteVoter, Fatal,
+        GetConfiguration, GetStatus, InspectMailboxes, Raft, RaftSystem, Read, ReadError, RemoveServer,
+        ServerRole, Shutdown, Snapshot, SnapshotError, StaleRead, StartError, StateMachine, StateSnapshot,
+        Status,
         types::{LogId, LogIndex, NodeId, Term},
     };
 }

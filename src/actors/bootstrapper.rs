@@ -13,7 +13,7 @@ use crate::{
     messages::{Decided, Greeted, Tick},
     protocol::{Bootstrap, Decision, peers_hash},
     transport::{Responder, ResponseSink, RpcError},
-    types::{Greet, NodeId, Request, Response},
+    types::{ClusterId, Greet, NodeId, Request, Response},
 };
 
 /// How long a greeting may stay unanswered before the next.
@@ -41,8 +41,12 @@ struct Peer {
 
 impl Bootstrapper {
     pub(crate) fn new(node: Rc<Node>, listed: Vec<(NodeId, String)>, own: Port<Self>) -> Self {
-        let greet =
-            Greet { from: node.id.clone(), incarnation: node.incarnation, peers_hash: peers_hash(&listed) };
+        let greet = Greet {
+            from: node.id.clone(),
+            incarnation: node.incarnation,
+            peers_hash: peers_hash(&listed),
+            admits: ClusterId::NONE,
+        };
         let others = listed.iter().filter(|(id, _)| *id != node.id);
         let peers = others
             .map(|(id, address)| Peer {

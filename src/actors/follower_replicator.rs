@@ -1,6 +1,6 @@
 //! Brings one follower up to date and keeps it there: probe, then a pipeline within its window.
 //!
-//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`Tick`]. Voice: `AppendEntries` to the
+//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`PeerMoved`], [`CatchUp`], [`StopAt`], [`Tick`]. Voice: `AppendEntries` to the
 //! peer, [`Match`] to Commitment, [`StepDown`] to Consensus, [`ReadEntries`] to Storage. Go: `replication.go`.
 //! Owns the peer's [`Progress`]. Reads the log and sends only while its tenure lives.
 
@@ -14,8 +14,8 @@ use crate::{
     log::{Slice, Tenure},
     mailbox::{Context, Latch, Outlet, Port},
     messages::{
-        AppendAnswered, Match, MatchLost, ReadEntries, Reader, Replicate, StepDown, StopActor, StoredEntries,
-        Tick,
+        AppendAnswered, CatchUp, CaughtUpTo, Match, MatchLost, PeerMoved, ReadEntries, Reader, Replicate,
+        ReplicationEnded, StepDown, StopActor, StopAt, StoredEntries, Tick,
     },
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
@@ -25,6 +25,9 @@ use crate::{
     },
 };
 
+/// For how many election timeouts a removed peer is told so.
+const LEAVE_TIMEOUTS: u32 = 2;
+
 /// See the module.
 pub(crate) struct FollowerReplicator {
     node: Rc<Node>,
@@ -33,6 +36,8 @@ pub(crate) struct FollowerReplicator {
     session: u64,
     matched: Outlet<Match>,
     match_lost: Outlet<MatchLost>,
+    caught_up: Outlet<CaughtUpTo>,
+    ended: Outlet<ReplicationEnded>,
     link: Rc<dyn Link>,
     answers: Arc<dyn ResponseSink>,
     latch: Latch,
@@ -53,6 +58,10 @@ pub(crate) struct FollowerReplicator {
     waiting_since: Option<Duration>,
     /// Nothing is sent before, after a request was lost.
     pause_until: Duration,
+    /// Whether the leader wants to hear how far the peer is.
+    reports: bool,
+    /// Set when the peer is removed: the entry that says so, and until when it is told.
+    leaving: Option<(LogIndex, Duration)>,
 }
 
 impl FollowerReplicator {
@@ -62,6 +71,7 @@ impl FollowerReplicator {
         peer: Server,
         session: u64,
         (matched, match_lost): (Outlet<Match>, Outlet<MatchLost>),
+        (caught_up, ended): (Outlet<CaughtUpTo>, Outlet<ReplicationEnded>),
         own: Port<Self>,
         latch: Latch,
     ) -> Self {
@@ -75,6 +85,8 @@ impl FollowerReplicator {
             session,
             matched,
             match_lost,
+            caught_up,
+            ended,
             link,
             answers: Arc::new(Answers { port: own }),
             latch,
@@ -88,6 +100,8 @@ impl FollowerReplicator {
             behind: false,
             waiting_since: None,
             pause_until: Duration::ZERO,
+            reports: false,
+            leaving: None,
         }
     }
 
@@ -138,6 +152,10 @@ impl FollowerReplicator {
         self.told = commit.min(last);
         self.sent_at = self.node.recent();
         self.waiting_since.get_or_insert_with(|| self.node.recent());
+        let counters = &self.node.board.counters;
+        counters.appends_sent.add(1);
+        counters.entries_sent.add(entries.count());
+        counters.bytes_sent.add(entries.bytes_len() as u64);
         let request = AppendEntries {
             term: self.tenure.term(),
             leader: self.node.id.clone(),
@@ -160,7 +178,7 @@ impl FollowerReplicator {
     /// A quiet peer is told the commit index again, with a heartbeat's frequency: it may have been restarted
     /// and know of none, or have cut a damaged tail that it had acknowledged. Nobody else would notice.
     fn repeat_commit(&mut self, now: Duration) {
-        let quiet = now.saturating_sub(self.sent_at) >= self.node.config.heartbeat_interval();
+        let quiet = now.saturating_sub(self.sent_at) >= self.node.reloadable().heartbeat_interval();
         if quiet && self.progress.is_idle() {
             self.told = LogIndex::ZERO;
         }
@@ -191,6 +209,10 @@ impl FollowerReplicator {
     fn answered(&mut self, request: u64, answer: AppendEntriesResponse) {
         let term = self.tenure.term();
         if answer.term > term {
+            if self.leaving.is_some() {
+                // A removed node's term must not unseat the leader (hashicorp/raft#524).
+                return self.end();
+            }
             let reason = StepDownReason::HigherTerm;
             self.node.ports().consensus.step_down.send_now(StepDown { term, seen: answer.term, reason });
             return;
@@ -209,9 +231,11 @@ impl FollowerReplicator {
                 // What another life of the directory holds counts for nothing.
                 if rose && (answer.incarnation == self.peer.incarnation || any_life) {
                     self.matched.send_now(Match { session: self.session, index: self.progress.matched() });
+                    self.report();
                 }
             }
             AppendOutcome::Conflict { refused, hint } => {
+                self.node.board.counters.appends_conflicted.add(1);
                 let before = self.progress.matched();
                 self.progress.refused(request, refused, hint, self.node.log.borrow().runs());
                 if self.progress.matched() < before {
@@ -233,11 +257,32 @@ impl FollowerReplicator {
         self.told = LogIndex::ZERO;
     }
 
+    /// Tells the leader how far the peer is, if it wants to hear it.
+    fn report(&self) {
+        if self.reports {
+            self.caught_up.send_now(CaughtUpTo { session: self.session, index: self.progress.matched() });
+        }
+    }
+
+    /// A removed peer that knows it, or cannot be told, needs nothing more.
+    fn look_to_the_end(&mut self, now: Duration) {
+        let Some((index, until)) = self.leaving else { return };
+        let knows = self.progress.matched() >= index && self.told >= index && self.progress.is_idle();
+        if knows || now > until {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        self.pause_until = Duration::MAX;
+        self.ended.send_now(ReplicationEnded { session: self.session });
+    }
+
     fn lost(&mut self, request: u64) {
         self.progress.lost(request);
         self.told = LogIndex::ZERO;
         self.waiting_since = None;
-        self.pause_until = self.node.recent().saturating_add(self.node.config.heartbeat_interval());
+        self.pause_until = self.node.recent().saturating_add(self.node.reloadable().heartbeat_interval());
     }
 }
 
@@ -275,12 +320,16 @@ impl Handler<AppendAnswered> for FollowerReplicator {
                 self.waiting_since = None;
                 self.answered(message.request, answer);
             }
-            Ok(_) | Err(_) => self.lost(message.request),
+            Ok(_) | Err(_) => {
+                self.node.board.counters.appends_lost.add(1);
+                self.lost(message.request);
+            }
         }
         self.pump();
         if !self.progress.is_idle() {
             self.waiting_since.get_or_insert_with(|| self.node.recent());
         }
+        self.look_to_the_end(self.node.recent());
     }
 }
 
@@ -316,13 +365,43 @@ impl Handler<Tick> for FollowerReplicator {
     type Result = ();
 
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
-        let patience = self.node.config.election_timeout.max(Duration::from_secs(1));
+        let patience = self.node.reloadable().election_timeout.max(Duration::from_secs(1));
         if self.waiting_since.is_some_and(|since| now.saturating_sub(since) > patience) {
             self.lost(self.sent);
         }
         self.pump();
         self.repeat_commit(now);
         self.tell_commit();
+        self.look_to_the_end(now);
+    }
+}
+
+impl Handler<PeerMoved> for FollowerReplicator {
+    type Result = ();
+
+    fn handle(&mut self, PeerMoved { address }: PeerMoved, _: &mut Self::Context) {
+        self.link = self.node.links.to(&self.peer.id, &address, Lane::Bulk);
+        self.peer.address = address;
+        self.lost(self.sent);
+        self.pause_until = Duration::ZERO;
+        self.pump();
+    }
+}
+
+impl Handler<CatchUp> for FollowerReplicator {
+    type Result = ();
+
+    fn handle(&mut self, _: CatchUp, _: &mut Self::Context) {
+        self.reports = true;
+        self.report();
+    }
+}
+
+impl Handler<StopAt> for FollowerReplicator {
+    type Result = ();
+
+    fn handle(&mut self, StopAt { index }: StopAt, _: &mut Self::Context) {
+        self.leaving = Some((index, self.node.now() + LEAVE_TIMEOUTS * self.node.config.election_timeout));
     }
 }
 

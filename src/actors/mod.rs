@@ -4,7 +4,8 @@
 //! RaftSystem                  front door: admission, routing, forwarding, supervision, ordered shutdown
 //! ├─ Consensus                term · vote · role · elections · answers every inbound RPC · follower path
 //! │   ├─ Bootstrapper         while the node is blank: greets the peers
-//! │   └─ Leader               one per tenure: group commit, reads, check-quorum
+//! │   ├─ Joiner               while the node is blank and is to be added to a cluster
+//! │   └─ Leader               one per tenure: group commit, reads, check-quorum, membership changes
 //! │       ├─ Commitment       match indexes → commit index
 //! │       ├─ FollowerReplicator × peer   probe, pipeline
 //! │       └─ Heartbeater × peer          never waits for log, disk or entries
@@ -23,8 +24,10 @@ pub(crate) mod consensus;
 pub(crate) mod follower_replicator;
 pub(crate) mod fsm_applier;
 pub(crate) mod heartbeater;
+pub(crate) mod joiner;
 pub(crate) mod leader;
 pub(crate) mod node;
+pub(crate) mod observers;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod paced;
 pub(crate) mod raft_system;

@@ -12,17 +12,20 @@ use std::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    actors::{storage::StorageQueue, ticker::Ticker},
+    actors::{observers::Observers, storage::StorageQueue, ticker::Ticker},
     board::Board,
     clock::Clock,
-    config::Config,
+    config::{Config, ConfigError, ReloadableConfig},
     error::{Fatal, LeaderHint},
-    log::{Log, Slice},
+    log::{Log, Slice, Tenure},
     mailbox::{Inspector, Outlet},
     messages::{
-        Decided, FsmMutate, FsmRestore, LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex,
-        ReadIndexReady, Reader, SnapshotAnswered, SnapshotTaken, StepDown, StopActor, TakeSnapshot,
+        AppendBarrier, ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FsmMutate, FsmRestore,
+        LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex, ReadIndexReady, Reader,
+        RemovedFromCluster, SnapshotAnswered, SnapshotTaken, StepDown, StopActor, TakeSnapshot, Transfer,
+        TransferEnded,
     },
+    protocol::Lease,
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
 };
@@ -34,6 +37,9 @@ const HAND_OFF_BYTES: usize = 1 << 20;
 pub(crate) trait FrontDoor {
     fn leadership_changed(&self, message: LeadershipChanged);
     fn read_index_ready(&self, message: ReadIndexReady);
+    fn transfer_ended(&self, message: TransferEnded);
+    fn cluster_changed(&self, message: ClusterChanged);
+    fn removed(&self, message: RemovedFromCluster);
     fn snapshot_answered(&self, message: SnapshotAnswered);
     fn failed(&self, message: NodeFailed);
 }
@@ -49,7 +55,9 @@ pub(crate) trait FsmQueue {
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) incarnation: Incarnation,
+    /// As the node was started; what may be reloaded is in [`reloadable`](Self::reloadable).
     pub(crate) config: Config,
+    reloadable: Cell<ReloadableConfig>,
     pub(crate) seed: u64,
     clock: Clock,
     /// When the clock was last looked at.
@@ -61,6 +69,7 @@ pub(crate) struct Node {
     pub(crate) leadership: RefCell<LeadershipView>,
     pub(crate) links: Links,
     pub(crate) ticker: Ticker,
+    pub(crate) observers: Observers,
     /// Whether callers of this node wait for replies of the state machine.
     pub(crate) awaited: Cell<bool>,
     /// Whether reads of this node wait for the state machine to be further.
@@ -86,6 +95,7 @@ pub(crate) struct Ports {
 pub(crate) struct ConsensusOutlets {
     pub(crate) step_down: Outlet<StepDown>,
     pub(crate) decided: Outlet<Decided>,
+    pub(crate) reloaded: Outlet<ConfigReloaded>,
     pub(crate) snapshot_taken: Outlet<SnapshotTaken>,
     pub(crate) stop: Outlet<StopActor>,
 }
@@ -111,6 +121,28 @@ pub(crate) struct LeadershipView {
 pub(crate) struct LeaderOutlets {
     pub(crate) propose: Outlet<Propose>,
     pub(crate) read_index: Outlet<ReadIndex>,
+    pub(crate) change_cluster: Outlet<ChangeCluster>,
+    pub(crate) barrier: Outlet<AppendBarrier>,
+    pub(crate) transfer: Outlet<Transfer>,
+    pub(crate) lease: LeaseView,
+}
+
+/// The lease of a leader, for those who only look. Written by the leader alone.
+#[derive(Clone)]
+pub(crate) struct LeaseView {
+    tenure: Rc<Tenure>,
+    lease: Rc<Cell<Lease>>,
+}
+
+impl LeaseView {
+    pub(crate) fn new(tenure: Rc<Tenure>, lease: Rc<Cell<Lease>>) -> Self {
+        Self { tenure, lease }
+    }
+
+    /// Whether nobody else leads. `now` must have been read after the read came that this is asked for.
+    pub(crate) fn holds(&self, now: Duration) -> bool {
+        self.tenure.is_live() && self.lease.get().holds(now)
+    }
 }
 
 /// What a node is made of.
@@ -130,8 +162,10 @@ pub(crate) struct NodeParts {
 impl Node {
     pub(crate) fn new(parts: NodeParts) -> Rc<Self> {
         Rc::new(Self {
+            observers: Observers::new(parts.id.clone()),
             id: parts.id,
             incarnation: parts.incarnation,
+            reloadable: Cell::new(parts.config.reloadable()),
             config: parts.config,
             seed: parts.seed,
             recent: Cell::new(parts.clock.now()),
@@ -158,6 +192,27 @@ impl Node {
 
     pub(crate) fn ports(&self) -> &Ports {
         self.ports.get().expect("actors handle no message before they are connected")
+    }
+
+    /// The settings that may be reloaded, as they are now.
+    pub(crate) fn reloadable(&self) -> ReloadableConfig {
+        self.reloadable.get()
+    }
+
+    /// The settings in force.
+    pub(crate) fn config_in_force(&self) -> Config {
+        self.config.reloaded(self.reloadable()).expect("checked when it was reloaded")
+    }
+
+    /// Takes other settings if they suit those that stay. Whoever does not read them each time has to be told.
+    pub(crate) fn reload(&self, part: ReloadableConfig) -> Result<(), ConfigError> {
+        self.reloadable.set(self.config.reloaded(part)?.reloadable());
+        Ok(())
+    }
+
+    /// Starts the ticks, at the pace of the settings in force.
+    pub(crate) fn start_ticking(&self) -> JoinHandle<()> {
+        self.ticker.start(self.clock, self.reloadable().tick_interval())
     }
 
     /// The time, and for [`recent`](Self::recent) from here on.
@@ -271,10 +326,17 @@ impl Node {
         });
     }
 
+    /// Publishes who belongs to the cluster.
+    pub(crate) fn publish_membership(&self) {
+        let log = self.log.borrow();
+        self.board.set_membership(log.membership_index(), log.membership());
+        self.observers.note_membership(log.membership_index(), log.membership());
+    }
+
     /// Publishes how long the log is and how much of it is durable.
     pub(crate) fn publish_log(&self) {
         let log = self.log.borrow();
-        self.board.set_log(log.last().index, log.durable());
+        self.board.set_log(log.last(), log.durable());
     }
 }
 
@@ -299,6 +361,11 @@ impl Links {
         let link: Rc<dyn Link> = Rc::from(self.transport.borrow().link(id, address, lane));
         open.insert(key, (address.to_owned(), link.clone()));
         link
+    }
+
+    /// A lane of its own to somebody who may be no member: a member's lanes stay as they are.
+    pub(crate) fn apart(&self, id: &NodeId, address: &str, lane: Lane) -> Box<dyn Link> {
+        self.transport.borrow().link(id, address, lane)
     }
 
     /// Sends `request` on the lane it belongs to.

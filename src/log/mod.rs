@@ -151,6 +151,16 @@ impl Log {
         self.memberships.effective()
     }
 
+    /// Index of the effective membership's entry; that of the base if the entry is compacted.
+    pub fn membership_index(&self) -> LogIndex {
+        self.memberships.effective_index()
+    }
+
+    /// Whether the effective membership is committed: only then may another change begin (thesis §4.1).
+    pub fn is_membership_settled(&self) -> bool {
+        self.memberships.is_settled(self.commit)
+    }
+
     /// The newest membership that is committed.
     pub fn committed_membership(&self) -> &Membership {
         self.memberships.committed(self.commit)

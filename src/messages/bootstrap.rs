@@ -23,11 +23,23 @@ pub(crate) struct Greeted {
     pub(crate) result: Result<Response, RpcError>,
 }
 
+/// A node at an address of the cluster to join answered a greeting, or did not.
+///
+/// - *Go*: none.
+/// - *From → to*: Transport → Joiner.
+/// - *Follows*: [`Decided`], if it belongs to a cluster.
+/// - *Loss*: greeted again at a later tick.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct MemberGreeted {
+    pub(crate) result: Result<Response, RpcError>,
+}
+
 /// What this blank node is to become.
 ///
 /// - *Go*: `bootstrapCh`.
-/// - *From → to*: Bootstrapper → Consensus.
-/// - *Follows*: entry 1 is written, or the node is quarantined.
+/// - *From → to*: Bootstrapper, Joiner → Consensus.
+/// - *Follows*: entry 1 is written, or the node is quarantined, perhaps to wait until it is added.
 /// - *Loss*: never.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

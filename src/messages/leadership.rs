@@ -41,6 +41,16 @@ pub(crate) struct LeadershipChanged;
 #[rtype(result = "()")]
 pub(crate) struct NodeFailed(pub(crate) Fatal);
 
+/// This node was removed from its cluster, for good, and is to stop if it was removed.
+///
+/// - *Go*: the end of `leaderLoop` under `ShutdownOnRemove`; followers never learn it there.
+/// - *From → to*: Consensus → RaftSystem.
+/// - *Follows*: the node stops in order, as for [`Shutdown`](super::Shutdown).
+/// - *Loss*: the leader says it again, as long as it talks to this node.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct RemovedFromCluster;
+
 /// End this actor: its tenure is over, or the node stops.
 ///
 /// - *Go*: the close of `leaderState`'s channels.

@@ -16,7 +16,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::types::{GreetResponse, Incarnation, Membership, NodeId, Server, Suffrage};
+use crate::types::{ClusterId, GreetResponse, Incarnation, Membership, NodeId, Server, Suffrage};
 
 /// How often each peer must answer the same once all have answered: the first of these answers may be to a
 /// greeting sent before, the second is not, as long as one greeting at a time is on its way to a peer.
@@ -89,6 +89,13 @@ pub enum Decision {
         /// Why.
         why: QuarantineReason,
     },
+    /// There is a cluster that this node is to be added to: wait for that.
+    Wait {
+        /// Who said so.
+        by: NodeId,
+        /// Which.
+        cluster: ClusterId,
+    },
     /// Nothing yet, and never unless the operator mends this: report it and go on asking.
     Mismatch {
         /// Which peer.
@@ -96,6 +103,14 @@ pub enum Decision {
         /// What is wrong.
         why: MismatchReason,
     },
+}
+
+impl Decision {
+    /// What follows for a node that was started to join a cluster, when `answer` came from an address it was given.
+    pub fn of_joining(answer: &GreetResponse) -> Option<Self> {
+        let state = answer.state.as_ref().filter(|state| !state.cluster.is_none())?;
+        Some(Self::Wait { by: answer.from.clone(), cluster: state.cluster })
+    }
 }
 
 /// What a listed peer has said so far.

@@ -24,6 +24,18 @@ impl SnapshotPolicy {
         policy
     }
 
+    /// Looks by another interval and threshold from `now` on. A shorter interval takes effect at once, a longer one
+    /// behind the next look.
+    pub fn reconfigure(&mut self, interval: Duration, threshold: u64, now: Duration) {
+        self.threshold = threshold;
+        if interval != self.interval {
+            self.interval = interval;
+            let drawn = self.look_at;
+            self.look_again(now);
+            self.look_at = self.look_at.min(drawn);
+        }
+    }
+
     /// Time passes; `entries` were applied since the newest snapshot. Whether to take one now.
     pub fn is_due(&mut self, now: Duration, entries: u64) -> bool {
         if now < self.look_at {
@@ -64,6 +76,16 @@ mod tests {
         assert!(!policy.is_due(at(1240), 49), "too little");
         assert!(!policy.is_due(at(1241), 99), "just looked at");
         assert!(policy.is_due(at(1480), 50));
+    }
+
+    #[test]
+    fn a_shorter_interval_and_a_lower_threshold_count_at_once() {
+        let mut policy = SnapshotPolicy::new(INTERVAL, 50, at(0), 1);
+        policy.reconfigure(at(5), 10, at(1));
+        assert!(policy.is_due(at(11), 10));
+        policy.reconfigure(INTERVAL, 10, at(12));
+        assert!(policy.is_due(at(21), 10), "the look that was drawn stays");
+        assert!(!policy.is_due(at(100), 10));
     }
 
     #[test]

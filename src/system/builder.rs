@@ -91,6 +91,7 @@ impl RaftSystem<NoStateMachine> {
             tcp: None,
             advertise: None,
             peers: Vec::new(),
+            join: None,
             placement: Placement::Auto,
             incarnation: None,
             flush_gate: None,
@@ -114,6 +115,7 @@ pub struct RaftBuilder<S> {
     pub(super) tcp: Option<TcpOptions>,
     pub(super) advertise: Option<String>,
     pub(super) peers: Vec<(NodeId, String)>,
+    pub(super) join: Option<Vec<String>>,
     pub(super) placement: Placement,
     pub(super) incarnation: Option<Incarnation>,
     pub(super) flush_gate: Option<FlushGate>,
@@ -200,6 +202,15 @@ impl<S> RaftBuilder<S> {
         self
     }
 
+    /// Waits to be added to a cluster that exists ([`AddVoter`](crate::AddVoter), [`AddNonvoter`](crate::AddNonvoter)
+    /// on one of its nodes) instead of forming one. The nodes at these addresses are asked which cluster that is, and
+    /// the node lets no other one add it then; without an address the first that adds it is the one.
+    /// A node that has state already ignores this. Not together with [`peers`](Self::peers).
+    pub fn join<A: Into<String>>(mut self, addresses: impl IntoIterator<Item = A>) -> Self {
+        self.join = Some(addresses.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Timing and limits.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
@@ -252,6 +263,7 @@ impl<S> RaftBuilder<S> {
             tcp: self.tcp,
             advertise: self.advertise,
             peers: self.peers,
+            join: self.join,
             placement: self.placement,
             incarnation: self.incarnation,
             flush_gate: self.flush_gate,

@@ -20,7 +20,7 @@ pub use handle::Raft;
 pub use recover::read_peers_json;
 pub use recover::{RecoveredServer, Recovery, recover_cluster};
 
-pub use crate::board::{ServerRole, Status};
+pub use crate::board::{Leadership, LeadershipWatch, Member, ServerRole, Statistics, Status};
 
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use {

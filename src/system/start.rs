@@ -24,6 +24,7 @@ use crate::{
         bootstrapper::Bootstrapper,
         consensus::Consensus,
         fsm_applier::{FsmApplier, InlineFsm, StateMachineQueue},
+        joiner::Joiner,
         node::{FsmQueue as _, Node, NodeParts, Ports},
         raft_system::{Lifecycle, RaftSystem},
         snapshotter::{FileStep, Snapshotter},
@@ -69,13 +70,19 @@ pub(crate) async fn start_in<S: StateMachine>(
 ) -> Result<(Raft<S>, Weak<Node>), StartError> {
     builder.config.validate()?;
     let machine = builder.machine.take().ok_or(StartError::Incomplete("a node needs a state machine"))?;
-    if builder.peers.is_empty() {
+    if builder.join.is_some() {
+        if !builder.peers.is_empty() {
+            return Err(StartError::Incomplete("a node forms a cluster with its peers, or joins one"));
+        }
+    } else if builder.peers.is_empty() {
         let own = (builder.id.clone(), builder.own_address());
         builder.peers.push(own);
     } else if !builder.peers.iter().any(|(id, _)| *id == builder.id) {
         return Err(StartError::Incomplete("the list of peers must name this node too"));
     }
-    check_peers(&builder.peers)?;
+    if builder.join.is_none() {
+        check_peers(&builder.peers)?;
+    }
     #[cfg(feature = "peers-json")]
     let machine = super::recover::recover_at_start(&mut builder, machine).await?;
     let opened = open(&mut builder, &mut surroundings).await?;
@@ -147,6 +154,8 @@ impl<S: StateMachine> Assembly<S> {
         } else if named.is_some_and(|own| own.incarnation == self.opened.incarnation) {
             // It stopped between its first entry and the mark of a member, which comes before its first vote.
             Standing::Founding
+        } else if !self.opened.cluster.is_none() {
+            Standing::waiting()
         } else if recovered.last.index == LogIndex::ZERO {
             Standing::Blank
         } else {
@@ -172,7 +181,8 @@ impl<S: StateMachine> Assembly<S> {
     fn run(mut self, machine: S) -> Result<(Raft<S>, Weak<Node>), StartError> {
         let standing = self.standing();
         let identity = self.identity();
-        let board = Arc::new(Board::new(identity.clone()));
+        let clock = Clock::start(self.surroundings.skew);
+        let board = Arc::new(Board::new(identity.clone(), clock));
         let inspector = Inspector::new(self.builder.id.to_string());
         let tcp = self.builder.tcp.take().map(|mut options| {
             options.seed ^= self.seed;
@@ -183,7 +193,6 @@ impl<S: StateMachine> Assembly<S> {
         });
         let choice = std::mem::replace(&mut self.builder.transport, super::builder::TransportChoice::Tcp);
         let transport = Rc::new(RefCell::new(choice.open(tcp)));
-        let clock = Clock::start(self.surroundings.skew);
         let ticker = Ticker::default();
         let mut log = Log::new(&self.opened.recovered, self.builder.config.log_cache_bytes);
         if let Some(meta) = &self.opened.newest {
@@ -208,7 +217,7 @@ impl<S: StateMachine> Assembly<S> {
         let name = format!("raft_system/{}", self.builder.id);
         let spawned = spawn(&inspector, name, |ctx| {
             let front = port_of(ctx);
-            let ticking = ticker.start(clock, self.builder.config.tick_interval());
+            let ticking = node.start_ticking();
             let snapshotter = self.spawn_snapshotter(&node);
             let fsm = self.spawn_fsm(machine, &node, &front, &snapshotter);
             let consensus = self.spawn_consensus(&node, standing.clone(), &front, (&fsm, &snapshotter));
@@ -218,7 +227,10 @@ impl<S: StateMachine> Assembly<S> {
                 front: front.clone(),
             });
             if standing == Standing::Blank {
-                spawn_bootstrapper(&node, self.builder.peers.clone());
+                match self.builder.join.take() {
+                    Some(addresses) => spawn_joiner(&node, addresses),
+                    None => spawn_bootstrapper(&node, self.builder.peers.clone()),
+                }
             }
             let config = &self.builder.config;
             let credits = Credits::new(config.pending_requests_max as u32, config.pending_bytes_max as u64);
@@ -323,6 +335,13 @@ impl<S: StateMachine> Assembly<S> {
         node.watch("consensus", spawned.task);
         spawned.port
     }
+}
+
+fn spawn_joiner(node: &Rc<Node>, addresses: Vec<String>) {
+    let spawned =
+        spawn(&node.inspector, "consensus/joiner", |ctx| Joiner::new(node.clone(), addresses, port_of(ctx)));
+    subscribe(&node.ticker, &spawned.port);
+    node.watch("joiner", spawned.task);
 }
 
 fn spawn_bootstrapper(node: &Rc<Node>, peers: Vec<(NodeId, String)>) {

@@ -17,8 +17,9 @@ use crate::{
     },
     mailbox::{Outlet, Port},
     messages::{
-        EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady, SnapshotAnswered,
-        SnapshotBegun, SnapshotWritten, StorageClosed, StorageFailed, StorageRoom, VoteSaved,
+        ClusterChanged, EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady,
+        RemovedFromCluster, SnapshotAnswered, SnapshotBegun, SnapshotWritten, StorageClosed, StorageFailed,
+        StorageRoom, TransferEnded, VoteSaved,
     },
     state_machine::StateMachine,
 };
@@ -27,6 +28,7 @@ pub(super) fn consensus_outlets(consensus: &Port<Consensus>) -> ConsensusOutlets
     ConsensusOutlets {
         step_down: consensus.outlet(),
         decided: consensus.outlet(),
+        reloaded: consensus.outlet(),
         snapshot_taken: consensus.outlet(),
         stop: consensus.outlet(),
     }
@@ -149,6 +151,18 @@ impl<S: StateMachine> FrontDoor for Port<RaftSystem<S>> {
     }
 
     fn read_index_ready(&self, message: ReadIndexReady) {
+        self.send_now(message);
+    }
+
+    fn transfer_ended(&self, message: TransferEnded) {
+        self.send_now(message);
+    }
+
+    fn cluster_changed(&self, message: ClusterChanged) {
+        self.send_now(message);
+    }
+
+    fn removed(&self, message: RemovedFromCluster) {
         self.send_now(message);
     }
 

@@ -31,13 +31,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Checks, from this node's side, that `there` is the peer called `expected` and may be talked to:
+    /// Checks, from this node's side, that `there` is the peer called `expected`, or [anybody](NodeId::anybody), and may be
+    /// talked to:
     /// clusters are the same, or one of the two does not have one yet.
     ///
     /// # Errors
     /// Says which of the two is wrong.
     pub fn accepts(&self, there: &Identity, expected: &NodeId) -> Result<(), Refusal> {
-        if there.id != *expected {
+        if there.id != *expected && !expected.is_anybody() {
             return Err(Refusal::WrongNode { expected: expected.clone(), found: there.id.clone() });
         }
         let blank = self.cluster.is_none() || there.cluster.is_none();
@@ -170,8 +171,8 @@ pub enum TransportError {
 /// 2. Every request given to a [`Link`] is answered exactly once through its responder.
 /// 3. Nothing a peer sends may panic, or allocate more than the limits say.
 /// 4. After `stop` nothing is delivered any more and every waiting responder is answered.
-/// 5. A forwarded command is delivered at most once: one that came twice would be applied twice. Everything else
-///    may come twice, and on different lanes or connections in any order.
+/// 5. A request that is not [repeatable](Request::is_repeatable) is delivered at most once: a command that came twice
+///    would be applied twice. Everything else may come twice, and on different lanes or connections in any order.
 pub trait Transport: 'static {
     /// Begins to listen and to deliver requests. Returns the address listened on.
     ///

@@ -15,6 +15,16 @@ impl NodeId {
     /// The longest name a node may have, in bytes.
     pub const BYTES_MAX: usize = 255;
 
+    /// Stands for whoever is found at an address, where its name is not known. No node is called so.
+    pub fn anybody() -> Self {
+        Self::from("")
+    }
+
+    /// Whether this is [`anybody`](Self::anybody).
+    pub fn is_anybody(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

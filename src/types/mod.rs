@@ -2,14 +2,18 @@
 //!
 //! Plain data. This room imports nothing of Raftix and does nothing but encode and check itself.
 
+mod change;
 mod durable;
 mod entry;
 mod ids;
 mod membership;
 mod rpc;
+mod transfer;
 
+pub use change::{ChangeFailure, ClusterOperation, MembershipChange, MembershipCommand};
 pub use durable::{LogBase, Vote};
 pub use entry::{ENTRY_HEADER_BYTES, Entries, EntryBatch, EntryBuffer, EntryDamage, EntryKind, EntryRef};
 pub use ids::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Term};
 pub use membership::{Membership, MembershipError, Server, Suffrage};
 pub use rpc::*;
+pub use transfer::*;

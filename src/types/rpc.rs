@@ -6,7 +6,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterId, Entries, Incarnation, LogId, LogIndex, Membership, NodeId, Term};
+use super::{
+    ChangeFailure, ClusterId, ClusterOperation, Entries, ForwardTransfer, ForwardTransferResponse,
+    Incarnation, LogId, LogIndex, Membership, NodeId, Term,
+};
 
 /// A request from one node to another.
 #[derive(Clone, Debug)]
@@ -27,6 +30,10 @@ pub enum Request {
     ForwardApply(ForwardApply),
     /// Ask the leader for an index up to which a local read must wait. Forward lane.
     ForwardReadIndex(ForwardReadIndex),
+    /// Have the leader change the cluster. Forward lane.
+    ForwardChange(ForwardChange),
+    /// Have the leader hand leadership on. Forward lane.
+    ForwardTransfer(ForwardTransfer),
 }
 
 /// The answer to a [`Request`] of the same name.
@@ -48,6 +55,10 @@ pub enum Response {
     ForwardApply(ForwardApplyResponse),
     /// To [`Request::ForwardReadIndex`].
     ForwardReadIndex(ForwardReadIndexResponse),
+    /// To [`Request::ForwardChange`].
+    ForwardChange(ForwardChangeResponse),
+    /// To [`Request::ForwardTransfer`].
+    ForwardTransfer(ForwardTransferResponse),
 }
 
 /// Which connection to a peer a request takes, so that votes and heartbeats never queue behind entries.
@@ -71,8 +82,16 @@ impl Request {
             | Self::RequestVote(_)
             | Self::TimeoutNow(_)
             | Self::Greet(_) => Lane::Control,
-            Self::ForwardApply(_) | Self::ForwardReadIndex(_) => Lane::Forward,
+            Self::ForwardApply(_)
+            | Self::ForwardReadIndex(_)
+            | Self::ForwardChange(_)
+            | Self::ForwardTransfer(_) => Lane::Forward,
         }
+    }
+
+    /// Whether it may come twice without harm. A command, a change or a transfer that did might be done twice.
+    pub fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::ForwardApply(_) | Self::ForwardChange(_) | Self::ForwardTransfer(_))
     }
 }
 
@@ -143,6 +162,9 @@ pub struct HeartbeatResponse {
     pub round: u64,
     /// Whether the follower follows this leader in this term.
     pub follows: bool,
+    /// For how long, in milliseconds from when the heartbeat came, the follower elects nobody else; zero if it
+    /// does not follow.
+    pub sticks_ms: u64,
 }
 
 /// Candidate → voter (Raft §5.2; pre-vote: thesis §9.6).
@@ -191,15 +213,18 @@ pub struct TimeoutNowResponse {
     pub accepted: bool,
 }
 
-/// Blank node → listed peer: who are you, and do we want the same cluster?
+/// Who are you? A blank node asks its listed peers, to form a cluster with them; a leader asks a server that is to
+/// be added; a node that waits to be added asks members, to learn which cluster that is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Greet {
     /// The asking node.
     pub from: NodeId,
     /// Its incarnation.
     pub incarnation: Incarnation,
-    /// Hash of the list of peers it was started with: ids and addresses.
+    /// Hash of the list of peers it was started with: ids and addresses; zero if it was given none.
     pub peers_hash: u64,
+    /// The cluster that a leader is about to add the greeted node to; [`ClusterId::NONE`] if it only asks.
+    pub admits: ClusterId,
 }
 
 /// What a node is, told to one that greets it.
@@ -211,16 +236,16 @@ pub struct GreetResponse {
     pub incarnation: Incarnation,
     /// Hash of the list of peers it was started with; zero if it was given none.
     pub peers_hash: u64,
-    /// `None` while it is blank.
+    /// `None` while it is blank and knows of no cluster that it is to belong to.
     pub state: Option<ClusterState>,
 }
 
-/// What a node that belongs to a cluster can tell.
+/// What a node that belongs to a cluster, or waits to be let into one, can tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterState {
     /// Its cluster.
     pub cluster: ClusterId,
-    /// The membership of entry 1, if the node still knows it.
+    /// The membership of entry 1, if the node knows it.
     pub first: Option<Membership>,
 }
 
@@ -273,6 +298,8 @@ pub enum ForwardedResult {
 pub struct ForwardReadIndex {
     /// How long the caller still waits, in milliseconds from receipt.
     pub timeout_ms: u64,
+    /// Whether to wait also for what is proposed and not committed yet: by an entry behind it.
+    pub barrier: bool,
 }
 
 /// Leader → asking node.
@@ -280,4 +307,20 @@ pub struct ForwardReadIndex {
 pub struct ForwardReadIndexResponse {
     /// The index, confirmed by a quorum after the request came; or who leads instead.
     pub result: Result<LogIndex, Option<NodeId>>,
+}
+
+/// Any node → leader: do this to the cluster. One hop; at most once, since it might be done twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardChange {
+    /// What.
+    pub operation: ClusterOperation,
+    /// How long the caller still waits, in milliseconds from receipt.
+    pub timeout_ms: u64,
+}
+
+/// Leader → forwarding node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardChangeResponse {
+    /// The index of the membership that came out, or why there is none.
+    pub result: Result<LogIndex, ChangeFailure>,
 }

@@ -98,6 +98,8 @@ fn read_packed(kind: FrameKind, body: &[u8]) -> Result<Message, FrameError> {
         K::TimeoutNow => Message::Request(Request::TimeoutNow(unpack(kind, body)?)),
         K::Greet => Message::Request(Request::Greet(unpack(kind, body)?)),
         K::ForwardReadIndex => Message::Request(Request::ForwardReadIndex(unpack(kind, body)?)),
+        K::ForwardTransfer => Message::Request(Request::ForwardTransfer(unpack(kind, body)?)),
+        K::ForwardChange => Message::Request(Request::ForwardChange(unpack(kind, body)?)),
         K::AppendEntriesResponse => Message::Response(Response::AppendEntries(unpack(kind, body)?)),
         K::HeartbeatResponse => Message::Response(Response::Heartbeat(unpack(kind, body)?)),
         K::PreVoteResponse => Message::Response(Response::PreVote(unpack(kind, body)?)),
@@ -105,6 +107,8 @@ fn read_packed(kind: FrameKind, body: &[u8]) -> Result<Message, FrameError> {
         K::TimeoutNowResponse => Message::Response(Response::TimeoutNow(unpack(kind, body)?)),
         K::GreetResponse => Message::Response(Response::Greet(checked(unpack(kind, body)?)?)),
         K::ForwardReadIndexResponse => Message::Response(Response::ForwardReadIndex(unpack(kind, body)?)),
+        K::ForwardTransferResponse => Message::Response(Response::ForwardTransfer(unpack(kind, body)?)),
+        K::ForwardChangeResponse => Message::Response(Response::ForwardChange(unpack(kind, body)?)),
         K::Dropped | K::AppendEntries | K::ForwardApply | K::ForwardApplyResponse => Message::Dropped,
     })
 }

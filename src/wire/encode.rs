@@ -34,6 +34,8 @@ pub fn encode_request(
             frame.with_parts(|head| forward::put_request(head, apply), || apply.commands.iter())
         }
         Request::ForwardReadIndex(read) => frame.packed(read),
+        Request::ForwardChange(change) => frame.packed(change),
+        Request::ForwardTransfer(transfer) => frame.packed(transfer),
     }
 }
 
@@ -58,6 +60,8 @@ pub fn encode_response(
             frame.with_parts(|head| forward::put_response(head, apply), || forward::replies(apply))
         }
         Response::ForwardReadIndex(read) => frame.packed(read),
+        Response::ForwardChange(change) => frame.packed(change),
+        Response::ForwardTransfer(transfer) => frame.packed(transfer),
     }
 }
 

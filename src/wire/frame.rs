@@ -40,6 +40,8 @@ pub enum FrameKind {
     Greet = 0x06,
     ForwardApply = 0x07,
     ForwardReadIndex = 0x08,
+    ForwardChange = 0x09,
+    ForwardTransfer = 0x0b,
     Pong = 0x80,
     AppendEntriesResponse = 0x81,
     HeartbeatResponse = 0x82,
@@ -49,11 +51,13 @@ pub enum FrameKind {
     GreetResponse = 0x86,
     ForwardApplyResponse = 0x87,
     ForwardReadIndexResponse = 0x88,
+    ForwardChangeResponse = 0x89,
+    ForwardTransferResponse = 0x8b,
     Dropped = 0xff,
 }
 
 impl FrameKind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 23] = [
         Self::Ping,
         Self::AppendEntries,
         Self::Heartbeat,
@@ -63,6 +67,8 @@ impl FrameKind {
         Self::Greet,
         Self::ForwardApply,
         Self::ForwardReadIndex,
+        Self::ForwardChange,
+        Self::ForwardTransfer,
         Self::Pong,
         Self::AppendEntriesResponse,
         Self::HeartbeatResponse,
@@ -72,6 +78,8 @@ impl FrameKind {
         Self::GreetResponse,
         Self::ForwardApplyResponse,
         Self::ForwardReadIndexResponse,
+        Self::ForwardChangeResponse,
+        Self::ForwardTransferResponse,
         Self::Dropped,
     ];
 
@@ -90,6 +98,8 @@ impl FrameKind {
             Request::Greet(_) => Self::Greet,
             Request::ForwardApply(_) => Self::ForwardApply,
             Request::ForwardReadIndex(_) => Self::ForwardReadIndex,
+            Request::ForwardChange(_) => Self::ForwardChange,
+            Request::ForwardTransfer(_) => Self::ForwardTransfer,
         }
     }
 
@@ -104,6 +114,8 @@ impl FrameKind {
             Response::Greet(_) => Self::GreetResponse,
             Response::ForwardApply(_) => Self::ForwardApplyResponse,
             Response::ForwardReadIndex(_) => Self::ForwardReadIndexResponse,
+            Response::ForwardChange(_) => Self::ForwardChangeResponse,
+            Response::ForwardTransfer(_) => Self::ForwardTransferResponse,
         }
     }
 

@@ -41,7 +41,7 @@ pub struct Handshake {
     pub node: NodeId,
     /// The speaker's incarnation.
     pub incarnation: Incarnation,
-    /// Whom the speaker believes to talk to.
+    /// Whom the speaker believes to talk to; [anybody](NodeId::anybody) if it does not know.
     pub target: NodeId,
     /// What else the speaker can do: nothing yet. Bits nobody knows are ignored.
     pub features: u64,

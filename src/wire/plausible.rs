@@ -2,7 +2,9 @@
 //! or an index that a peer sent never overflows.
 
 use super::Message;
-use crate::types::{AppendOutcome, ForwardedResult, LogId, LogIndex, Request, Response, Term};
+use crate::types::{
+    AppendOutcome, ChangeFailure, ClusterOperation, ForwardedResult, LogId, LogIndex, Request, Response, Term,
+};
 
 /// Terms and indexes stay below: at a billion a second, 146 years away.
 const NUMBER_MAX: u64 = 1 << 62;
@@ -27,7 +29,13 @@ fn request_is_plausible(request: &Request) -> bool {
         Request::Heartbeat(heartbeat) => term(heartbeat.term),
         Request::PreVote(vote) | Request::RequestVote(vote) => term(vote.term) && id(vote.last),
         Request::TimeoutNow(timeout) => term(timeout.term),
-        Request::Greet(_) | Request::ForwardApply(_) | Request::ForwardReadIndex(_) => true,
+        Request::ForwardChange(change) => match &change.operation {
+            ClusterOperation::ChangeMembership(change) => change.prev_index.is_none_or(index),
+        },
+        Request::Greet(_)
+        | Request::ForwardApply(_)
+        | Request::ForwardReadIndex(_)
+        | Request::ForwardTransfer(_) => true,
     }
 }
 
@@ -44,11 +52,15 @@ fn response_is_plausible(response: &Response) -> bool {
         Response::Heartbeat(heartbeat) => term(heartbeat.term),
         Response::PreVote(vote) | Response::RequestVote(vote) => term(vote.term),
         Response::TimeoutNow(timeout) => term(timeout.term),
-        Response::Greet(_) => true,
+        Response::Greet(_) | Response::ForwardTransfer(_) => true,
         Response::ForwardApply(apply) => apply.results.iter().all(|result| match result {
             ForwardedResult::Applied { at, .. } => id(*at),
             _ => true,
         }),
+        Response::ForwardChange(change) => match &change.result {
+            Ok(at) | Err(ChangeFailure::ConfigurationChanged { index: at }) => index(*at),
+            Err(_) => true,
+        },
         Response::ForwardReadIndex(read) => read.result.as_ref().map_or(true, |at| index(*at)),
     }
 }

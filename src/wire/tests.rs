@@ -101,12 +101,57 @@ fn request() -> impl Strategy<Value = Request> {
         vote().prop_map(Request::RequestVote),
         (number(), node())
             .prop_map(|(term, leader)| Request::TimeoutNow(TimeoutNow { term: Term(term), leader })),
-        (node(), any::<u128>(), any::<u64>()).prop_map(|(from, incarnation, peers_hash)| Request::Greet(
-            Greet { from, incarnation: Incarnation(incarnation), peers_hash }
-        )),
+        (node(), any::<[u128; 2]>(), any::<u64>()).prop_map(|(from, [incarnation, admits], peers_hash)| {
+            let (incarnation, admits) = (Incarnation(incarnation), ClusterId(admits));
+            Request::Greet(Greet { from, incarnation, peers_hash, admits })
+        }),
         (vec(data(3000), 0..5), any::<u64>())
             .prop_map(|(commands, timeout_ms)| Request::ForwardApply(ForwardApply { commands, timeout_ms })),
-        any::<u64>().prop_map(|timeout_ms| Request::ForwardReadIndex(ForwardReadIndex { timeout_ms })),
+        (any::<u64>(), any::<bool>()).prop_map(|(timeout_ms, barrier)| Request::ForwardReadIndex(
+            ForwardReadIndex { timeout_ms, barrier }
+        )),
+        (option::of(node()), any::<u64>())
+            .prop_map(|(to, timeout_ms)| Request::ForwardTransfer(ForwardTransfer { to, timeout_ms })),
+        (operation(), any::<u64>()).prop_map(|(operation, timeout_ms)| Request::ForwardChange(
+            ForwardChange { operation, timeout_ms }
+        )),
+    ]
+}
+
+fn operation() -> impl Strategy<Value = ClusterOperation> {
+    let address = || "[a-z0-9.:]{1,255}";
+    let command = prop_oneof![
+        (node(), address()).prop_map(|(id, address)| MembershipCommand::AddVoter { id, address }),
+        (node(), address()).prop_map(|(id, address)| MembershipCommand::AddNonvoter { id, address }),
+        node().prop_map(|id| MembershipCommand::DemoteVoter { id }),
+        node().prop_map(|id| MembershipCommand::RemoveServer { id }),
+    ];
+    (command, option::of(number().prop_map(LogIndex)), any::<bool>()).prop_map(
+        |(command, prev_index, force)| {
+            ClusterOperation::ChangeMembership(MembershipChange { command, prev_index, force })
+        },
+    )
+}
+
+fn transferred() -> impl Strategy<Value = Result<NodeId, TransferFailure>> {
+    use TransferFailure as F;
+    prop_oneof![
+        node().prop_map(Ok),
+        option::of(node()).prop_map(|leader| Err(F::NotLeader { leader })),
+        node().prop_map(|id| Err(F::TargetRefused(id))),
+        prop::sample::select(vec![F::NoTarget, F::InProgress, F::TimedOut]).prop_map(Err),
+    ]
+}
+
+fn changed() -> impl Strategy<Value = Result<LogIndex, ChangeFailure>> {
+    use ChangeFailure as F;
+    prop_oneof![
+        number().prop_map(|index| Ok(LogIndex(index))),
+        option::of(node()).prop_map(|leader| Err(F::NotLeader { leader })),
+        number().prop_map(|index| Err(F::ConfigurationChanged { index: LogIndex(index) })),
+        "\\PC{0,600}".prop_map(|reason| Err(F::invalid(&reason))),
+        prop::sample::select(vec![F::Overloaded, F::QuorumUnreachable, F::NotCaughtUp, F::OutcomeUnknown])
+            .prop_map(Err),
     ]
 }
 
@@ -158,7 +203,7 @@ fn response() -> impl Strategy<Value = Response> {
         }),
         numbers().prop_map(|(term, incarnation, round, follows)| {
             let (term, incarnation) = (Term(term), Incarnation(incarnation));
-            Response::Heartbeat(HeartbeatResponse { term, incarnation, round, follows })
+            Response::Heartbeat(HeartbeatResponse { term, incarnation, round, follows, sticks_ms: round })
         }),
         voted().prop_map(Response::PreVote),
         voted().prop_map(Response::RequestVote),
@@ -178,6 +223,8 @@ fn response() -> impl Strategy<Value = Response> {
             let result = index.map(LogIndex).ok_or(leader);
             Response::ForwardReadIndex(ForwardReadIndexResponse { result })
         }),
+        changed().prop_map(|result| Response::ForwardChange(ForwardChangeResponse { result })),
+        transferred().prop_map(|result| Response::ForwardTransfer(ForwardTransferResponse { result })),
     ]
 }
 
@@ -290,8 +337,13 @@ fn a_frame_that_announces_four_gigabytes_is_refused_from_its_header() {
 
 #[test]
 fn a_term_nobody_can_count_on_from_is_refused() {
-    let response =
-        HeartbeatResponse { term: Term(u64::MAX), incarnation: Incarnation(1), round: 1, follows: true };
+    let response = HeartbeatResponse {
+        term: Term(u64::MAX),
+        incarnation: Incarnation(1),
+        round: 1,
+        follows: true,
+        sticks_ms: 1,
+    };
     let mut frame = response_frame(1, &Response::Heartbeat(response));
     assert!(matches!(decode(&mut frame, FrameLimits::default()), Err(FrameError::Malformed { .. })));
 }

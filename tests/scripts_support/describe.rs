@@ -26,6 +26,10 @@ pub(crate) fn request(request: &Request) -> String {
             format!("ForwardApply {}", commands.join(" "))
         }
         Request::ForwardReadIndex(_) => "ForwardReadIndex".to_owned(),
+        Request::ForwardTransfer(r) => {
+            format!("ForwardTransfer to={}", r.to.as_ref().map_or("anybody".to_owned(), NodeId::to_string))
+        }
+        Request::ForwardChange(r) => format!("ForwardChange {:?}", r.operation),
     }
 }
 
@@ -51,6 +55,11 @@ pub(crate) fn response(response: &Response) -> String {
             let results: Vec<String> = r.results.iter().map(forwarded).collect();
             format!("ForwardApplyResponse {}", results.join(", "))
         }
+        Response::ForwardTransfer(r) => match &r.result {
+            Ok(leader) => format!("ForwardTransferResponse {leader} leads"),
+            Err(failure) => format!("ForwardTransferResponse {failure}"),
+        },
+        Response::ForwardChange(r) => format!("ForwardChangeResponse {:?}", r.result),
         Response::ForwardReadIndex(r) => match &r.result {
             Ok(index) => format!("ForwardReadIndexResponse index={index}"),
             Err(leader) => format!("ForwardReadIndexResponse not the leader, {}", known(leader.as_ref())),

@@ -10,7 +10,8 @@ use crate::{
     messages::{Decided, IdentitySaved, Rpc, SaveIdentity},
     protocol::Decision,
     types::{
-        ClusterId, ClusterState, EntryBuffer, EntryKind, Greet, GreetResponse, LogIndex, Membership, Term,
+        ClusterId, ClusterState, EntryBuffer, EntryKind, Greet, GreetResponse, LogIndex, Membership, NodeId,
+        Term,
     },
 };
 
@@ -35,12 +36,31 @@ impl Consensus {
     /// Marks the directory as a member's; the node takes part once that is durable, behind everything
     /// that was given to the store before.
     pub(super) fn become_member(&mut self) {
-        let first = self.node.log.borrow().first_membership().map(|first| ClusterId::of(&first.encode()));
-        // A log without its first entry is of a node that has noted its cluster before that went.
-        let noted = Some(self.node.board.identity().cluster).filter(|cluster| !cluster.is_none());
-        let Some(cluster) = first.or(noted) else { return };
+        let known = Some(self.node.board.identity().cluster).filter(|cluster| !cluster.is_none());
+        let first = || self.node.log.borrow().first_membership().map(|first| ClusterId::of(&first.encode()));
+        let Some(cluster) = known.or_else(first) else { return };
         self.standing = Standing::Founding;
         self.node.ports().storage.save_identity(SaveIdentity { cluster, member: true });
+    }
+
+    /// Waits to be added to `cluster`, and to no other from here on.
+    fn wait_for_admission(&mut self, by: &NodeId, cluster: ClusterId) {
+        tracing::info!(node = %self.node.id, %by, %cluster, "waiting to be added to the cluster");
+        if self.standing.is_blank() {
+            self.standing = Standing::waiting();
+        }
+        self.node.ports().storage.save_identity(SaveIdentity { cluster, member: false });
+        self.publish();
+    }
+
+    /// A leader is about to add this node: whoever takes no part anywhere else learns where it is to belong.
+    fn is_asked_in(&self, greet: &Greet) -> bool {
+        let is_free = match self.standing {
+            Standing::Blank => self.peers.is_empty(),
+            Standing::Quarantined(_) => true,
+            Standing::Founding | Standing::Member => false,
+        };
+        is_free && !greet.admits.is_none() && self.node.board.identity().cluster.is_none()
     }
 
     /// A quarantined node belongs once a committed membership names its present incarnation.
@@ -76,6 +96,7 @@ impl Handler<Decided> for Consensus {
                 tracing::warn!(node = %self.node.id, %reason, "quarantined: this node takes no part until it is added");
                 self.standing = Standing::Quarantined(reason);
             }
+            Decision::Wait { by, cluster } => self.wait_for_admission(&by, cluster),
             Decision::Mismatch { .. } => {}
         }
         self.publish();
@@ -89,8 +110,8 @@ impl Handler<IdentitySaved> for Consensus {
         self.node.board.set_cluster(cluster);
         if member {
             self.standing = Standing::Member;
-            self.publish();
         }
+        self.publish();
     }
 }
 
@@ -98,13 +119,15 @@ impl Handler<Rpc<Greet>> for Consensus {
     type Result = ();
 
     fn handle(&mut self, rpc: Rpc<Greet>, _: &mut Context<Self>) {
+        if self.is_asked_in(&rpc.request) {
+            self.wait_for_admission(&rpc.request.from, rpc.request.admits);
+        }
         let log = self.node.log.borrow();
+        let cluster = self.node.board.identity().cluster;
         // What is written but not durable yet is not told: a crash could still undo it.
         let formed = log.last().index > LogIndex::ZERO && log.durable() > LogIndex::ZERO;
-        let state = formed.then(|| ClusterState {
-            cluster: self.node.board.identity().cluster,
-            first: log.first_membership().cloned(),
-        });
+        let state = (formed || !cluster.is_none())
+            .then(|| ClusterState { cluster, first: log.first_membership().filter(|_| formed).cloned() });
         let answer = GreetResponse {
             from: self.node.id.clone(),
             incarnation: self.node.incarnation,

@@ -1,5 +1,7 @@
 //! The follower's side of replication: check, append, and acknowledge what is durable (Raft §5.3).
 
+use std::time::Duration;
+
 use actix::Handler;
 
 use super::Consensus;
@@ -7,7 +9,7 @@ use crate::{
     known_bug::KnownBug,
     log::Appended,
     mailbox::Context,
-    messages::{EntriesRead, Flushed, Match, OWN_SESSION, Reader, Rpc},
+    messages::{EntriesRead, Flushed, Match, OWN_SESSION, Reader, RemovedFromCluster, Rpc},
     protocol::is_contiguous,
     transport::Responder,
     types::{
@@ -28,13 +30,16 @@ pub(super) struct HeldAck {
 
 impl Consensus {
     /// Whether the sender leads in a term that is not over, after taking note of it.
-    fn heard(&mut self, term: Term, leader: &NodeId) -> bool {
+    fn heard(&mut self, at: Duration, term: Term, leader: &NodeId) -> bool {
         let mut accepted = false;
-        self.decide_at(self.node.recent(), |election, now, _| {
+        self.decide_at(at, |election, now, _| {
             let (heard, effects) = election.heard_leader(now, term, leader);
             accepted = heard;
             effects
         });
+        if accepted {
+            self.node.board.set_contact(at);
+        }
         accepted
     }
 
@@ -47,6 +52,7 @@ impl Consensus {
     }
 
     fn follow(&mut self, request: AppendEntries, responder: Responder) {
+        let membership = self.node.log.borrow().membership_index();
         let appended = self.node.log.borrow_mut().follow(request.prev, &request.entries);
         match appended {
             Err(error) => {
@@ -67,7 +73,11 @@ impl Consensus {
                 self.node.commit(request.commit.min(covered));
                 self.hold_or_acknowledge(proven, responder);
                 self.learn_membership();
+                if self.node.log.borrow().membership_index() != membership {
+                    self.announce();
+                }
                 self.introduce(&request.leader);
+                self.note_removal(request.commit);
             }
         }
     }
@@ -81,16 +91,35 @@ impl Consensus {
         }
     }
 
+    /// A member that finds itself removed, and nothing of what is committed missing here that might take it back.
+    pub(super) fn note_removal(&mut self, commit: LogIndex) {
+        let log = self.node.log.borrow();
+        let removed = self.standing.is_member()
+            && log.is_membership_settled()
+            && commit <= log.last().index
+            && !log.membership().is_empty()
+            && log.membership().get(&self.node.id).is_none_or(|own| own.incarnation != self.node.incarnation);
+        drop(log);
+        if removed && self.node.config.shutdown_on_remove {
+            self.node.ports().front.removed(RemovedFromCluster);
+        }
+    }
+
     fn store(&mut self, truncated: Option<LogIndex>, new: Entries) {
         if truncated.is_none() && new.is_empty() {
             return;
         }
         let storage = &self.node.ports().storage;
+        let counters = &self.node.board.counters;
         if let Some(from) = truncated {
+            counters.truncations.add(1);
             let ticket = self.node.log.borrow_mut().issue(from.prev(), 0);
             storage.truncate(ticket, from);
         }
         for entries in new.batches() {
+            counters.entries_appended.add(entries.count());
+            counters.bytes_appended.add(entries.len() as u64);
+            counters.batches_appended.add(1);
             let ticket = self.node.log.borrow_mut().issue(entries.last(), entries.len());
             storage.append(ticket, entries.clone());
         }
@@ -127,7 +156,8 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
         }
         // Nobody speaks for another, least of all for this node.
         let own = from == request.leader;
-        if !own || !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
+        let recent = self.node.recent();
+        if !own || !self.standing.takes_entries() || !self.heard(recent, request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
         self.follow(request, responder);
@@ -140,12 +170,17 @@ impl Handler<Rpc<Heartbeat>> for Consensus {
     fn handle(&mut self, rpc: Rpc<Heartbeat>, _: &mut Context<Self>) {
         let request = rpc.request;
         let own = rpc.from == request.leader;
-        let follows = own && self.standing.takes_entries() && self.heard(request.term, &request.leader);
+        // The leader's lease counts from when it sent this: a time that is not quite now would be too early.
+        let now = self.node.now();
+        let follows = own && self.standing.takes_entries() && self.heard(now, request.term, &request.leader);
+        let follows = follows && self.takes_part();
+        let sticks_ms = if follows { self.election.sticks_for().as_millis() } else { 0 };
         rpc.responder.respond(Ok(Response::Heartbeat(HeartbeatResponse {
             term: self.election.term(),
             incarnation: self.node.incarnation,
             round: request.round,
-            follows: follows && self.takes_part(),
+            follows,
+            sticks_ms: u64::try_from(sticks_ms).unwrap_or(u64::MAX),
         })));
     }
 }
@@ -156,6 +191,7 @@ impl Handler<Flushed> for Consensus {
     fn handle(&mut self, Flushed { ticket }: Flushed, _: &mut Context<Self>) {
         let rose = self.node.log.borrow_mut().flushed(ticket);
         self.disk.flushed();
+        self.node.board.counters.flushes.add(1);
         if !rose {
             return;
         }

@@ -20,13 +20,15 @@ use crate::{
     actors::{
         leader::{Leader, Leadership},
         node::{LeadershipView, Node},
+        observers::Seat,
     },
     board::{ServerRole, Standing},
+    config::ReloadableConfig,
     error::{Fatal, LeaderHint},
     known_bug::KnownBug,
     log::Tenure,
     mailbox::{Context, Port},
-    messages::{LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
+    messages::{ConfigReloaded, LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
     protocol::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason},
     storage::Recovered,
     types::{LogIndex, NodeId},
@@ -60,13 +62,8 @@ impl Consensus {
         standing: Standing,
         peers: Vec<(NodeId, String)>,
     ) -> Self {
-        let config = ElectionConfig {
-            heartbeat_timeout: node.config.heartbeat_timeout,
-            election_timeout: node.config.election_timeout,
-            pre_vote: node.config.pre_vote,
-        };
         let election = Election::new(
-            config,
+            election_config(&node),
             node.id.clone(),
             node.incarnation,
             recovered.vote.clone(),
@@ -132,6 +129,7 @@ impl Consensus {
                 Effect::SaveVote(vote) => self.node.ports().storage.save_vote(vote),
                 Effect::Ask { request, pre_vote, to } => self.ask_for_votes(&request, pre_vote, &to),
                 Effect::BecameLeader { term } => {
+                    self.node.board.counters.elections_won.add(1);
                     tracing::info!(node = %self.node.id, %term, "leader");
                     let tenure = Rc::new(Tenure::new(term));
                     self.leadership = Some(Leader::start(&self.node, tenure));
@@ -160,6 +158,7 @@ impl Consensus {
             leadership.tenure.revoke();
         }
         leadership.leader.send_now(StopActor);
+        self.node.board.count_step_down(reason);
         tracing::info!(node = %self.node.id, %term, %reason, "stepped down");
     }
 
@@ -176,10 +175,11 @@ impl Consensus {
         let leader = self.election.leader().and_then(|id| log.membership().get(id)).cloned();
         let leader = leader.map(|server| LeaderHint { id: server.id, address: server.address });
         let here = self.leadership.as_ref().map(|leadership| leadership.outlets.clone());
-        let voters = log.membership().voters().map(|server| server.id.clone()).collect();
         let board = &self.node.board;
-        board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()), voters);
+        self.node.publish_membership();
+        board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()));
         board.set_standing(&self.standing, self.election.withheld());
+        self.node.observers.note_seat(Seat { role, term, leader: leader.clone() });
         *self.node.leadership.borrow_mut() = LeadershipView { term, leader, here };
     }
 
@@ -203,6 +203,11 @@ impl Consensus {
     fn durable(&self) -> LogIndex {
         self.node.log.borrow().durable()
     }
+}
+
+fn election_config(node: &Node) -> ElectionConfig {
+    let ReloadableConfig { heartbeat_timeout, election_timeout, .. } = node.reloadable();
+    ElectionConfig { heartbeat_timeout, election_timeout, pre_vote: node.config.pre_vote }
 }
 
 impl Actor for Consensus {
@@ -231,6 +236,14 @@ impl Handler<Tick> for Consensus {
     }
 }
 
+impl Handler<ConfigReloaded> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, _: ConfigReloaded, _: &mut Self::Context) {
+        self.election.reconfigure(self.node.now(), election_config(&self.node));
+    }
+}
+
 impl Handler<StepDown> for Consensus {
     type Result = ();
 
@@ -242,6 +255,10 @@ impl Handler<StepDown> for Consensus {
                 election.step_down(now, message.term, message.reason)
             }
         });
+        if message.reason == StepDownReason::Removed {
+            let commit = self.node.log.borrow().commit();
+            self.note_removal(commit);
+        }
     }
 }
 

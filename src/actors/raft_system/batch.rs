@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use super::Shared;
 use crate::{
-    error::{ApplyError, Fatal, LeaderHint, UnknownReason},
+    error::{ApplyError, Fatal, LeaderHint, ReadError, TransferError, UnknownReason},
     known_bug::KnownBug,
     mailbox::{CreditGuard, ReplySender},
-    messages::Proposal,
+    messages::{Indexed, Proposal},
     state_machine::{Reply, StateMachine},
     transport::Responder,
     types::{ForwardApplyResponse, ForwardedResult, LogId, LogIndex, Response},
@@ -18,12 +18,17 @@ use crate::{
 /// What a caller of `Apply` gets.
 pub(super) type ApplyResult<S> = Result<Reply<S>, ApplyError<<S as StateMachine>::Command>>;
 
+/// What a caller of `ApplyIndexed` gets.
+pub(super) type IndexedResult<S> = Result<Indexed<Reply<S>>, ApplyError<<S as StateMachine>::Command>>;
+
 /// Who waits for one command.
 pub(super) enum Caller<S: StateMachine> {
     /// Nobody any more, or nobody yet.
     Nobody,
     /// A client of this node.
     One(ReplySender<ApplyResult<S>>),
+    /// The same, that wants to know where its command stands.
+    Indexed(ReplySender<IndexedResult<S>>),
     /// A client of this node that sent several at once.
     Part(Shared<Group<S>>, usize),
     /// Another node.
@@ -109,6 +114,7 @@ impl<S: StateMachine> Caller<S> {
             Self::Nobody => {}
             // A caller that has gone needs no answer.
             Self::One(sender) => drop(sender.send(outcome.into_result())),
+            Self::Indexed(sender) => drop(sender.send(outcome.into_indexed())),
             Self::Part(group, slot) => group.borrow_mut().set(slot, outcome.into_result()),
             Self::Remote(group, slot) => group.borrow_mut().set(slot, outcome.into_forwarded()),
         }
@@ -117,8 +123,12 @@ impl<S: StateMachine> Caller<S> {
 
 impl<S: StateMachine> Outcome<'_, S> {
     fn into_result(self) -> ApplyResult<S> {
+        self.into_indexed().map(|indexed| indexed.reply)
+    }
+
+    fn into_indexed(self) -> IndexedResult<S> {
         match self {
-            Self::Applied(_, reply) => Ok(reply),
+            Self::Applied(at, reply) => Ok(Indexed { index: at.index, reply }),
             Self::Unknown(index, why) => Err(ApplyError::OutcomeUnknown { index, why }),
             Self::Refused(refusal, data) => match rmp_serde::from_slice(data) {
                 Ok(command) => Err(refusal.into_error(command)),
@@ -155,6 +165,24 @@ impl<S: StateMachine> Outcome<'_, S> {
 }
 
 impl Refusal {
+    pub(super) fn into_transfer_error(self) -> TransferError {
+        match self {
+            Self::NotLeader(leader) => TransferError::NotLeader { leader },
+            Self::Overloaded | Self::TooLarge { .. } => TransferError::Overloaded,
+            Self::ShuttingDown => TransferError::ShuttingDown,
+            Self::Failed(fatal) => TransferError::Failed(fatal),
+        }
+    }
+
+    pub(super) fn into_read_error(self) -> ReadError {
+        match self {
+            Self::NotLeader(leader) => ReadError::NotLeader { leader },
+            Self::Overloaded | Self::TooLarge { .. } => ReadError::Overloaded,
+            Self::ShuttingDown => ReadError::ShuttingDown,
+            Self::Failed(fatal) => ReadError::Failed(fatal),
+        }
+    }
+
     pub(super) fn into_error<C>(self, command: C) -> ApplyError<C> {
         match self {
             Self::NotLeader(leader) => ApplyError::NotLeader { leader, command },

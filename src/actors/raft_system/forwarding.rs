@@ -29,6 +29,7 @@ impl<S: StateMachine> RaftSystem<S> {
             commands: batch.commands.clone(),
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         };
+        self.node.board.counters.commands_forwarded.add(batch.commands.len() as u64);
         let number = self.next_request();
         self.forwarded.insert(number, batch);
         let responder = Responder::new(self.answers.clone(), number);
@@ -73,11 +74,19 @@ impl<S: StateMachine> RaftSystem<S> {
         }
     }
 
-    fn hint(&self, id: &NodeId) -> Option<LeaderHint> {
+    pub(super) fn hint(&self, id: &NodeId) -> Option<LeaderHint> {
         let log = self.node.log.borrow();
         let server = log.membership().get(id)?;
         Some(LeaderHint { id: server.id.clone(), address: server.address.clone() })
     }
+}
+
+/// Whether not one command of the batch was taken, for want of a leader there.
+fn all_refused<S: StateMachine>(batch: &Batch<S>, results: &[ForwardedResult]) -> bool {
+    let refused = |result: &ForwardedResult| {
+        matches!(result, ForwardedResult::NotLeader { .. } | ForwardedResult::ShuttingDown)
+    };
+    results.len() == batch.commands.len() && results.iter().all(refused)
 }
 
 impl<S: StateMachine> Handler<ForwardAnswered> for RaftSystem<S> {
@@ -86,6 +95,10 @@ impl<S: StateMachine> Handler<ForwardAnswered> for RaftSystem<S> {
     fn handle(&mut self, message: ForwardAnswered, _: &mut Context<Self>) {
         if let Some(mut batch) = self.forwarded.remove(&message.request) {
             match message.result {
+                // It was not the leader, or is not any more, and has begun nothing of it: the next one will.
+                Ok(Response::ForwardApply(answer)) if all_refused(&batch, &answer.results) => {
+                    self.hold_again(batch);
+                }
                 Ok(Response::ForwardApply(answer)) => self.forwarded_done(&mut batch, answer.results),
                 // It waits for the next tick, so that a leader that is gone is not asked in a loop.
                 Err(RpcError::NotSent(_)) => self.hold_again(batch),
@@ -94,6 +107,10 @@ impl<S: StateMachine> Handler<ForwardAnswered> for RaftSystem<S> {
                     batch.doubt_beyond(crate::types::LogIndex::ZERO, &UnknownReason::ConnectionLost);
                 }
             }
+        } else if self.is_transfer(message.request) {
+            self.transfer_answered(message.request, message.result);
+        } else if self.is_change(message.request) {
+            self.change_answered(message.request, message.result);
         } else {
             self.index_answered(message.request, message.result);
         }

@@ -7,14 +7,14 @@ use bytes::BufMut;
 
 use super::{
     RaftSystem, Shared,
-    batch::{ApplyResult, Caller, Group, Outcome, Refusal, RemoteGroup, Waiting},
+    batch::{ApplyResult, Caller, Group, IndexedResult, Outcome, Refusal, RemoteGroup, Waiting},
 };
 use crate::{
     config::Config,
-    error::{ApplyError, ReadError, UnknownReason},
+    error::{ApplyError, UnknownReason},
     mailbox::{Context, CreditGuard, Park, Parked, ReplySender},
-    messages::{Apply, ApplyBatch, ApplyWithin, Read, ReadWithin, Rpc, StaleRead},
-    state_machine::{Answer, StateMachine},
+    messages::{Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Rpc},
+    state_machine::StateMachine,
     types::{EntryBuffer, EntryKind, ForwardApply},
 };
 
@@ -58,6 +58,17 @@ impl<S: StateMachine> Park<ApplyResult<S>> for RefCell<Vec<Waiting<S>>> {
     fn park(&self, sender: ReplySender<ApplyResult<S>>) {
         if let Some(last) = self.borrow_mut().last_mut() {
             last.caller = Caller::One(sender);
+        }
+    }
+}
+
+/// The same for a caller that wants to know the index.
+struct WantsIndex<S: StateMachine>(Shared<Vec<Waiting<S>>>);
+
+impl<S: StateMachine> Park<IndexedResult<S>> for WantsIndex<S> {
+    fn park(&self, sender: ReplySender<IndexedResult<S>>) {
+        if let Some(last) = self.0.borrow_mut().last_mut() {
+            last.caller = Caller::Indexed(sender);
         }
     }
 }
@@ -122,7 +133,10 @@ impl<S: StateMachine> RaftSystem<S> {
         if bytes > bytes_max {
             return Err(Refusal::TooLarge { bytes, bytes_max });
         }
-        let credit = self.credits.try_acquire(1, bytes as u64).ok_or(Refusal::Overloaded)?;
+        let Some(credit) = self.credits.try_acquire(1, bytes as u64) else {
+            self.node.board.counters.commands_overloaded.add(1);
+            return Err(Refusal::Overloaded);
+        };
         match &mut self.intake.credits {
             Some(credits) => credits.absorb(credit),
             none => *none = Some(credit),
@@ -162,6 +176,18 @@ impl<S: StateMachine> Handler<ApplyWithin<S::Command>> for RaftSystem<S> {
 
     fn handle(&mut self, message: ApplyWithin<S::Command>, ctx: &mut Self::Context) -> Self::Result {
         self.apply_one(message.command, message.timeout, ctx)
+    }
+}
+
+impl<S: StateMachine> Handler<ApplyIndexed<S::Command>> for RaftSystem<S> {
+    type Result = Parked<IndexedResult<S>>;
+
+    fn handle(&mut self, message: ApplyIndexed<S::Command>, ctx: &mut Self::Context) -> Self::Result {
+        let timeout = message.timeout.unwrap_or(self.node.config.request_timeout);
+        match self.take_in(message.command, timeout, Caller::Nobody, ctx) {
+            Ok(()) => Parked::Later(Rc::new(WantsIndex(self.intake.waiting.clone()))),
+            Err(not_taken) => Parked::Now(Err(not_taken.into_error())),
+        }
     }
 }
 
@@ -220,96 +246,4 @@ impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
 /// Whether the state machines will be able to read a command. How it decodes is the user's code, and may panic.
 fn decodes<S: StateMachine>(command: &[u8]) -> bool {
     catch_unwind(|| rmp_serde::from_slice::<S::Command>(command).is_ok()).unwrap_or(false)
-}
-
-/// Who waits for the answer to a query.
-pub(super) struct Reader<S: StateMachine> {
-    pub(super) deadline: Duration,
-    pub(super) sender: Option<ReplySender<Result<Answer<S>, ReadError>>>,
-    /// Returns when the reader is answered.
-    pub(super) _credit: CreditGuard,
-}
-
-/// Queries that wait for the next question to the leader.
-pub(super) struct ReadIntake<S: StateMachine> {
-    pub(super) queries: Shared<Vec<(S::Query, Reader<S>)>>,
-}
-
-impl<S: StateMachine> Default for ReadIntake<S> {
-    fn default() -> Self {
-        Self { queries: Rc::new(RefCell::new(Vec::new())) }
-    }
-}
-
-type ReadResult<S> = Result<Answer<S>, ReadError>;
-
-impl<S: StateMachine> Park<ReadResult<S>> for RefCell<Vec<(S::Query, Reader<S>)>> {
-    fn park(&self, sender: ReplySender<ReadResult<S>>) {
-        if let Some((_, reader)) = self.borrow_mut().last_mut() {
-            reader.sender = Some(sender);
-        }
-    }
-}
-
-impl<S: StateMachine> RaftSystem<S> {
-    fn read_one(
-        &mut self,
-        query: S::Query,
-        timeout: Duration,
-        ctx: &mut Context<Self>,
-    ) -> Parked<ReadResult<S>> {
-        if let Some(refusal) = self.lifecycle.refusal() {
-            return Parked::Now(Err(refusal.into_read_error()));
-        }
-        let Some(credit) = self.credits.try_acquire(1, 0) else {
-            return Parked::Now(Err(ReadError::Overloaded));
-        };
-        self.arm_flush(ctx);
-        let reader = Reader { deadline: self.now.saturating_add(timeout), sender: None, _credit: credit };
-        self.read_intake.queries.borrow_mut().push((query, reader));
-        Parked::Later(self.read_intake.queries.clone())
-    }
-}
-
-impl<S: StateMachine> Handler<Read<S::Query>> for RaftSystem<S> {
-    type Result = Parked<ReadResult<S>>;
-
-    fn handle(&mut self, Read(query): Read<S::Query>, ctx: &mut Self::Context) -> Self::Result {
-        self.read_one(query, self.node.config.request_timeout, ctx)
-    }
-}
-
-impl<S: StateMachine> Handler<ReadWithin<S::Query>> for RaftSystem<S> {
-    type Result = Parked<ReadResult<S>>;
-
-    fn handle(&mut self, message: ReadWithin<S::Query>, ctx: &mut Self::Context) -> Self::Result {
-        self.read_one(message.query, message.timeout, ctx)
-    }
-}
-
-/// A read of the present state needs no index: it is asked at once.
-impl<S: StateMachine> Handler<StaleRead<S::Query>> for RaftSystem<S> {
-    type Result = Parked<ReadResult<S>>;
-
-    fn handle(&mut self, StaleRead(query): StaleRead<S::Query>, _: &mut Self::Context) -> Self::Result {
-        if let Some(refusal) = self.lifecycle.refusal() {
-            return Parked::Now(Err(refusal.into_read_error()));
-        }
-        let Some(credit) = self.credits.try_acquire(1, 0) else {
-            return Parked::Now(Err(ReadError::Overloaded));
-        };
-        let deadline = self.node.now().saturating_add(self.node.config.request_timeout);
-        Parked::Later(Rc::new(self.query_now(query, Reader { deadline, sender: None, _credit: credit })))
-    }
-}
-
-impl Refusal {
-    fn into_read_error(self) -> ReadError {
-        match self {
-            Self::NotLeader(leader) => ReadError::NotLeader { leader },
-            Self::Overloaded | Self::TooLarge { .. } => ReadError::Overloaded,
-            Self::ShuttingDown => ReadError::ShuttingDown,
-            Self::Failed(fatal) => ReadError::Failed(fatal),
-        }
-    }
 }

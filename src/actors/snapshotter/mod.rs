@@ -21,8 +21,8 @@ use crate::{
     error::SnapshotError,
     mailbox::Context,
     messages::{
-        FsmSnapshotted, SnapshotAnswered, SnapshotBegun, SnapshotTaken, SnapshotWritten, StopActor,
-        TakeSnapshot, Tick,
+        FsmSnapshotted, RaftEvent, SnapshotAnswered, SnapshotBegun, SnapshotTaken, SnapshotWritten,
+        StopActor, TakeSnapshot, Tick,
     },
     protocol::SnapshotPolicy,
     state_machine::StateSnapshot,
@@ -126,6 +126,9 @@ impl Snapshotter {
     fn published(&mut self, meta: &SnapshotMeta) {
         let description = meta.description.clone();
         tracing::info!(node = %self.node.id, last = %description.last, bytes = meta.bytes, "snapshot taken");
+        self.node.board.counters.snapshots_taken.add(1);
+        let (last, bytes) = (description.last, meta.bytes);
+        self.node.observers.tell(|| RaftEvent::SnapshotTaken { last, bytes });
         self.newest = self.newest.max(description.last);
         self.node.board.set_snapshot(self.newest.index);
         self.files(FileWork::Retain(self.node.config.snapshots_retained));
@@ -205,6 +208,8 @@ impl Handler<Tick> for Snapshotter {
     type Result = ();
 
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
+        let settings = self.node.reloadable();
+        self.policy.reconfigure(settings.snapshot_interval, settings.snapshot_threshold, now);
         let entries = self.node.applied().0.saturating_sub(self.newest.index.0);
         if self.policy.is_due(now, entries) && self.obstacle().is_none() {
             self.begin();

@@ -206,6 +206,7 @@ impl Model {
             Some(Decision::Adopt(first)) => self.stages[asker] = Stage::Member(first),
             Some(Decision::Quarantine { .. }) => self.stages[asker] = Stage::Quarantined,
             Some(Decision::Mismatch { peer, why }) => panic!("{peer}: {why}"),
+            Some(Decision::Wait { .. }) => panic!("it was not to join anything"),
             None => {}
         }
     }
@@ -307,4 +308,18 @@ fn a_wiped_node_and_a_late_one_do_not_found_a_second_cluster() {
     model.settle();
     assert!(matches!(model.stages[2], Stage::Member(_)), "it is not: n3 joins it");
     assert!(matches!(model.stages[1], Stage::Quarantined));
+}
+
+#[test]
+fn who_is_to_join_waits_for_the_cluster_it_is_told_of() {
+    let answer = |state: Option<u128>| GreetResponse {
+        from: name(1),
+        incarnation: Incarnation(1),
+        peers_hash: 5,
+        state: state.map(|id| ClusterState { cluster: ClusterId(id), first: None }),
+    };
+    let cluster = ClusterId(7);
+    assert_eq!(Decision::of_joining(&answer(Some(7))), Some(Decision::Wait { by: name(1), cluster }));
+    assert_eq!(Decision::of_joining(&answer(None)), None);
+    assert_eq!(Decision::of_joining(&answer(Some(0))), None);
 }

@@ -36,7 +36,7 @@ impl State {
         let fate = self.ways[channel.way].fate();
         let struck = self.strike(channel.way, &fate);
         // A forwarded command that came twice would be applied twice: no transport may do that to it.
-        let is_repeatable = struck.is_none() && !matches!(request, Request::ForwardApply(_));
+        let is_repeatable = struck.is_none() && request.is_repeatable();
         let copy = fate.copy.filter(|_| is_repeatable).map(|again| (again, request.clone()));
         let number = self.channel(channel).exchanges.next();
         let request = match self.code_request(request, number, struck, &fate) {

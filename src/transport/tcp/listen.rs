@@ -143,7 +143,7 @@ impl Server {
     }
 
     fn judge(&self, number: u64, own: &Identity, hello: &Handshake) -> Result<(), (Verdict, Closed)> {
-        if hello.target != own.id {
+        if hello.target != own.id && !hello.target.is_anybody() {
             let refusal = Refusal::WrongNode { expected: hello.target.clone(), found: own.id.clone() };
             return Err((Verdict::WrongTarget, refusal.into()));
         }

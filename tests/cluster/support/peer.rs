@@ -237,6 +237,7 @@ pub(crate) fn agree(puppet: &Puppet) -> impl FnMut(&Request) -> Option<Response>
             incarnation,
             round: request.round,
             follows: true,
+            sticks_ms: 0,
         })),
         Request::PreVote(request) => {
             Some(Response::PreVote(RequestVoteResponse { term: request.term, incarnation, granted: true }))
