@@ -10,6 +10,7 @@ mod commitment;
 mod contact;
 mod election;
 mod inflight;
+mod installation;
 pub mod invariants;
 mod lease;
 mod matching;
@@ -21,6 +22,7 @@ mod read_rounds;
 mod snapshot_policy;
 mod term_runs;
 mod transfer;
+mod transmission;
 
 pub use bootstrap::{Bootstrap, Decision, MismatchReason, QuarantineReason, peers_hash};
 pub use catch_up::{CATCH_UP_ROUNDS_MAX, CatchUpRounds, CatchUpState};
@@ -28,6 +30,7 @@ pub use commitment::Commitment;
 pub use contact::QuorumContact;
 pub use election::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason};
 pub use inflight::WindowLimits;
+pub use installation::{Arrival, Installation};
 pub use lease::Lease;
 pub use matching::{Verdict, check_append, is_contiguous};
 pub use membership_change::{
@@ -40,3 +43,4 @@ pub use read_rounds::ReadRounds;
 pub use snapshot_policy::{SnapshotPolicy, compaction_base};
 pub use term_runs::TermRuns;
 pub use transfer::Transfer;
+pub use transmission::{NextPiece, Transmission};
