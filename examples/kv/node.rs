@@ -145,7 +145,8 @@ async fn start(args: &NodeArgs) -> Result<Node, StartError> {
         .data_dir(&args.data)
         .listen(args.raft.as_str())
         .peers(args.peers.iter().map(|peer| (peer.id.as_str(), peer.address.as_str())))
-        .config(args.timing.config());
+        .config(args.timing.config())
+        .recover_from_peers_json(true);
     if let Some(address) = &args.advertise {
         builder = builder.advertise(address.as_str());
     }

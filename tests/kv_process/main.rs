@@ -7,6 +7,7 @@ mod damage;
 mod keys;
 mod majority;
 mod quarantine;
+mod recovery;
 mod start_stop;
 mod support;
 mod words;
