@@ -7,9 +7,11 @@ mod entry;
 mod ids;
 mod membership;
 mod rpc;
+mod snapshot;
 
 pub use durable::{LogBase, Vote};
 pub use entry::{ENTRY_HEADER_BYTES, Entries, EntryBatch, EntryBuffer, EntryDamage, EntryKind, EntryRef};
 pub use ids::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Term};
 pub use membership::{Membership, MembershipError, Server, Suffrage};
 pub use rpc::*;
+pub use snapshot::{SnapshotDescription, SnapshotMeta};

@@ -10,6 +10,7 @@ use super::{
     fields::put_id,
     forward,
     frame::{self},
+    snapshot,
 };
 use crate::types::{AppendEntries, Request, Response};
 
@@ -34,6 +35,9 @@ pub fn encode_request(
             frame.with_parts(|head| forward::put_request(head, apply), || apply.commands.iter())
         }
         Request::ForwardReadIndex(read) => frame.packed(read),
+        Request::InstallSnapshot(install) => {
+            frame.with_parts(|head| snapshot::put(head, install), || std::iter::once(&install.data))
+        }
     }
 }
 
@@ -58,6 +62,7 @@ pub fn encode_response(
             frame.with_parts(|head| forward::put_response(head, apply), || forward::replies(apply))
         }
         Response::ForwardReadIndex(read) => frame.packed(read),
+        Response::InstallSnapshot(install) => frame.packed(install),
     }
 }
 
