@@ -18,7 +18,7 @@ use crate::{
     mailbox::{Outlet, Port},
     messages::{
         EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady, SnapshotAnswered,
-        SnapshotBegun, SnapshotOpened, SnapshotWritten, StorageClosed, StorageFailed, StorageRoom, VoteSaved,
+        SnapshotBegun, SnapshotWritten, StorageClosed, StorageFailed, StorageRoom, VoteSaved,
     },
     state_machine::StateMachine,
 };
@@ -122,8 +122,8 @@ pub(super) fn snapshot_bridge(
     let done = Outlet::new(move |completion| match completion {
         SnapshotCompletion::Begun(result) => snapshotter.send_now(SnapshotBegun { result }),
         SnapshotCompletion::Written(result) => snapshotter.send_now(SnapshotWritten { result }),
-        SnapshotCompletion::Opened { to, result } => to.send_now(SnapshotOpened { result }),
-        SnapshotCompletion::Read { to, message } => to.send_now(message),
+        SnapshotCompletion::Opened { reader, message } => reader.opened(message),
+        SnapshotCompletion::Read { reader, message } => reader.read(message),
         SnapshotCompletion::Received(message) => snapshotter.send_now(message),
     });
     if !threads {
