@@ -173,6 +173,10 @@ fn draw_snapshots(rng: &mut fastrand::Rng, config: &mut Config) {
     config.snapshot_interval = Duration::from_millis(rng.u64(100..5_000));
     config.snapshot_threshold = rng.u64(1..200);
     config.snapshots_retained = rng.usize(1..4);
+    config.trailing_logs = rng.u64(0..600);
+    // Often so few that whoever was away for a moment needs a snapshot, in pieces of any size.
+    config.trailing_logs >>= rng.u64(0..8);
+    config.snapshot_chunk_bytes = 32 << rng.u64(0..8);
 }
 
 /// In some runs sessions end all the time, by number or by time, and not as every node would have it.

@@ -1,184 +1,20 @@
-//! A follower that needs what is compacted is brought a snapshot: on the way, when it arrives, and whatever happens
-//! meanwhile.
+//! A follower that a leader of the test's sends a snapshot.
 
 use raftix::{
-    ServerRole, Snapshot,
+    ServerRole,
     sim::vfs::Fault,
     storage::snapshot::{SnapshotDescription, SnapshotMeta, content},
-    transport::{Responder, RpcError},
+    transport::RpcError,
     types::{
         AppendEntriesResponse, AppendOutcome, ClusterId, Entries, Greet, InstallOutcome, InstallSnapshot,
-        InstallSnapshotResponse, LogId, LogIndex, Membership, NodeId, Request, RequestVoteResponse, Response,
-        Term,
+        InstallSnapshotResponse, LogId, LogIndex, Membership, NodeId, Request, RequestVote,
+        RequestVoteResponse, Response, Term,
     },
 };
 use tokio::time::sleep;
 
-use crate::support::{Puppet, Stage, World, agree, entries, ms, secs, simulate};
-
-fn commands(prefix: &str, count: usize) -> impl Iterator<Item = String> {
-    (0..count).map(move |n| format!("{prefix}{n}"))
-}
-
-/// Three nodes with small pieces, and logs that keep five entries behind a snapshot.
-async fn cluster(seed: u64) -> World {
-    let mut world = World::new(3, seed);
-    world.config.trailing_logs = 5;
-    world.config.snapshot_chunk_bytes = 100;
-    world.start_all().await;
-    world
-}
-
-async fn compact(world: &World, n: usize) -> SnapshotMeta {
-    world.raft(n).send(Snapshot).await.unwrap().unwrap()
-}
-
-/// A follower that was down while the others wrote a hundred entries and took a snapshot, and who leads.
-async fn behind(world: &mut World) -> (usize, usize, SnapshotMeta) {
-    let leader = world.leader().await;
-    let follower = world.followers().await[0];
-    world.apply_all(commands("before", 3)).await;
-    world.crash(follower).await;
-    world.apply_all(commands("a", 100)).await;
-    let meta = compact(world, leader).await;
-    (leader, follower, meta)
-}
-
-#[test]
-fn a_follower_behind_the_log_gets_a_snapshot() {
-    simulate(async {
-        let mut world = cluster(1).await;
-        let (_, follower, meta) = behind(&mut world).await;
-        world.start(follower).await;
-        world.ensure_same().await;
-        assert_eq!(world.status(follower).snapshot_index, meta.description.last.index);
-        assert!(world.traffic.pieces().len() > 5);
-        // What it got lasts.
-        world.restart(follower).await;
-        world.ensure_same().await;
-        assert_eq!(world.recording(follower).len(), 103);
-    });
-}
-
-#[test]
-fn a_follower_behind_the_log_gets_a_snapshot_and_then_the_entries() {
-    simulate(async {
-        let mut world = cluster(2).await;
-        let (leader, follower, meta) = behind(&mut world).await;
-        world.apply_all(commands("b", 30)).await;
-        world.start(follower).await;
-        world.ensure_same().await;
-        assert_eq!(world.status(follower).snapshot_index, meta.description.last.index);
-        assert!(world.status(follower).last_index > meta.description.last.index);
-        // It counts like any other.
-        let other = world.all().find(|n| *n != leader && *n != follower).unwrap();
-        world.crash(other).await;
-        world.apply(leader, "after").await.unwrap();
-        world.ensure_same().await;
-        assert_eq!(world.recording(follower).len(), 134);
-    });
-}
-
-#[test]
-fn a_follower_that_keeps_up_never_gets_one() {
-    simulate(async {
-        let world = cluster(3).await;
-        let leader = world.leader().await;
-        for _ in 0..5 {
-            world.apply_all(commands("a", 20)).await;
-            compact(&world, leader).await;
-        }
-        world.ensure_same().await;
-        assert_eq!(world.traffic.pieces(), []);
-    });
-}
-
-/// Waits for the transfer to be half done, does something, and waits for its end.
-async fn half_way(world: &World, meta: &SnapshotMeta) {
-    let half = meta.bytes / 2;
-    world
-        .wait_for("half of it", |world| world.traffic.pieces().iter().any(|(offset, _)| *offset >= half))
-        .await;
-}
-
-#[test]
-fn a_lost_connection_half_way_goes_on_where_it_was() {
-    simulate(async {
-        let mut world = cluster(4).await;
-        let (_, follower, meta) = behind(&mut world).await;
-        world.traffic.delay(4, ms(10));
-        world.start(follower).await;
-        half_way(&world, &meta).await;
-        world.disconnect(follower);
-        sleep(ms(60)).await;
-        world.heal();
-        world.ensure_same().await;
-        let pieces = world.traffic.pieces();
-        let sent: usize = pieces.iter().map(|(_, length)| length).sum();
-        assert!(
-            (sent as u64) < meta.bytes + 10 * 100,
-            "{sent} of {} bytes were sent: {pieces:?}",
-            meta.bytes
-        );
-        assert_eq!(pieces.iter().filter(|piece| **piece == (0, 100)).count(), 1, "it begins once");
-    });
-}
-
-#[test]
-fn a_new_leader_begins_anew() {
-    simulate(async {
-        let mut world = cluster(5).await;
-        let (leader, follower, meta) = behind(&mut world).await;
-        let other = world.all().find(|n| *n != leader && *n != follower).unwrap();
-        world.ensure_same().await;
-        compact(&world, other).await;
-        world.traffic.delay(5, ms(10));
-        world.start(follower).await;
-        half_way(&world, &meta).await;
-        // Not the follower: its log is behind.
-        world.crash(leader).await;
-        let next = world.leader().await;
-        assert_eq!(next, other);
-        world.ensure_same().await;
-        assert_eq!(world.status(follower).snapshot_index, meta.description.last.index);
-        let begun = world.traffic.pieces().iter().filter(|piece| **piece == (0, 100)).count();
-        assert_eq!(begun, 2);
-        world.start(leader).await;
-        world.ensure_same().await;
-    });
-}
-
-#[test]
-fn a_follower_that_crashes_half_way_gets_it_again() {
-    simulate(async {
-        let mut world = cluster(6).await;
-        let (_, follower, meta) = behind(&mut world).await;
-        world.traffic.delay(6, ms(10));
-        world.start(follower).await;
-        half_way(&world, &meta).await;
-        world.restart(follower).await;
-        world.ensure_same().await;
-        assert_eq!(world.status(follower).snapshot_index, meta.description.last.index);
-    });
-}
-
-#[test]
-fn a_node_with_an_empty_directory_gets_one_although_it_takes_no_part() {
-    simulate(async {
-        let mut world = cluster(7).await;
-        let (_, follower, meta) = behind(&mut world).await;
-        world.wipe(follower).await;
-        world.start(follower).await;
-        world.ensure_same().await;
-        assert_eq!(world.status(follower).snapshot_index, meta.description.last.index);
-        assert_eq!(world.status(follower).role, ServerRole::Quarantined);
-        world.restart(follower).await;
-        world.ensure_same().await;
-        assert_eq!(world.status(follower).role, ServerRole::Quarantined);
-    });
-}
-
-// From here on the leader is the test's.
+use super::wanted;
+use crate::support::{Puppet, Stage, entries, ms, simulate};
 
 /// A snapshot of `commands`, which stand at index 2 and up, and its content.
 struct Sent {
@@ -252,10 +88,6 @@ impl Sent {
         }
         panic!("it does not end");
     }
-}
-
-fn wanted(offset: usize) -> InstallOutcome {
-    InstallOutcome::Wanted { offset: offset as u64 }
 }
 
 fn matched(index: u64) -> AppendOutcome {
@@ -509,137 +341,6 @@ fn whenever_the_follower_ends_it_has_the_old_state_or_the_new_one() {
     }
 }
 
-// From here on the follower is the test's.
-
-/// `n1` leads with a log that begins behind a snapshot; `n3` has followed all the way, and `n2` asks for the beginning.
-async fn needed() -> (Stage, Term) {
-    let stage = Stage::with(|world| {
-        world.config.trailing_logs = 1;
-        world.config.snapshot_chunk_bytes = 30;
-        world.config.forwarding = false;
-    })
-    .await;
-    stage.crown().await;
-    stage.world.apply_all(commands("a", 20)).await;
-    compact(&stage.world, 0).await;
-    let incarnation = stage.n2.incarnation();
-    let mut agree = agree(&stage.n2);
-    stage.n2.answer_by(move |request| match request {
-        Request::AppendEntries(request) if request.prev.index > LogIndex::ZERO => {
-            let outcome = AppendOutcome::Conflict { refused: request.prev.index, hint: LogId::ZERO };
-            Some(Response::AppendEntries(AppendEntriesResponse { term: request.term, incarnation, outcome }))
-        }
-        Request::InstallSnapshot(_) => None,
-        request => agree(request),
-    });
-    let term = stage.world.status(0).term;
-    stage.world.apply(0, "raises the signal").await.unwrap();
-    (stage, term)
-}
-
-/// The next piece that `n1` sends, and the way to answer it.
-async fn next_piece(stage: &Stage) -> (InstallSnapshot, Responder) {
-    for _ in 0..10_000 {
-        if let Some((Request::InstallSnapshot(piece), responder)) = stage.n2.kept_first() {
-            return (piece, responder);
-        }
-        sleep(ms(1)).await;
-    }
-    panic!("nothing is sent");
-}
-
-fn answer(stage: &Stage, term: Term, outcome: InstallOutcome) -> Result<Response, RpcError> {
-    let incarnation = stage.n2.incarnation();
-    Ok(Response::InstallSnapshot(InstallSnapshotResponse { term, incarnation, outcome }))
-}
-
-#[test]
-fn the_leader_asks_first_and_goes_on_after_a_loss_where_it_is_told() {
-    simulate(async {
-        let (stage, term) = needed().await;
-        let (asked, responder) = next_piece(&stage).await;
-        assert!(asked.data.is_empty());
-        responder.respond(answer(&stage, term, wanted(0)));
-        let mut pieces = Vec::new();
-        for _ in 0..4 {
-            pieces.push(next_piece(&stage).await);
-        }
-        let offsets: Vec<u64> = pieces.iter().map(|(piece, _)| piece.offset).collect();
-        assert_eq!(offsets, [0, 30, 60, 90], "as many as may be under way");
-        // Two arrived, and their answers were lost with the connection.
-        drop(pieces);
-        let (asked, responder) = next_piece(&stage).await;
-        assert!(asked.data.is_empty());
-        responder.respond(answer(&stage, term, wanted(60)));
-        let (piece, _) = next_piece(&stage).await;
-        assert_eq!((piece.offset, piece.data.len()), (60, 30));
-    });
-}
-
-#[test]
-fn the_leader_sends_the_entries_behind_it_once_it_is_installed() {
-    simulate(async {
-        let (stage, term) = needed().await;
-        let (asked, responder) = next_piece(&stage).await;
-        let last = asked.snapshot.description.last;
-        responder.respond(answer(&stage, term, InstallOutcome::Installed));
-        let mut seen = None;
-        stage.n2.answer_by(|_| None);
-        stage
-            .world
-            .wait_for("the entries", |_| {
-                while let Some((request, _)) = stage.n2.kept_first() {
-                    if let Request::AppendEntries(request) = request {
-                        seen = Some(request.prev);
-                    }
-                }
-                seen.is_some()
-            })
-            .await;
-        assert_eq!(seen, Some(last));
-    });
-}
-
-#[test]
-fn a_refusal_is_not_asked_about_without_a_pause() {
-    simulate(async {
-        let (stage, term) = needed().await;
-        let began = tokio::time::Instant::now();
-        for _ in 0..5 {
-            let (_, responder) = next_piece(&stage).await;
-            responder.respond(answer(&stage, term, InstallOutcome::Refused));
-        }
-        assert!(began.elapsed() >= stage.world.config.election_timeout * 4);
-        stage.world.check();
-    });
-}
-
-#[test]
-fn a_higher_term_in_an_answer_ends_the_leadership() {
-    simulate(async {
-        let (stage, term) = needed().await;
-        let (_, responder) = next_piece(&stage).await;
-        let higher = Term(term.get() + 1);
-        responder.respond(answer(&stage, higher, InstallOutcome::Refused));
-        stage.world.wait_for("the end", |world| world.status(0).term >= higher).await;
-        assert!(!stage.world.leads(0));
-    });
-}
-
-#[test]
-fn a_follower_that_never_answers_costs_a_question_now_and_then() {
-    simulate(async {
-        let (stage, _) = needed().await;
-        sleep(secs(20)).await;
-        let asked = stage.n2.kept().into_iter().filter(
-            |(request, _)| matches!(request, Request::InstallSnapshot(piece) if piece.data.is_empty()),
-        );
-        assert!((8..40).contains(&asked.count()));
-        assert!(stage.world.leads(0), "the other one is enough");
-        stage.world.check();
-    });
-}
-
 #[test]
 fn votes_are_given_while_a_snapshot_arrives() {
     simulate(async {
@@ -650,8 +351,7 @@ fn votes_are_given_while_a_snapshot_arrives() {
             stage.n3.request_vote(stage.n3.candidacy(5, (9, 4))).await;
         assert!(!granted, "it has heard of its leader just now");
         assert_eq!(term, Term(2));
-        let candidacy =
-            raftix::types::RequestVote { leadership_transfer: true, ..stage.n3.candidacy(5, (9, 4)) };
+        let candidacy = RequestVote { leadership_transfer: true, ..stage.n3.candidacy(5, (9, 4)) };
         assert!(stage.n3.request_vote(candidacy).await.granted);
         assert_eq!(sent.outcome(&stage.n2, 10, 20).await, InstallOutcome::Refused);
     });
