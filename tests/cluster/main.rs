@@ -17,4 +17,5 @@ mod random;
 mod reads;
 mod sim_network;
 mod step_down;
+mod transfer;
 mod votes;

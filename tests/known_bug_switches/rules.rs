@@ -1,9 +1,11 @@
 //! The bugs of replication, commitment and reads, at the rules.
 
+use std::time::Duration;
+
 use raftix::{
     known_bug::KnownBug,
     protocol::{
-        Commitment, Progress, ReadRounds, TermRuns, Verdict, WindowLimits, check_append, quorum_index,
+        Commitment, Lease, Progress, ReadRounds, TermRuns, Verdict, WindowLimits, check_append, quorum_index,
     },
     types::{LogId, LogIndex, Term},
 };
@@ -92,4 +94,19 @@ fn the_window_of_a_follower_that_lost_requests_shuts_for_good() {
         follower.may_send()
     };
     differs(KnownBug::InflightBytesKept, probed_again, true, false);
+}
+
+#[test]
+fn a_lease_is_believed_too_long() {
+    let second = Duration::from_secs(1);
+    let end = || Lease::new(100_000).end_of_promise(Duration::ZERO, second);
+    differs(KnownBug::LeaseIgnoresDrift, end, second * 9 / 10, second);
+    let holds = || {
+        let mut lease = Lease::new(0);
+        lease.open();
+        lease.renew(second);
+        lease.give_up();
+        lease.holds(Duration::ZERO)
+    };
+    differs(KnownBug::LeaseKeptInTransfer, holds, false, true);
 }
