@@ -21,4 +21,5 @@ mod sessions;
 mod sim_network;
 mod snapshots;
 mod step_down;
+mod transfer;
 mod votes;

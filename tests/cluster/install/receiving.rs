@@ -27,7 +27,12 @@ struct Sent {
 impl Sent {
     /// As `puppet` sends it in `term`; the commands are of term `of`.
     async fn new(puppet: &Puppet, term: u64, of: u64, commands: &[&str]) -> Self {
-        let greet = Greet { from: puppet.id(), incarnation: puppet.incarnation(), peers_hash: 0 };
+        let greet = Greet {
+            from: puppet.id(),
+            incarnation: puppet.incarnation(),
+            peers_hash: 0,
+            admits: ClusterId::NONE,
+        };
         let Ok(Response::Greet(greeted)) = puppet.ask(Request::Greet(greet)).await else {
             panic!("no greeting")
         };

@@ -33,7 +33,7 @@ struct State {
     heartbeats: u64,
     /// Where each piece of a snapshot began that was sent, and how long it was.
     pieces: Vec<(u64, usize)>,
-    delay: Option<(fastrand::Rng, Duration)>,
+    delay: Option<(fastrand::Rng, Duration, Duration)>,
     /// What is on its way, by when it arrives and the order it left in.
     queue: BTreeMap<(Instant, u64), Box<dyn FnOnce() + Send>>,
     sent: u64,
@@ -47,10 +47,19 @@ impl Traffic {
     ///
     /// Requests of one lane keep their order; answers do not.
     pub(crate) fn delay(&self, seed: u64, max: Duration) {
+        self.delay_between(seed, Duration::ZERO, max);
+    }
+
+    /// Lets every request and every answer take just so long.
+    pub(crate) fn delay_exactly(&self, latency: Duration) {
+        self.delay_between(0, latency, latency);
+    }
+
+    fn delay_between(&self, seed: u64, min: Duration, max: Duration) {
         let traffic = self.clone();
         let carrier = tokio::task::spawn_local(async move { traffic.carry().await });
         let mut state = self.state();
-        state.delay = Some((fastrand::Rng::with_seed(seed), max));
+        state.delay = Some((fastrand::Rng::with_seed(seed), min, max));
         state.carrier = Some(carrier.abort_handle());
     }
 
@@ -132,7 +141,7 @@ impl Traffic {
     fn later(&self, lane: Option<(NodeId, NodeId, Lane)>, action: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
         let now = Instant::now();
-        let drawn = state.delay.as_mut().map(|(rng, max)| max.mul_f64(rng.f64()));
+        let drawn = state.delay.as_mut().map(|(rng, min, max)| *min + (*max - *min).mul_f64(rng.f64()));
         let due = drawn.map_or(now, |delay| now + delay);
         let due = match lane {
             Some(lane) => {
