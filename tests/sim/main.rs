@@ -3,6 +3,7 @@
 mod determinism;
 mod machines;
 mod seeds;
+mod sessions;
 
 use std::time::Duration;
 
