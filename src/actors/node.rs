@@ -20,8 +20,9 @@ use crate::{
     log::{Log, Slice},
     mailbox::{Inspector, Outlet},
     messages::{
-        Decided, FsmMutate, FsmRestore, LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex,
-        ReadIndexReady, Reader, SnapshotAnswered, SnapshotTaken, StepDown, StopActor, TakeSnapshot,
+        Decided, FsmMutate, FsmRestore, LeadershipChanged, NodeFailed, OpenSnapshot, Propose, ReadEntries,
+        ReadIndex, ReadIndexReady, ReadPiece, Reader, ReceiveSnapshot, SnapshotAnswered, SnapshotReceived,
+        SnapshotTaken, StepDown, StopActor, TakeSnapshot,
     },
     transport::{Link, Responder, Transport},
     types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
@@ -70,6 +71,8 @@ pub(crate) struct Node {
     /// Bytes handed to the state machine and not applied yet.
     handed_bytes: Cell<usize>,
     reading: Cell<bool>,
+    /// What is being read from the store for the state machine came with a snapshot meanwhile.
+    outdated: Cell<bool>,
     ports: OnceCell<Ports>,
 }
 
@@ -87,12 +90,16 @@ pub(crate) struct ConsensusOutlets {
     pub(crate) step_down: Outlet<StepDown>,
     pub(crate) decided: Outlet<Decided>,
     pub(crate) snapshot_taken: Outlet<SnapshotTaken>,
+    pub(crate) snapshot_received: Outlet<SnapshotReceived>,
     pub(crate) stop: Outlet<StopActor>,
 }
 
 /// What the other actors tell the Snapshotter.
 pub(crate) struct SnapshotterOutlets {
     pub(crate) take: Outlet<TakeSnapshot>,
+    pub(crate) open: Outlet<OpenSnapshot>,
+    pub(crate) read: Outlet<ReadPiece>,
+    pub(crate) receive: Outlet<ReceiveSnapshot>,
     pub(crate) stop: Outlet<StopActor>,
 }
 
@@ -147,6 +154,7 @@ impl Node {
             applied: Cell::new(LogIndex::ZERO),
             handed_bytes: Cell::new(0),
             reading: Cell::new(false),
+            outdated: Cell::new(false),
             ports: OnceCell::new(),
         })
     }
@@ -220,6 +228,9 @@ impl Node {
     /// The same with entries the store was asked for.
     pub(crate) fn hand_off_stored(&self, batches: &[crate::types::EntryBatch]) {
         self.reading.set(false);
+        if self.outdated.take() {
+            return self.hand_off();
+        }
         let entries = self.log.borrow_mut().hand_off_stored(batches);
         if entries.is_empty() {
             // One read at a time, and nothing else moves the cursor meanwhile: asking again would not help.
@@ -227,6 +238,15 @@ impl Node {
             return self.fail(Fatal::Invariant(what.to_owned()));
         }
         self.mutate(entries);
+        self.hand_off();
+    }
+
+    /// The log was swapped for a snapshot's: the state machine gets that state behind what it was handed, and in front of
+    /// everything that comes.
+    pub(crate) fn replace_state(&self, message: FsmRestore) {
+        self.board.set_commit(self.log.borrow().commit());
+        self.outdated.set(self.reading.get());
+        self.ports().fsm.restore(message);
         self.hand_off();
     }
 

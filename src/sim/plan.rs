@@ -173,6 +173,7 @@ fn draw_snapshots(rng: &mut fastrand::Rng, config: &mut Config) {
     config.snapshot_interval = Duration::from_millis(rng.u64(100..5_000));
     config.snapshot_threshold = rng.u64(1..200);
     config.snapshots_retained = rng.usize(1..4);
+    config.trailing_logs = rng.u64(0..600);
 }
 
 /// In some runs sessions end all the time, by number or by time, and not as every node would have it.

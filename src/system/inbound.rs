@@ -36,6 +36,7 @@ impl<S: StateMachine> Inbound for NodeInbound<S> {
             Request::Greet(request) => to.send_now(Rpc { from, request, responder }),
             Request::ForwardApply(request) => self.front.send_now(Rpc { from, request, responder }),
             Request::ForwardReadIndex(request) => self.front.send_now(Rpc { from, request, responder }),
+            Request::InstallSnapshot(request) => to.send_now(Rpc { from, request, responder }),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
     mailbox::{Outlet, Port},
     messages::{
         EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady, SnapshotAnswered,
-        SnapshotBegun, SnapshotWritten, StorageClosed, StorageFailed, StorageRoom, VoteSaved,
+        SnapshotBegun, SnapshotOpened, SnapshotWritten, StorageClosed, StorageFailed, StorageRoom, VoteSaved,
     },
     state_machine::StateMachine,
 };
@@ -28,12 +28,19 @@ pub(super) fn consensus_outlets(consensus: &Port<Consensus>) -> ConsensusOutlets
         step_down: consensus.outlet(),
         decided: consensus.outlet(),
         snapshot_taken: consensus.outlet(),
+        snapshot_received: consensus.outlet(),
         stop: consensus.outlet(),
     }
 }
 
 pub(super) fn snapshotter_outlets(snapshotter: &Port<Snapshotter>) -> SnapshotterOutlets {
-    SnapshotterOutlets { take: snapshotter.outlet(), stop: snapshotter.outlet() }
+    SnapshotterOutlets {
+        take: snapshotter.outlet(),
+        open: snapshotter.outlet(),
+        read: snapshotter.outlet(),
+        receive: snapshotter.outlet(),
+        stop: snapshotter.outlet(),
+    }
 }
 
 /// What the store has done goes to Consensus; that it is closed, to the front door.
@@ -115,6 +122,9 @@ pub(super) fn snapshot_bridge(
     let done = Outlet::new(move |completion| match completion {
         SnapshotCompletion::Begun(result) => snapshotter.send_now(SnapshotBegun { result }),
         SnapshotCompletion::Written(result) => snapshotter.send_now(SnapshotWritten { result }),
+        SnapshotCompletion::Opened { to, result } => to.send_now(SnapshotOpened { result }),
+        SnapshotCompletion::Read { to, message } => to.send_now(message),
+        SnapshotCompletion::Received(message) => snapshotter.send_now(message),
     });
     if !threads {
         return snapshotter::Bridge::inline(files, done);

@@ -8,6 +8,7 @@ mod ids;
 mod membership;
 mod rpc;
 mod session;
+mod snapshot;
 
 pub use durable::{LogBase, Vote};
 pub use entry::{ENTRY_HEADER_BYTES, Entries, EntryBatch, EntryBuffer, EntryDamage, EntryKind, EntryRef};
@@ -15,3 +16,4 @@ pub use ids::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Term};
 pub use membership::{Membership, MembershipError, Server, Suffrage};
 pub use rpc::*;
 pub use session::{SessionCommand, SessionId, SessionLimits};
+pub use snapshot::{SnapshotDescription, SnapshotMeta};

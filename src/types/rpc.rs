@@ -6,7 +6,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterId, Entries, EntryKind, Incarnation, LogId, LogIndex, Membership, NodeId, Term};
+use super::{
+    ClusterId, Entries, EntryKind, Incarnation, LogId, LogIndex, Membership, NodeId, SnapshotMeta, Term,
+};
 
 /// A request from one node to another.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub enum Request {
     ForwardApply(ForwardApply),
     /// Ask the leader for an index up to which a local read must wait. Forward lane.
     ForwardReadIndex(ForwardReadIndex),
+    /// Give a follower a piece of a snapshot in place of entries that are gone. Snapshot lane.
+    InstallSnapshot(InstallSnapshot),
 }
 
 /// The answer to a [`Request`] of the same name.
@@ -48,6 +52,8 @@ pub enum Response {
     ForwardApply(ForwardApplyResponse),
     /// To [`Request::ForwardReadIndex`].
     ForwardReadIndex(ForwardReadIndexResponse),
+    /// To [`Request::InstallSnapshot`].
+    InstallSnapshot(InstallSnapshotResponse),
 }
 
 /// Which connection to a peer a request takes, so that votes and heartbeats never queue behind entries.
@@ -59,6 +65,8 @@ pub enum Lane {
     Bulk,
     /// Forwarded client requests.
     Forward,
+    /// Snapshots: long, and in no hurry.
+    Snapshot,
 }
 
 impl Request {
@@ -72,6 +80,7 @@ impl Request {
             | Self::TimeoutNow(_)
             | Self::Greet(_) => Lane::Control,
             Self::ForwardApply(_) | Self::ForwardReadIndex(_) => Lane::Forward,
+            Self::InstallSnapshot(_) => Lane::Snapshot,
         }
     }
 }
@@ -307,4 +316,49 @@ pub struct ForwardReadIndex {
 pub struct ForwardReadIndexResponse {
     /// The index, confirmed by a quorum after the request came; or who leads instead.
     pub result: Result<LogIndex, Option<NodeId>>,
+}
+
+/// Leader → follower: a piece of a snapshot that stands for entries the leader has no more (Raft §7, Figure 13).
+///
+/// Every piece says what snapshot it is of, so that each can be the first that a follower gets.
+#[derive(Clone, Debug)]
+pub struct InstallSnapshot {
+    /// The leader's term.
+    pub term: Term,
+    /// The leader.
+    pub leader: NodeId,
+    /// The leader's cluster: the follower may never see entry 1, whose hash it is.
+    pub cluster: ClusterId,
+    /// What is being sent.
+    pub snapshot: SnapshotMeta,
+    /// Where `data` lies in the snapshot's content, in bytes.
+    pub offset: u64,
+    /// A part of the content; empty to ask where to go on.
+    pub data: Bytes,
+}
+
+/// Follower → leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallSnapshotResponse {
+    /// The follower's term; a higher one deposes the leader.
+    pub term: Term,
+    /// The follower's incarnation.
+    pub incarnation: Incarnation,
+    /// What became of the request.
+    pub outcome: InstallOutcome,
+}
+
+/// What a follower did with an [`InstallSnapshot`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InstallOutcome {
+    /// The content is here up to `offset`; what begins there is wanted next. With all of the content here it is being
+    /// installed.
+    Wanted {
+        /// In bytes.
+        offset: u64,
+    },
+    /// The log stands behind the snapshot, durably: entries may follow. Also if it did before.
+    Installed,
+    /// Of an older term, larger than this node takes, or it takes no snapshot now.
+    Refused,
 }

@@ -10,6 +10,7 @@ use super::{
     fields::put_id,
     forward,
     frame::{self},
+    snapshot,
 };
 use crate::types::{AppendEntries, Request, Response};
 
@@ -35,6 +36,9 @@ pub fn encode_request(
             || apply.commands.iter().map(|command| &command.data),
         ),
         Request::ForwardReadIndex(read) => frame.packed(read),
+        Request::InstallSnapshot(install) => {
+            frame.with_parts(|head| snapshot::put(head, install), || std::iter::once(&install.data))
+        }
     }
 }
 
@@ -59,6 +63,7 @@ pub fn encode_response(
             frame.with_parts(|head| forward::put_response(head, apply), || forward::replies(apply))
         }
         Response::ForwardReadIndex(read) => frame.packed(read),
+        Response::InstallSnapshot(install) => frame.packed(install),
     }
 }
 

@@ -25,6 +25,8 @@ const SMALL_BYTES_MAX: usize = 1024;
 const FRAME_BYTES_CEILING: usize = 1 << 30;
 /// The largest answer to a greeting: a membership of 255 servers.
 const GREETING_BYTES_MAX: usize = 256 * 1024;
+/// The largest piece of a snapshot, with its description: a membership of 255 servers.
+const SNAPSHOT_BYTES_MAX: usize = (4 << 20) + (256 << 10);
 
 /// What a frame carries. Answers have the number of their request with the top bit set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,7 @@ pub enum FrameKind {
     Greet = 0x06,
     ForwardApply = 0x07,
     ForwardReadIndex = 0x08,
+    InstallSnapshot = 0x0a,
     Pong = 0x80,
     AppendEntriesResponse = 0x81,
     HeartbeatResponse = 0x82,
@@ -49,11 +52,12 @@ pub enum FrameKind {
     GreetResponse = 0x86,
     ForwardApplyResponse = 0x87,
     ForwardReadIndexResponse = 0x88,
+    InstallSnapshotResponse = 0x8a,
     Dropped = 0xff,
 }
 
 impl FrameKind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 21] = [
         Self::Ping,
         Self::AppendEntries,
         Self::Heartbeat,
@@ -63,6 +67,7 @@ impl FrameKind {
         Self::Greet,
         Self::ForwardApply,
         Self::ForwardReadIndex,
+        Self::InstallSnapshot,
         Self::Pong,
         Self::AppendEntriesResponse,
         Self::HeartbeatResponse,
@@ -72,6 +77,7 @@ impl FrameKind {
         Self::GreetResponse,
         Self::ForwardApplyResponse,
         Self::ForwardReadIndexResponse,
+        Self::InstallSnapshotResponse,
         Self::Dropped,
     ];
 
@@ -90,6 +96,7 @@ impl FrameKind {
             Request::Greet(_) => Self::Greet,
             Request::ForwardApply(_) => Self::ForwardApply,
             Request::ForwardReadIndex(_) => Self::ForwardReadIndex,
+            Request::InstallSnapshot(_) => Self::InstallSnapshot,
         }
     }
 
@@ -104,6 +111,7 @@ impl FrameKind {
             Response::Greet(_) => Self::GreetResponse,
             Response::ForwardApply(_) => Self::ForwardApplyResponse,
             Response::ForwardReadIndex(_) => Self::ForwardReadIndexResponse,
+            Response::InstallSnapshot(_) => Self::InstallSnapshotResponse,
         }
     }
 
@@ -136,6 +144,7 @@ impl FrameLimits {
             AppendEntries | ForwardApply | ForwardApplyResponse => {
                 self.frame_bytes_max.min(FRAME_BYTES_CEILING)
             }
+            InstallSnapshot => SNAPSHOT_BYTES_MAX.min(self.frame_bytes_max.min(FRAME_BYTES_CEILING)),
             GreetResponse => GREETING_BYTES_MAX,
             _ => SMALL_BYTES_MAX,
         }

@@ -27,6 +27,10 @@ fn request_is_plausible(request: &Request) -> bool {
         Request::Heartbeat(heartbeat) => term(heartbeat.term),
         Request::PreVote(vote) | Request::RequestVote(vote) => term(vote.term) && id(vote.last),
         Request::TimeoutNow(timeout) => term(timeout.term),
+        Request::InstallSnapshot(install) => {
+            let description = &install.snapshot.description;
+            term(install.term) && id(description.last) && index(description.membership_index)
+        }
         Request::Greet(_) | Request::ForwardApply(_) | Request::ForwardReadIndex(_) => true,
     }
 }
@@ -44,6 +48,7 @@ fn response_is_plausible(response: &Response) -> bool {
         Response::Heartbeat(heartbeat) => term(heartbeat.term),
         Response::PreVote(vote) | Response::RequestVote(vote) => term(vote.term),
         Response::TimeoutNow(timeout) => term(timeout.term),
+        Response::InstallSnapshot(install) => term(install.term),
         Response::Greet(_) => true,
         Response::ForwardApply(apply) => apply.results.iter().all(|result| match result {
             ForwardedResult::Applied { at, .. } => id(*at),

@@ -10,6 +10,7 @@ mod append_entries;
 mod basics;
 mod bootstrap;
 mod failures;
+mod install;
 #[cfg(feature = "known-bugs")]
 mod known_bugs;
 mod overlap;

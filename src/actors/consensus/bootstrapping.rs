@@ -90,6 +90,9 @@ impl Handler<IdentitySaved> for Consensus {
         if member {
             self.standing = Standing::Member;
             self.publish();
+        } else {
+            // What it has been waiting for may be in the log, which can be told now whose it is.
+            self.learn_membership();
         }
     }
 }

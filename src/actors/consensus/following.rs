@@ -28,7 +28,7 @@ pub(super) struct HeldAck {
 
 impl Consensus {
     /// Whether the sender leads in a term that is not over, after taking note of it.
-    fn heard(&mut self, term: Term, leader: &NodeId) -> bool {
+    pub(super) fn heard(&mut self, term: Term, leader: &NodeId) -> bool {
         let mut accepted = false;
         self.decide_at(self.node.recent(), |election, now, _| {
             let (heard, effects) = election.heard_leader(now, term, leader);
@@ -130,6 +130,10 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
         if !own || !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
+        if self.installing.is_busy() {
+            // It counts as contact. What the log would take now goes with it.
+            return self.acknowledge(responder, AppendOutcome::Refused);
+        }
         self.follow(request, responder);
     }
 }
@@ -156,17 +160,17 @@ impl Handler<Flushed> for Consensus {
     fn handle(&mut self, Flushed { ticket }: Flushed, _: &mut Context<Self>) {
         let rose = self.node.log.borrow_mut().flushed(ticket);
         self.disk.flushed();
-        if !rose {
-            return;
-        }
-        self.node.publish_log();
-        match &self.leadership {
-            Some(leadership) => {
-                let index = self.durable();
-                leadership.commitment.send_now(Match { session: OWN_SESSION, index });
+        if rose {
+            self.node.publish_log();
+            match &self.leadership {
+                Some(leadership) => {
+                    let index = self.durable();
+                    leadership.commitment.send_now(Match { session: OWN_SESSION, index });
+                }
+                None => self.release_acks(),
             }
-            None => self.release_acks(),
         }
+        self.log_was_reset(ticket);
     }
 }
 
