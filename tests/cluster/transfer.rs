@@ -150,10 +150,7 @@ fn regress_g1_h37_a_leader_that_gave_up_on_a_dead_node_takes_writes_again() {
         assert!(matches!(second, TransferError::InProgress), "{second}");
         let write = world.apply(leader, "meanwhile");
         let (answer, write) = tokio::join!(handing, write);
-        assert!(
-            matches!(answer, Err(TransferError::TimedOut)),
-            "{answer:?}"
-        );
+        assert!(matches!(answer, Err(TransferError::TimedOut)), "{answer:?}");
         assert_eq!(write.unwrap(), 2, "it waited");
         assert!(began.elapsed() < world.config.election_timeout * 2);
         world.apply(leader, "after").await.unwrap();
