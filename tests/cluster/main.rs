@@ -12,6 +12,7 @@ mod bootstrap;
 mod failures;
 #[cfg(feature = "known-bugs")]
 mod known_bugs;
+mod membership;
 mod overlap;
 mod random;
 mod reads;
