@@ -39,7 +39,7 @@ const RULES: &[Rule] = &[
     rule("thread::Builder", &["src/actors/storage/thread.rs", "src/actors/fsm_applier/thread.rs",
                               "src/storage/wal/spares.rs", "src/system/start.rs", "src/sim/run.rs"], SEAM),
     // The leader's CommitDue: a leader too busy for it has appends that carry the commit index.
-    rule("notify_later", &["src/actors/leader.rs", "src/mailbox/inspected/context.rs"], STARVES),
+    rule("notify_later", &["src/actors/leader/mod.rs", "src/mailbox/inspected/context.rs"], STARVES),
     rule("run_later", &["src/mailbox/inspected/context.rs"], STARVES),
     rule("run_interval", &[], STARVES),
     rule("ResponseFuture", &[], "a completion is a message, not a future in a handler"),
