@@ -45,6 +45,7 @@ pub(crate) struct Tally {
     pub(crate) virtual_time: Duration,
     pub(crate) acknowledged: u64,
     pub(crate) leader_changes: u64,
+    pub(crate) membership_changes: u64,
     /// How often each kind of fault struck.
     pub(crate) faults: BTreeMap<&'static str, u64>,
     /// Kinds that should have struck.
@@ -62,6 +63,7 @@ impl Tally {
         self.virtual_time += report.virtual_time;
         self.acknowledged += report.acknowledged;
         self.leader_changes += report.leader_changes;
+        self.membership_changes += report.membership_changes;
         self.hashes.insert(seed, report.trace.hash());
         for (kind, count) in &report.faults {
             *self.faults.entry(kind).or_default() += count;
