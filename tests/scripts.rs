@@ -76,6 +76,7 @@ scripts! {
     follower_flush,
     idle_commit,
     lost_disk,
+    membership,
     outcome_unknown,
     own_flush,
     quarantine,

@@ -85,10 +85,16 @@ impl World {
         world
     }
 
-    /// `founders` nodes, started, with a leader, and as many that wait to be added, started too.
-    pub(crate) async fn with_spares(founders: usize, spares: usize, seed: u64) -> Self {
+    /// `founders` nodes that form a cluster and `spares` that wait to be added; none is started.
+    pub(crate) fn joining(founders: usize, spares: usize, seed: u64) -> Self {
         let mut world = Self::new(founders + spares, seed);
         world.founders = founders;
+        world
+    }
+
+    /// The same, started, with a leader.
+    pub(crate) async fn with_spares(founders: usize, spares: usize, seed: u64) -> Self {
+        let mut world = Self::joining(founders, spares, seed);
         world.start_all().await;
         world.leader().await;
         world
