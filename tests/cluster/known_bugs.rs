@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use raftix::{
-    Apply, ApplyError, OpenSession, Read, Snapshot,
+    Apply, ApplyError, DemoteVoter, OpenSession, Read, Snapshot,
     known_bug::{KnownBug, bring_back},
     sim::vfs::Operation,
     system::FlushGate,
@@ -287,4 +287,20 @@ fn a_session_is_unknown_after_a_restart_from_a_snapshot() {
         matches!(again, Err(ApplyError::SessionExpired { .. }))
     };
     differs(KnownBug::SessionsNotInSnapshot, expired, false, true);
+}
+
+#[test]
+fn a_membership_is_changed_before_a_commit_in_the_term() {
+    let appended = || async {
+        let stage = Stage::new().await;
+        keep_appends(&stage.n2);
+        keep_appends(&stage.n3);
+        stage.world.wait_for("n1 to lead", |world| world.leads(0)).await;
+        let last = stage.world.status(0).last_index;
+        let change = stage.world.raft(0).send(DemoteVoter::new("n3"));
+        sleep(ms(20)).await;
+        drop(change);
+        stage.world.status(0).last_index.since(last)
+    };
+    differs(KnownBug::ChangeBeforeTermCommit, appended, 0, 1);
 }
