@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn who_was_let_in_while_this_node_was_blank_is_a_stranger_once_it_has_another_cluster() {
-        let board = Board::new(identity("n1", 0), Clock::start(ClockSkew::NONE));
+        let board = Board::new(identity("n1", 0), Clock::start(ClockSkew::NONE, None));
         let (old, same, blank) = (identity("o1", 7), identity("n2", 8), identity("n3", 0));
         assert!(!board.is_stranger(&old));
         board.set_cluster(ClusterId(8));
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn the_first_reason_to_stop_stays() {
-        let board = Board::new(identity("n1", 0), Clock::start(ClockSkew::NONE));
+        let board = Board::new(identity("n1", 0), Clock::start(ClockSkew::NONE, None));
         assert!(board.set_fatal(&Fatal::Thread("first".to_owned())));
         assert!(!board.set_fatal(&Fatal::Thread("second".to_owned())));
         assert!(board.status().fatal.is_some_and(|why| why.contains("first")));

@@ -65,6 +65,12 @@ pub struct Config {
     /// A durable node whose disk has not finished a flush for this long gives up leadership.
     /// Default 5 s.
     pub disk_stall_timeout: Duration,
+    /// After how long without a command a client session opened by this leader expires, of the leaders' time.
+    /// Written into the log with the session, so a change holds for new ones. Default 1 h, at least 1 ms.
+    pub session_timeout: Duration,
+    /// How many client sessions there may be when this leader opens one; whichever was active longest ago makes
+    /// room. Written into the log likewise. Default 4096, at most 65,536.
+    pub sessions_max: usize,
     /// How often a node looks whether a snapshot is due, drawn anew from `[T, 2T)` each time, so that not every node
     /// writes at once. Default 120 s, at least 5 ms.
     pub snapshot_interval: Duration,
@@ -103,6 +109,8 @@ impl Default for Config {
             log_cache_bytes: 64 << 20,
             shutdown_on_remove: true,
             disk_stall_timeout: Duration::from_secs(5),
+            session_timeout: Duration::from_secs(3600),
+            sessions_max: 4096,
             snapshot_interval: Duration::from_secs(120),
             snapshot_threshold: 8192,
             trailing_logs: 10_240,
@@ -234,6 +242,8 @@ impl Config {
         rule(self.max_append_entries >= 1, "max_append_entries", "must be at least 1")?;
         rule(self.inflight_requests_max >= 1, "inflight_requests_max", "must be at least 1")?;
         rule(self.pending_requests_max >= 1, "pending_requests_max", "must be at least 1")?;
+        rule(self.session_timeout >= ms(1), "session_timeout", "must be at least 1 ms")?;
+        rule((1..=65_536).contains(&self.sessions_max), "sessions_max", "must be between 1 and 65,536")?;
         let mib64 = 64 << 20;
         rule(
             (1..=mib64).contains(&self.entry_bytes_max),

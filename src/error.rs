@@ -22,8 +22,8 @@ pub struct LeaderHint {
 
 /// Why an [`Apply`](crate::messages::Apply) did not succeed.
 ///
-/// Every variant but [`OutcomeUnknown`](Self::OutcomeUnknown) means *definitely not applied*, and gives
-/// the command back.
+/// Every variant but [`OutcomeUnknown`](Self::OutcomeUnknown) and [`SequenceTooOld`](Self::SequenceTooOld) means that
+/// this request was *definitely not applied*, and gives the command back.
 #[derive(Error)]
 #[non_exhaustive]
 pub enum ApplyError<C> {
@@ -74,8 +74,19 @@ pub enum ApplyError<C> {
         /// The command.
         command: C,
     },
+    /// The session has ended, or never began: this attempt was not applied. If an earlier one of the same sequence
+    /// ended in [`OutcomeUnknown`](Self::OutcomeUnknown), that one may have been, and nothing remembers it.
+    #[error("the client session has expired")]
+    SessionExpired {
+        /// The command.
+        command: C,
+    },
+    /// The session has gone so far past this sequence that its reply is not kept, or the reply was too large to be:
+    /// this attempt was not applied, an earlier one may have been.
+    #[error("the session has gone past this sequence; its reply is not kept")]
+    SequenceTooOld,
     /// It was not decided in time, or leadership was lost meanwhile: the command may have been applied,
-    /// may still be, or never will. Only an idempotent command is safe to repeat.
+    /// may still be, or never will. Only an idempotent command is safe to repeat, or one in a session.
     #[error("outcome unknown: {why}")]
     OutcomeUnknown {
         /// The index it was given, if it got one on this node.
@@ -104,6 +115,9 @@ pub enum UnknownReason {
     /// The node stopped or failed after the command was logged.
     #[error("the node stopped after the command was logged")]
     Stopped,
+    /// The session expired before a retry could tell.
+    #[error("the session expired before a retry could tell")]
+    SessionExpired,
 }
 
 /// Without the command: it may not be printable, and may be a secret.
@@ -114,9 +128,9 @@ impl<C> fmt::Debug for ApplyError<C> {
 }
 
 impl<C> ApplyError<C> {
-    /// Whether the command is known not to have been applied, now and for ever.
+    /// Whether the command is known not to have been applied by this request, now and for ever.
     pub fn is_refused(&self) -> bool {
-        !matches!(self, Self::OutcomeUnknown { .. })
+        !matches!(self, Self::OutcomeUnknown { .. } | Self::SequenceTooOld)
     }
 
     /// The command, if it was given back.
@@ -127,8 +141,9 @@ impl<C> ApplyError<C> {
             | Self::EntryTooLarge { command, .. }
             | Self::Encode { command, .. }
             | Self::ShuttingDown { command }
+            | Self::SessionExpired { command }
             | Self::Failed { command, .. } => Some(command),
-            Self::OutcomeUnknown { .. } => None,
+            Self::OutcomeUnknown { .. } | Self::SequenceTooOld => None,
         }
     }
 }

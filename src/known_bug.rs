@@ -231,6 +231,11 @@ known_bugs! {
     /// *Source*: of the kind of etcd-io/etcd#13766. *Correct*: one cursor, whoever leads.
     /// *Law*: each entry is applied once, in order; Linearizability.
     EntryHandedTwice = "entry-handed-twice",
+    /// A retry of a session's command is applied as if it were the first attempt.
+    ///
+    /// *Source*: thesis §6.3, where it is ruled out. *Correct*: it gets the reply that was given then.
+    /// *Law*: exactly once.
+    SessionRetryAppliedAgain = "session-retry-applied-again",
     /// A command that a deposed leader had appended is told to the node that forwarded it as definitely not applied;
     /// another node may still hold and commit it.
     ///

@@ -59,6 +59,7 @@
 //! | [`RaftSystem`] | the actor; [`RaftSystem::builder`] describes a node, [`Raft`] is the handle of a running one |
 //! | [`StateMachine`] | the one trait to implement |
 //! | [`Apply`], [`Read`] | replicate a command; ask a question whose answer is never stale |
+//! | [`ClientSession`] | commands that are applied once, however often they are sent |
 //! | [`ApplyError`] | refused, so definitely not applied and given back; or *outcome unknown* |
 //! | [`Config`] | timing and limits, each with a safe default |
 //!
@@ -127,24 +128,26 @@ pub use error::{
     UnknownReason,
 };
 pub use messages::{
-    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Barrier, Configuration, DemoteVoter,
-    EventKind, GetConfig, GetConfiguration, GetStatus, Indexed, InspectMailboxes, LeaseRead, Observation,
-    Observe, ObserverHandle, ObserverId, RaftEvent, Read, ReadWithin, ReloadConfig, RemoveServer, Shutdown,
-    Snapshot, StaleRead, StaleReadFrom, StopObserving, TransferLeadership, VerifyLeader,
+    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyInSession, ApplyIndexed, ApplyWithin, Barrier,
+    CloseSession, Configuration, DemoteVoter, EventKind, GetConfig, GetConfiguration, GetStatus, Indexed,
+    InspectMailboxes, LeaseRead, Observation, Observe, ObserverHandle, ObserverId, OpenSession, RaftEvent,
+    Read, ReadWithin, ReloadConfig, RemoveServer, Shutdown, Snapshot, StaleRead, StaleReadFrom,
+    StopObserving, TransferLeadership, VerifyLeader,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
 pub use system::{
-    Leadership, LeadershipWatch, Member, Placement, Raft, RaftBuilder, ServerRole, Statistics, Status,
+    ClientSession, Leadership, LeadershipWatch, Member, Placement, Raft, RaftBuilder, ServerRole, Statistics,
+    Status,
 };
 
 /// What a service usually needs.
 pub mod prelude {
     pub use crate::{
-        AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyError, ChangeError, Config, DemoteVoter, Fatal,
-        GetConfiguration, GetStatus, InspectMailboxes, Raft, RaftSystem, Read, ReadError, RemoveServer,
-        ServerRole, Shutdown, Snapshot, SnapshotError, StaleRead, StartError, StateMachine, StateSnapshot,
-        Status,
-        types::{LogId, LogIndex, NodeId, Term},
+        AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyError, ChangeError, ClientSession, CloseSession,
+        Config, DemoteVoter, Fatal, GetConfiguration, GetStatus, InspectMailboxes, OpenSession, Raft,
+        RaftSystem, Read, ReadError, RemoveServer, ServerRole, Shutdown, Snapshot, SnapshotError, StaleRead,
+        StartError, StateMachine, StateSnapshot, Status,
+        types::{LogId, LogIndex, NodeId, SessionId, Term},
     };
 }
 

@@ -222,6 +222,11 @@ impl Node {
         now
     }
 
+    /// The time of day, Unix nanoseconds: for what is written into the log. Nothing of the protocol depends on it.
+    pub(crate) fn wall_ns(&self) -> i64 {
+        self.clock.wall_ns()
+    }
+
     /// A time no older than a tick. Reading the clock costs as much as a quarter of a message, so what is
     /// done for every request and only needs to be about right asks this.
     pub(crate) fn recent(&self) -> Duration {

@@ -168,7 +168,7 @@ mod tests {
             group: GroupId::ZERO,
             incarnation: Incarnation(1),
         };
-        let board = Board::new(identity, Clock::start(ClockSkew::NONE));
+        let board = Board::new(identity, Clock::start(ClockSkew::NONE, None));
         let server = |id: &str, suffrage| Server {
             id: id.into(),
             address: format!("{id}:1"),

@@ -36,8 +36,20 @@ pub(crate) struct Applied<S: StateMachine> {
     pub(crate) last: LogId,
     /// How many bytes of entries are done with.
     pub(crate) bytes: usize,
-    /// The replies to the commands among the entries, if they were asked for.
-    pub(crate) replies: Vec<(LogId, Reply<S>)>,
+    /// What is to be told of the entries that clients sent, if they were asked for.
+    pub(crate) replies: Vec<(LogId, Replied<S>)>,
+}
+
+/// What an entry is answered with.
+pub(crate) enum Replied<S: StateMachine> {
+    /// The state machine's reply: to this command or, if it is a retry, to the attempt that was applied.
+    Command(Reply<S>),
+    /// A session is opened, or closed.
+    SessionDone,
+    /// The session is over and nothing was applied. The command is given back; `None` if it does not decode.
+    SessionExpired(Option<Box<S::Command>>),
+    /// The session has gone past this sequence and nothing was applied.
+    SequenceTooOld,
 }
 
 /// Answer these queries from the present state.

@@ -26,6 +26,9 @@ use crate::{
     types::{Incarnation, LogIndex, NodeId, Term},
 };
 
+/// When every run begins, for those in it: some day, Unix time.
+const VIRTUAL_EPOCH: Duration = Duration::from_secs(1_700_000_000);
+
 /// How a process came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -193,6 +196,7 @@ impl<W: Workload> World<W> {
         let (logs, snapshots) = (self.oracle.clone(), self.oracle.clone());
         Surroundings {
             skew: self.plan.skews[n],
+            virtual_epoch: Some(VIRTUAL_EPOCH + self.oracle.elapsed()),
             incarnation: Some(Incarnation(u128::from(mix(self.plan.seed, n as u64, node.lives)) | 1 << 64)),
             watch: Some(WatchStores {
                 log: Box::new(move |log| Box::new(WatchedStore::new(log, n, logs))),

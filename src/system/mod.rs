@@ -3,6 +3,7 @@
 //! The top of the tree: it may use every other room, and no other room uses it.
 
 mod builder;
+mod client_session;
 mod handle;
 mod inbound;
 mod open;
@@ -14,6 +15,7 @@ mod wiring;
 
 pub use crate::actors::storage::FlushGate;
 pub use builder::{Placement, RaftBuilder};
+pub use client_session::ClientSession;
 pub use handle::Raft;
 
 pub use crate::board::{Leadership, LeadershipWatch, Member, ServerRole, Statistics, Status};

@@ -179,7 +179,7 @@ impl<S: StateMachine> Assembly<S> {
     fn run(mut self, machine: S) -> Result<(Raft<S>, Weak<Node>), StartError> {
         let standing = self.standing();
         let identity = self.identity();
-        let clock = Clock::start(self.surroundings.skew);
+        let clock = Clock::start(self.surroundings.skew, self.surroundings.virtual_epoch);
         let board = Arc::new(Board::new(identity.clone(), clock));
         let inspector = Inspector::new(self.builder.id.to_string());
         let tcp = self.builder.tcp.take().map(|mut options| {

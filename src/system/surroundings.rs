@@ -24,6 +24,8 @@ type Between<S> = Box<dyn FnOnce(Box<S>) -> Box<S>>;
 pub(crate) struct Surroundings {
     /// How wrong the clock is.
     pub(crate) skew: ClockSkew,
+    /// The Unix time now, if it is not the real one.
+    pub(crate) virtual_epoch: Option<std::time::Duration>,
     /// What the incarnation of a blank directory is, instead of drawn from the system's entropy.
     pub(crate) incarnation: Option<Incarnation>,
     /// Put before the stores when they are opened.
@@ -38,6 +40,7 @@ impl Surroundings {
     pub(crate) fn real() -> Self {
         Self {
             skew: ClockSkew::NONE,
+            virtual_epoch: None,
             incarnation: None,
             watch: None,
             #[cfg(any(test, feature = "sim"))]

@@ -8,6 +8,7 @@ mod entry;
 mod ids;
 mod membership;
 mod rpc;
+mod session;
 mod transfer;
 
 pub use change::{ChangeFailure, ClusterOperation, MembershipChange, MembershipCommand};
@@ -16,4 +17,5 @@ pub use entry::{ENTRY_HEADER_BYTES, Entries, EntryBatch, EntryBuffer, EntryDamag
 pub use ids::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Term};
 pub use membership::{Membership, MembershipError, Server, Suffrage};
 pub use rpc::*;
+pub use session::{SessionCommand, SessionId, SessionLimits};
 pub use transfer::*;

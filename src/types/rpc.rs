@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChangeFailure, ClusterId, ClusterOperation, Entries, ForwardTransfer, ForwardTransferResponse,
+    ChangeFailure, ClusterId, ClusterOperation, Entries, EntryKind, ForwardTransfer, ForwardTransferResponse,
     Incarnation, LogId, LogIndex, Membership, NodeId, Term,
 };
 
@@ -252,10 +252,33 @@ pub struct ClusterState {
 /// Any node → leader: append these commands. One hop: the leader never passes them on.
 #[derive(Clone, Debug)]
 pub struct ForwardApply {
-    /// The commands in order, each as the state machine's encoding.
-    pub commands: Vec<Bytes>,
+    /// The commands in order.
+    pub commands: Vec<ForwardedCommand>,
     /// How long the caller still waits, in milliseconds from receipt.
     pub timeout_ms: u64,
+}
+
+/// What the leader is to append for another node: a command, or what belongs to a client's session. What depends on
+/// time or on settings the leader fills in, so that one clock and one set-up decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardedCommand {
+    /// What it is: [`Command`](EntryKind::Command), or one of the kinds of sessions.
+    pub kind: EntryKind,
+    /// The data of the entry. The limits in [`OpenSession`](EntryKind::OpenSession) are replaced by the leader's.
+    pub data: Bytes,
+}
+
+impl From<Bytes> for ForwardedCommand {
+    /// A command, as the state machine's encoding.
+    fn from(command: Bytes) -> Self {
+        Self { kind: EntryKind::Command, data: command }
+    }
+}
+
+impl From<Vec<u8>> for ForwardedCommand {
+    fn from(command: Vec<u8>) -> Self {
+        Bytes::from(command).into()
+    }
 }
 
 /// Leader → forwarding node, one result per command, in order.
@@ -268,7 +291,7 @@ pub struct ForwardApplyResponse {
 /// What became of one forwarded command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ForwardedResult {
-    /// Applied at `at`; the state machine's reply, encoded.
+    /// Applied at `at`; the state machine's reply, encoded. Of what opens or closes a session the reply is empty.
     Applied {
         /// Where it stands in the log.
         at: LogId,
@@ -291,6 +314,10 @@ pub enum ForwardedResult {
     ShuttingDown,
     /// It was not decided in time and may still be applied.
     OutcomeUnknown,
+    /// Its session is over; this attempt is definitely not applied.
+    SessionExpired,
+    /// Its session has gone past it; this attempt is definitely not applied, an earlier one may have been.
+    SequenceTooOld,
 }
 
 /// Any node → leader: up to where must a read that starts now wait (thesis §6.4)?

@@ -30,9 +30,10 @@ pub fn encode_request(
         Request::PreVote(vote) | Request::RequestVote(vote) => frame.packed(vote),
         Request::TimeoutNow(timeout) => frame.packed(timeout),
         Request::Greet(greet) => frame.packed(greet),
-        Request::ForwardApply(apply) => {
-            frame.with_parts(|head| forward::put_request(head, apply), || apply.commands.iter())
-        }
+        Request::ForwardApply(apply) => frame.with_parts(
+            |head| forward::put_request(head, apply),
+            || apply.commands.iter().map(|command| &command.data),
+        ),
         Request::ForwardReadIndex(read) => frame.packed(read),
         Request::ForwardChange(change) => frame.packed(change),
         Request::ForwardTransfer(transfer) => frame.packed(transfer),

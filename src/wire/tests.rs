@@ -105,7 +105,7 @@ fn request() -> impl Strategy<Value = Request> {
             let (incarnation, admits) = (Incarnation(incarnation), ClusterId(admits));
             Request::Greet(Greet { from, incarnation, peers_hash, admits })
         }),
-        (vec(data(3000), 0..5), any::<u64>())
+        (vec(forwarded_command(), 0..5), any::<u64>())
             .prop_map(|(commands, timeout_ms)| Request::ForwardApply(ForwardApply { commands, timeout_ms })),
         (any::<u64>(), any::<bool>()).prop_map(|(timeout_ms, barrier)| Request::ForwardReadIndex(
             ForwardReadIndex { timeout_ms, barrier }
@@ -155,6 +155,12 @@ fn changed() -> impl Strategy<Value = Result<LogIndex, ChangeFailure>> {
     ]
 }
 
+fn forwarded_command() -> impl Strategy<Value = ForwardedCommand> {
+    use EntryKind::{CloseSession, Command, OpenSession, SessionCommand};
+    (prop::sample::select(vec![Command, Command, SessionCommand, OpenSession, CloseSession]), data(3000))
+        .prop_map(|(kind, data)| ForwardedCommand { kind, data })
+}
+
 fn forwarded() -> impl Strategy<Value = ForwardedResult> {
     prop_oneof![
         (log_id(), data(3000)).prop_map(|(at, reply)| ForwardedResult::Applied { at, reply }),
@@ -163,6 +169,8 @@ fn forwarded() -> impl Strategy<Value = ForwardedResult> {
         any::<u64>().prop_map(|bytes_max| ForwardedResult::TooLarge { bytes_max }),
         Just(ForwardedResult::ShuttingDown),
         Just(ForwardedResult::OutcomeUnknown),
+        Just(ForwardedResult::SessionExpired),
+        Just(ForwardedResult::SequenceTooOld),
     ]
 }
 
@@ -352,15 +360,41 @@ fn a_term_nobody_can_count_on_from_is_refused() {
 fn what_is_too_large_to_send_leaves_the_queue_as_it_was() {
     let mut out = Outgoing::new();
     encode_ping(&mut out);
-    let apply = |commands: Vec<Bytes>| Request::ForwardApply(ForwardApply { commands, timeout_ms: 1 });
+    let apply =
+        |commands: Vec<ForwardedCommand>| Request::ForwardApply(ForwardApply { commands, timeout_ms: 1 });
     let limits = FrameLimits { frame_bytes_max: 5000 };
     let large = apply(vec![vec![0; 6000].into()]);
     assert!(matches!(encode_request(&mut out, 1, &large, limits), Err(FrameError::TooLarge { .. })));
-    let many = apply(vec![Bytes::new(); FORWARD_COMMANDS_MAX + 1]);
+    let many = apply(vec![Bytes::new().into(); FORWARD_COMMANDS_MAX + 1]);
     assert!(encode_request(&mut out, 1, &many, FrameLimits::default()).is_err());
     let long = Request::TimeoutNow(TimeoutNow { term: Term(1), leader: "x".repeat(2000).into() });
     assert!(encode_request(&mut out, 1, &long, limits).is_err());
     assert_eq!(out.len(), FRAME_HEADER_BYTES);
+}
+
+#[test]
+fn plain_commands_are_forwarded_as_before_there_were_sessions_and_others_say_what_they_are() {
+    let forward = |commands: Vec<ForwardedCommand>| {
+        let frame = request_frame(1, &Request::ForwardApply(ForwardApply { commands, timeout_ms: 2 }));
+        frame[FRAME_HEADER_BYTES..].to_vec()
+    };
+    let plain = ForwardedCommand::from(Bytes::from_static(b"set"));
+    let before = [&2_u64.to_le_bytes()[..], &1_u32.to_le_bytes(), &3_u32.to_le_bytes(), b"set"].concat();
+    assert_eq!(forward(vec![plain.clone()]), before);
+    let session = ForwardedCommand { kind: EntryKind::SessionCommand, data: Bytes::from_static(b"in") };
+    let lengths = [2_u64.to_le_bytes().to_vec(), [2_u32, 3, 2 | 1 << 31].map(u32::to_le_bytes).concat()];
+    let mixed = [&lengths.concat()[..], &[65], b"setin"].concat();
+    assert_eq!(forward(vec![plain, session]), mixed);
+}
+
+#[test]
+fn what_no_client_may_have_appended_is_not_forwarded() {
+    for kind in (0..=255).filter_map(EntryKind::from_byte) {
+        let commands = vec![ForwardedCommand { kind, data: Bytes::from_static(b"x") }];
+        let mut frame = request_frame(1, &Request::ForwardApply(ForwardApply { commands, timeout_ms: 2 }));
+        let client = kind == EntryKind::Command || kind.is_stamped();
+        assert_eq!(decode(&mut frame, FrameLimits::default()).is_ok(), client, "{kind:?}");
+    }
 }
 
 #[test]

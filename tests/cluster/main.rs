@@ -16,6 +16,7 @@ mod operations;
 mod overlap;
 mod random;
 mod reads;
+mod sessions;
 mod sim_network;
 mod snapshots;
 mod step_down;

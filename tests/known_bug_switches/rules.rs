@@ -1,11 +1,13 @@
 //! The bugs of replication, commitment and reads, at the rules.
 
+use bytes::Bytes;
 use raftix::{
     known_bug::KnownBug,
     protocol::{
-        Commitment, Progress, ReadRounds, TermRuns, Verdict, WindowLimits, check_append, quorum_index,
+        Commitment, Progress, ReadRounds, SessionAnswer, Sessions, TermRuns, Verdict, WindowLimits,
+        check_append, quorum_index,
     },
-    types::{LogId, LogIndex, Term},
+    types::{LogId, LogIndex, SessionId, SessionLimits, Term},
 };
 
 use crate::differs;
@@ -92,4 +94,17 @@ fn the_window_of_a_follower_that_lost_requests_shuts_for_good() {
         follower.may_send()
     };
     differs(KnownBug::InflightBytesKept, probed_again, true, false);
+}
+
+#[test]
+fn a_retry_in_a_session_is_a_first_attempt_again() {
+    let retry = || {
+        let mut sessions = Sessions::default();
+        sessions.open(SessionId(5), SessionLimits { timeout_ms: 1000, sessions_max: 1 });
+        let first = sessions.ask(SessionId(5), 1);
+        sessions.answered(SessionId(5), 1, Some(Bytes::from_static(b"one")));
+        (first, sessions.ask(SessionId(5), 1))
+    };
+    let (fresh, known) = (SessionAnswer::Fresh, SessionAnswer::Duplicate(Bytes::from_static(b"one")));
+    differs(KnownBug::SessionRetryAppliedAgain, retry, (fresh.clone(), known), (fresh.clone(), fresh));
 }

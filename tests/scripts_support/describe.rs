@@ -9,7 +9,7 @@ use raftix::{
     },
 };
 
-use super::register::Set;
+use super::register::{Set, describe_data};
 
 pub(crate) fn request(request: &Request) -> String {
     match request {
@@ -22,7 +22,8 @@ pub(crate) fn request(request: &Request) -> String {
         Request::TimeoutNow(r) => format!("TimeoutNow t{}", r.term),
         Request::Greet(r) => format!("Greet incarnation={}", r.incarnation.0),
         Request::ForwardApply(r) => {
-            let commands: Vec<String> = r.commands.iter().map(|command| Set::describe(command)).collect();
+            let commands: Vec<String> =
+                r.commands.iter().map(|command| describe_data(command.kind, &command.data)).collect();
             format!("ForwardApply {}", commands.join(" "))
         }
         Request::ForwardReadIndex(_) => "ForwardReadIndex".to_owned(),

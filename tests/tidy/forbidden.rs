@@ -29,7 +29,7 @@ const RULES: &[Rule] = &[
     // `std::time::Instant`.
     rule("Instant::now", &["src/clock.rs", "src/mailbox/inspected/", "src/actors/fsm_applier/step.rs",
                            "src/transport/tcp/", "src/sim/"], DETERMINISM),
-    rule("SystemTime", &[], DETERMINISM),
+    rule("SystemTime", &["src/clock.rs"], DETERMINISM),
     rule("thread::sleep", &[], DETERMINISM),
     rule("HashMap", &[], DETERMINISM),
     rule("HashSet", &[], DETERMINISM),

@@ -38,7 +38,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("types",         &[], &[]),
     room("config",        &[], &[]),
     room("inspect",       &[], &[]),
-    room("clock",         &[], &["tokio"]),
+    room("clock",         &[], &["std::time::Instant", "std::time::SystemTime", "tokio"]),
     room("protocol",      &["known_bug", "types"], &["fastrand"]),
     room("state_machine", &["types"], &["actix"]),
     room("storage",       &["known_bug", "types"], &["getrandom", "std::fs", "std::process", "std::thread"]),

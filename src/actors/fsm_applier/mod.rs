@@ -9,6 +9,7 @@
 
 mod bridge;
 mod queue;
+mod sessions;
 mod step;
 mod thread;
 

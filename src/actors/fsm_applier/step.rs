@@ -11,8 +11,11 @@ use tokio::time::Instant;
 
 use crate::{
     error::Fatal,
-    messages::{Applied, FsmFailed, FsmMutate, FsmQuery, FsmRestore, FsmSnapshotted, Queried, Restored},
-    state_machine::{Reply, StateMachine},
+    messages::{
+        Applied, FsmFailed, FsmMutate, FsmQuery, FsmRestore, FsmSnapshotted, Queried, Replied, Restored,
+    },
+    protocol::Sessions,
+    state_machine::StateMachine,
     storage::snapshot::content,
     types::{EntryKind, EntryRef, LogId},
 };
@@ -43,7 +46,9 @@ pub(crate) enum FsmCompletion<S: StateMachine> {
 
 /// See the module.
 pub(crate) struct FsmStep<S> {
-    machine: S,
+    pub(super) machine: S,
+    /// Part of the replicated state: which commands of clients' sessions were applied.
+    pub(super) sessions: Sessions,
     /// The last entry whose effect the state holds.
     last: LogId,
     /// After a panic the state cannot be trusted: nothing is applied or answered any more.
@@ -54,7 +59,7 @@ pub(crate) struct FsmStep<S> {
 struct Portion<S: StateMachine> {
     last: LogId,
     bytes: usize,
-    replies: Vec<(LogId, Reply<S>)>,
+    replies: Vec<(LogId, Replied<S>)>,
 }
 
 /// When the next portion is to be reported: looks at the clock the less often the faster the entries go.
@@ -88,7 +93,7 @@ impl Pace {
 
 impl<S: StateMachine> FsmStep<S> {
     pub(crate) fn new(machine: S) -> Self {
-        Self { machine, last: LogId::ZERO, failed: false }
+        Self { machine, sessions: Sessions::default(), last: LogId::ZERO, failed: false }
     }
 
     pub(crate) fn perform(&mut self, work: FsmWork<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) {
@@ -137,14 +142,17 @@ impl<S: StateMachine> FsmStep<S> {
     fn apply(&mut self, entry: EntryRef<'_>, replies: bool, portion: &mut Portion<S>) -> Result<(), Fatal> {
         portion.last = entry.id();
         self.last = entry.id();
-        if entry.kind != EntryKind::Command {
-            return Ok(());
-        }
-        let command: S::Command = rmp_serde::from_slice(entry.data)
-            .map_err(|error| Fatal::Undecodable { index: entry.index, reason: error.to_string() })?;
-        let reply = self.machine.apply(entry.id(), command);
+        let replied = match entry.kind {
+            EntryKind::Command => {
+                Replied::Command(self.machine.apply(entry.id(), decode_command::<S>(entry, entry.data)?))
+            }
+            EntryKind::OpenSession | EntryKind::SessionCommand | EntryKind::CloseSession => {
+                self.apply_in_session(entry)?
+            }
+            EntryKind::Noop | EntryKind::Barrier | EntryKind::Configuration => return Ok(()),
+        };
         if replies {
-            portion.replies.push((entry.id(), reply));
+            portion.replies.push((entry.id(), replied));
         }
         Ok(())
     }
@@ -157,22 +165,32 @@ impl<S: StateMachine> FsmStep<S> {
 
     fn snapshot(&self, emit: &mut dyn FnMut(FsmCompletion<S>)) {
         let state = self.machine.snapshot();
-        emit(FsmCompletion::Snapshotted(FsmSnapshotted { at: self.last, sessions: Vec::new(), state }));
+        let sessions = self.sessions.encode();
+        emit(FsmCompletion::Snapshotted(FsmSnapshotted { at: self.last, sessions, state }));
     }
 
     fn restore(&mut self, message: FsmRestore, emit: &mut dyn FnMut(FsmCompletion<S>)) -> Result<(), Fatal> {
         let last = message.source.meta().description.last;
         let mut reader = io::BufReader::with_capacity(RESTORE_BYTES, message.source);
-        let read = content::read_header(&mut reader);
-        let restored = match read {
-            Ok(_) if message.state => self.machine.restore(&mut reader),
-            other => other.map(drop),
-        };
-        restored.map_err(|error| Fatal::Restore { last, reason: error.to_string() })?;
+        let failed = |error: &dyn ToString| Fatal::Restore { last, reason: error.to_string() };
+        let sessions = content::read_header(&mut reader).map_err(|error| failed(&error))?;
+        self.sessions = Sessions::decode(&sessions).map_err(|error| failed(&error))?;
+        if message.state {
+            self.machine.restore(&mut reader).map_err(|error| failed(&error))?;
+        }
         self.last = last;
         emit(FsmCompletion::Restored(Restored { last }));
         Ok(())
     }
+}
+
+/// The command that `entry` brought.
+pub(super) fn decode_command<S: StateMachine>(
+    entry: EntryRef<'_>,
+    command: &[u8],
+) -> Result<S::Command, Fatal> {
+    rmp_serde::from_slice(command)
+        .map_err(|error| Fatal::Undecodable { index: entry.index, reason: error.to_string() })
 }
 
 impl<S: StateMachine> Portion<S> {

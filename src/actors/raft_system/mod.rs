@@ -1,6 +1,6 @@
 //! The front door: admission, batching, routing, forwarding, reads, and the end of every request.
 //!
-//! Mailbox: the client messages, [`Applied`], [`Queried`], [`ReadIndexReady`], [`LeadershipChanged`],
+//! Mailbox: the client messages, those of sessions among them, [`Applied`], [`Queried`], [`ReadIndexReady`], [`LeadershipChanged`],
 //! [`NodeFailed`], [`TransferEnded`](crate::messages::TransferEnded), forwarded requests of other nodes, [`Tick`].
 //! Voice: [`Propose`](crate::messages::Propose), [`ReadIndex`](crate::messages::ReadIndex),
 //! [`AppendBarrier`](crate::messages::AppendBarrier) and [`Transfer`](crate::messages::Transfer) to the leader here, `ForwardApply` and `ForwardReadIndex` to
@@ -16,6 +16,7 @@ mod management;
 mod observing;
 mod questions;
 mod reads;
+mod sessions;
 mod settings;
 mod snapshots;
 #[cfg(test)]
@@ -167,8 +168,8 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, message: Applied<S>, _: &mut Self::Context) {
-        for (at, reply) in message.replies {
-            self.resolve(at, reply);
+        for (at, replied) in message.replies {
+            self.resolve(at, replied);
         }
         self.give_up_replaced(message.last);
         self.node.awaited.set(!self.proposed.is_empty());

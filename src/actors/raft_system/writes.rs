@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     error::UnknownReason,
-    messages::{Proposal, Propose},
-    state_machine::{Reply, StateMachine},
+    messages::{Proposal, Propose, Replied},
+    state_machine::StateMachine,
     types::{EntryBuffer, LogId, LogIndex},
 };
 
@@ -66,12 +66,12 @@ impl<S: StateMachine> RaftSystem<S> {
     }
 
     /// The reply to the command at `at`, if it came from here.
-    pub(super) fn resolve(&mut self, at: LogId, reply: Reply<S>) {
+    pub(super) fn resolve(&mut self, at: LogId, replied: Replied<S>) {
         self.give_up_replaced(at);
         let Some(batch) = self.proposed.front_mut().filter(|batch| batch.next_at() == Some(at)) else {
             return;
         };
-        batch.settle_next(Outcome::Applied(at, reply));
+        batch.settle_next(Outcome::of_replied(at, replied));
         if batch.is_done() {
             self.proposed.pop_front();
         }
