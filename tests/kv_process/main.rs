@@ -6,6 +6,7 @@
 mod damage;
 mod keys;
 mod majority;
+mod operations;
 mod quarantine;
 mod start_stop;
 mod support;
