@@ -81,6 +81,12 @@ pub struct Config {
     pub trailing_logs: u64,
     /// How many snapshots are kept (hashicorp's `retain` of its file store). Default 2, at least 1.
     pub snapshots_retained: usize,
+    /// How much of a snapshot a leader sends a follower at once, in bytes; four such pieces may be under way. Default
+    /// 1 MiB, at most 4 MiB.
+    pub snapshot_chunk_bytes: usize,
+    /// The largest snapshot that this node takes from a leader, in bytes. A node whose own grows beyond that of
+    /// others cannot bring them up to date. Default 64 GiB.
+    pub snapshot_bytes_max: u64,
     /// Start without giving the newest snapshot to the state machine, which has kept its state by itself and must
     /// hold everything up to there, no more and no less. Default off.
     pub no_snapshot_restore_on_start: bool,
@@ -115,6 +121,8 @@ impl Default for Config {
             snapshot_threshold: 8192,
             trailing_logs: 10_240,
             snapshots_retained: 2,
+            snapshot_chunk_bytes: 1 << 20,
+            snapshot_bytes_max: 64 << 30,
             no_snapshot_restore_on_start: false,
         }
     }
@@ -209,6 +217,11 @@ impl Config {
         Ok(config)
     }
 
+    /// How long either side of a snapshot waits for the other.
+    pub(crate) fn snapshot_patience(&self) -> Duration {
+        self.election_timeout.max(Duration::from_secs(1))
+    }
+
     /// Checks every rule.
     ///
     /// # Errors
@@ -239,6 +252,11 @@ impl Config {
         rule(self.request_timeout >= ms(1), "request_timeout", "must be at least 1 ms")?;
         rule(self.snapshot_interval >= ms(5), "snapshot_interval", "must be at least 5 ms")?;
         rule(self.snapshots_retained >= 1, "snapshots_retained", "must be at least 1")?;
+        rule(
+            (1..=4 << 20).contains(&self.snapshot_chunk_bytes),
+            "snapshot_chunk_bytes",
+            "must be between 1 byte and 4 MiB",
+        )?;
         rule(self.max_append_entries >= 1, "max_append_entries", "must be at least 1")?;
         rule(self.inflight_requests_max >= 1, "inflight_requests_max", "must be at least 1")?;
         rule(self.pending_requests_max >= 1, "pending_requests_max", "must be at least 1")?;
@@ -291,6 +309,10 @@ mod tests {
         assert_eq!(config.validate().unwrap_err().field, "snapshots_retained");
         let config = Config { snapshot_interval: Duration::from_millis(4), ..Config::default() };
         assert_eq!(config.validate().unwrap_err().field, "snapshot_interval");
+        for snapshot_chunk_bytes in [0, (4 << 20) + 1] {
+            let config = Config { snapshot_chunk_bytes, ..Config::default() };
+            assert_eq!(config.validate().unwrap_err().field, "snapshot_chunk_bytes");
+        }
     }
 
     #[test]

@@ -4,6 +4,10 @@ use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
+mod recover;
+
+pub use recover::RecoverError;
+
 use crate::{
     config::ConfigError,
     storage::StorageError,
@@ -397,6 +401,9 @@ pub enum StartError {
     /// Something is missing that has no default.
     #[error("{0}")]
     Incomplete(&'static str),
+    /// The cluster was to be recovered first.
+    #[error("recovering the cluster: {0}")]
+    Recover(#[from] RecoverError),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),

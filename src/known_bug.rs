@@ -142,6 +142,12 @@ known_bugs! {
     ///
     /// *Source*: Raft §5.3, where it is ruled out. *Correct*: index and term must match. *Law*: Log Matching.
     PrevTermNotCompared = "prev-term-not-compared",
+    /// A snapshot is installed into a log that has an entry of another term at the snapshot's last index: that entry and
+    /// everything behind it stay, the leader's entries fit nowhere, and the snapshot comes again and again.
+    ///
+    /// *Source*: hashicorp/raft#697. *Correct*: a log that does not hold the snapshot's last entry goes, all of it.
+    /// *Law*: Log Matching; Liveness.
+    StaleSuffixKeptUnderSnapshot = "stale-suffix-kept-under-snapshot",
     /// A read joins the round of heartbeats that is already running, with the index taken when that began: what was
     /// acknowledged to a client since is missed by a reader on another node.
     ///

@@ -124,8 +124,8 @@ pub mod wire;
 pub use actors::raft_system::RaftSystem;
 pub use config::{Config, ReloadableConfig};
 pub use error::{
-    ApplyError, ChangeError, Fatal, ObserveError, ReadError, SnapshotError, StartError, TransferError,
-    UnknownReason,
+    ApplyError, ChangeError, Fatal, ObserveError, ReadError, RecoverError, SnapshotError, StartError,
+    TransferError, UnknownReason,
 };
 pub use messages::{
     AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyInSession, ApplyIndexed, ApplyWithin, Barrier,
@@ -135,9 +135,11 @@ pub use messages::{
     StopObserving, TransferLeadership, VerifyLeader,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
+#[cfg(feature = "peers-json")]
+pub use system::read_peers_json;
 pub use system::{
-    ClientSession, Leadership, LeadershipWatch, Member, Placement, Raft, RaftBuilder, ServerRole, Statistics,
-    Status,
+    ClientSession, Leadership, LeadershipWatch, Member, Placement, Raft, RaftBuilder, RecoveredServer,
+    Recovery, ServerRole, Statistics, Status, recover_cluster,
 };
 
 /// What a service usually needs.

@@ -1,6 +1,7 @@
 //! Brings one follower up to date and keeps it there: probe, then a pipeline within its window.
 //!
-//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`PeerMoved`], [`CatchUp`], [`StopAt`], [`Tick`]. Voice: `AppendEntries` to the
+//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`SnapshotSent`], [`PeerMoved`], [`CatchUp`],
+//! [`StopAt`], [`Tick`]. Voice: `AppendEntries` to the
 //! peer, [`Match`] to Commitment, [`StepDown`] to Consensus, [`ReadEntries`] to Storage. Go: `replication.go`.
 //! Owns the peer's [`Progress`]. Reads the log and sends only while its tenure lives.
 
@@ -9,13 +10,13 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use actix::{Actor, Handler};
 
 use crate::{
-    actors::node::Node,
+    actors::{node::Node, snapshot_sender::SnapshotSender},
     known_bug::KnownBug,
     log::{Slice, Tenure},
     mailbox::{Context, Latch, Outlet, Port},
     messages::{
         AppendAnswered, CatchUp, CaughtUpTo, Match, MatchLost, PeerMoved, ReadEntries, Reader, Replicate,
-        ReplicationEnded, StepDown, StopActor, StopAt, StoredEntries, Tick,
+        ReplicationEnded, SnapshotSent, StepDown, StopActor, StopAt, StoredEntries, Tick,
     },
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
@@ -38,6 +39,7 @@ pub(crate) struct FollowerReplicator {
     match_lost: Outlet<MatchLost>,
     caught_up: Outlet<CaughtUpTo>,
     ended: Outlet<ReplicationEnded>,
+    own: Port<Self>,
     link: Rc<dyn Link>,
     answers: Arc<dyn ResponseSink>,
     latch: Latch,
@@ -52,8 +54,8 @@ pub(crate) struct FollowerReplicator {
     /// When the last request left.
     sent_at: Duration,
     reading: bool,
-    /// The peer needs what is compacted.
-    behind: bool,
+    /// The peer needs what is compacted, and is brought a snapshot.
+    snapshot: Option<Port<SnapshotSender>>,
     /// When something was last heard, or first sent after silence: an older one means a lost request.
     waiting_since: Option<Duration>,
     /// Nothing is sent before, after a request was lost.
@@ -88,7 +90,8 @@ impl FollowerReplicator {
             caught_up,
             ended,
             link,
-            answers: Arc::new(Answers { port: own }),
+            answers: Arc::new(Answers { port: own.clone() }),
+            own,
             latch,
             progress,
             life,
@@ -97,7 +100,7 @@ impl FollowerReplicator {
             told: LogIndex::ZERO,
             sent_at: Duration::ZERO,
             reading: false,
-            behind: false,
+            snapshot: None,
             waiting_since: None,
             pause_until: Duration::ZERO,
             reports: false,
@@ -117,8 +120,6 @@ impl FollowerReplicator {
                 Slice::Entries(_) if KnownBug::CommitBeyondProven.is_back() && self.progress.is_probing() => {
                     self.send(Entries::none());
                 }
-                // One that needs what is gone would refuse any entries.
-                Slice::Entries(_) | Slice::Stored { .. } if self.behind => self.send(Entries::none()),
                 Slice::Entries(entries) => self.send(entries),
                 Slice::Empty if self.progress.is_probing() && !self.probed() => self.send(Entries::none()),
                 Slice::Empty => return,
@@ -129,7 +130,10 @@ impl FollowerReplicator {
     }
 
     fn may_send(&self) -> bool {
-        self.tenure.is_live() && self.progress.may_send() && self.node.recent() >= self.pause_until
+        self.tenure.is_live()
+            && self.snapshot.is_none()
+            && self.progress.may_send()
+            && self.node.recent() >= self.pause_until
     }
 
     /// Whether the peer is known to have everything although it is still being probed.
@@ -194,16 +198,12 @@ impl FollowerReplicator {
         });
     }
 
-    /// The peer needs an entry that is compacted. It is asked again with a heartbeat's frequency whether it has come by
-    /// what it lacks.
+    /// The peer needs an entry that is compacted: a snapshot is brought to it, and nothing else meanwhile.
     fn fall_behind(&mut self) {
-        if !self.behind {
-            let next = self.progress.next();
-            tracing::error!(node = %self.node.id, peer = %self.peer.id, %next, "the peer needs entries that are compacted");
+        if self.snapshot.is_none() {
+            let sent = self.own.outlet();
+            self.snapshot = Some(SnapshotSender::start(&self.node, &self.tenure, &self.peer, sent));
         }
-        self.behind = true;
-        self.progress.reset(self.node.log.borrow().base().index.next());
-        self.pause_until = self.node.recent().saturating_add(self.node.config.heartbeat_interval());
     }
 
     fn answered(&mut self, request: u64, answer: AppendEntriesResponse) {
@@ -227,7 +227,6 @@ impl FollowerReplicator {
         match answer.outcome {
             AppendOutcome::Matched { matched } => {
                 let rose = self.progress.acknowledged(request, matched);
-                self.behind = false;
                 // What another life of the directory holds counts for nothing.
                 if rose && (answer.incarnation == self.peer.incarnation || any_life) {
                     self.matched.send_now(Match { session: self.session, index: self.progress.matched() });
@@ -361,6 +360,21 @@ impl Handler<StoredEntries> for FollowerReplicator {
     }
 }
 
+impl Handler<SnapshotSent> for FollowerReplicator {
+    type Result = ();
+
+    fn handle(&mut self, SnapshotSent { last }: SnapshotSent, _: &mut Self::Context) {
+        self.snapshot = None;
+        self.waiting_since = None;
+        match last {
+            Some(last) => self.progress.reset(last.index.next()),
+            // Whatever it was, it lasts longer than a heartbeat.
+            None => self.pause_until = self.node.recent().saturating_add(self.node.config.election_timeout),
+        }
+        self.pump();
+    }
+}
+
 impl Handler<Tick> for FollowerReplicator {
     type Result = ();
 
@@ -409,6 +423,9 @@ impl Handler<StopActor> for FollowerReplicator {
     type Result = ();
 
     fn handle(&mut self, _: StopActor, ctx: &mut Self::Context) {
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.send_now(StopActor);
+        }
         actix::ActorContext::stop(ctx);
     }
 }

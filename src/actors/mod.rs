@@ -31,6 +31,7 @@ pub(crate) mod observers;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod paced;
 pub(crate) mod raft_system;
+pub(crate) mod snapshot_sender;
 pub(crate) mod snapshotter;
 pub(crate) mod storage;
 pub(crate) mod ticker;

@@ -21,9 +21,9 @@ use crate::{
     mailbox::{Inspector, Outlet},
     messages::{
         AppendBarrier, ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FsmMutate, FsmRestore,
-        LeadershipChanged, NodeFailed, Propose, ReadEntries, ReadIndex, ReadIndexReady, Reader,
-        RemovedFromCluster, SnapshotAnswered, SnapshotTaken, StepDown, StopActor, TakeSnapshot, Transfer,
-        TransferEnded,
+        LeadershipChanged, NodeFailed, OpenSnapshot, Propose, ReadEntries, ReadIndex, ReadIndexReady,
+        ReadPiece, Reader, ReceiveSnapshot, RemovedFromCluster, SnapshotAnswered, SnapshotReceived,
+        SnapshotTaken, StepDown, StopActor, TakeSnapshot, Transfer, TransferEnded,
     },
     protocol::Lease,
     transport::{Link, Responder, Transport},
@@ -79,6 +79,8 @@ pub(crate) struct Node {
     /// Bytes handed to the state machine and not applied yet.
     handed_bytes: Cell<usize>,
     reading: Cell<bool>,
+    /// What is being read from the store for the state machine came with a snapshot meanwhile.
+    outdated: Cell<bool>,
     ports: OnceCell<Ports>,
 }
 
@@ -97,12 +99,16 @@ pub(crate) struct ConsensusOutlets {
     pub(crate) decided: Outlet<Decided>,
     pub(crate) reloaded: Outlet<ConfigReloaded>,
     pub(crate) snapshot_taken: Outlet<SnapshotTaken>,
+    pub(crate) snapshot_received: Outlet<SnapshotReceived>,
     pub(crate) stop: Outlet<StopActor>,
 }
 
 /// What the other actors tell the Snapshotter.
 pub(crate) struct SnapshotterOutlets {
     pub(crate) take: Outlet<TakeSnapshot>,
+    pub(crate) open: Outlet<OpenSnapshot>,
+    pub(crate) read: Outlet<ReadPiece>,
+    pub(crate) receive: Outlet<ReceiveSnapshot>,
     pub(crate) stop: Outlet<StopActor>,
 }
 
@@ -181,6 +187,7 @@ impl Node {
             applied: Cell::new(LogIndex::ZERO),
             handed_bytes: Cell::new(0),
             reading: Cell::new(false),
+            outdated: Cell::new(false),
             ports: OnceCell::new(),
         })
     }
@@ -275,6 +282,9 @@ impl Node {
     /// The same with entries the store was asked for.
     pub(crate) fn hand_off_stored(&self, batches: &[crate::types::EntryBatch]) {
         self.reading.set(false);
+        if self.outdated.take() {
+            return self.hand_off();
+        }
         let entries = self.log.borrow_mut().hand_off_stored(batches);
         if entries.is_empty() {
             // One read at a time, and nothing else moves the cursor meanwhile: asking again would not help.
@@ -282,6 +292,15 @@ impl Node {
             return self.fail(Fatal::Invariant(what.to_owned()));
         }
         self.mutate(entries);
+        self.hand_off();
+    }
+
+    /// The log was swapped for a snapshot's: the state machine gets that state behind what it was handed, and in front of
+    /// everything that comes.
+    pub(crate) fn replace_state(&self, message: FsmRestore) {
+        self.board.set_commit(self.log.borrow().commit());
+        self.outdated.set(self.reading.get());
+        self.ports().fsm.restore(message);
         self.hand_off();
     }
 

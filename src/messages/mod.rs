@@ -11,6 +11,7 @@ mod client;
 mod client_read;
 mod commit;
 mod fsm;
+mod install;
 mod leadership;
 mod membership;
 mod observe;
@@ -38,6 +39,7 @@ pub(crate) use apply::*;
 pub(crate) use bootstrap::*;
 pub(crate) use commit::*;
 pub(crate) use fsm::*;
+pub(crate) use install::*;
 pub(crate) use leadership::*;
 pub(crate) use membership::{
     CatchUp, CaughtUpTo, ChangeCluster, ClusterChanged, NewcomerGreeted, PeerMoved, Permit, ReplicationEnded,

@@ -10,6 +10,7 @@ mod commitment;
 mod contact;
 mod election;
 mod inflight;
+mod installation;
 pub mod invariants;
 mod lease;
 mod matching;
@@ -22,6 +23,7 @@ mod sessions;
 mod snapshot_policy;
 mod term_runs;
 mod transfer;
+mod transmission;
 
 pub use bootstrap::{Bootstrap, Decision, MismatchReason, QuarantineReason, peers_hash};
 pub use catch_up::{CATCH_UP_ROUNDS_MAX, CatchUpRounds, CatchUpState};
@@ -29,6 +31,7 @@ pub use commitment::Commitment;
 pub use contact::QuorumContact;
 pub use election::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason};
 pub use inflight::WindowLimits;
+pub use installation::{Arrival, Installation};
 pub use lease::Lease;
 pub use matching::{Verdict, check_append, is_contiguous};
 pub use membership_change::{
@@ -42,3 +45,4 @@ pub use sessions::{SEQUENCES_KEPT, SESSIONS_CEILING, SessionAnswer, Sessions, Se
 pub use snapshot_policy::{SnapshotPolicy, compaction_base};
 pub use term_runs::TermRuns;
 pub use transfer::Transfer;
+pub use transmission::{NextPiece, Transmission};

@@ -96,6 +96,8 @@ impl RaftSystem<NoStateMachine> {
             incarnation: None,
             flush_gate: None,
             seed: None,
+            #[cfg(feature = "peers-json")]
+            peers_json: false,
             machine: None,
         }
     }
@@ -118,6 +120,8 @@ pub struct RaftBuilder<S> {
     pub(super) incarnation: Option<Incarnation>,
     pub(super) flush_gate: Option<FlushGate>,
     pub(super) seed: Option<u64>,
+    #[cfg(feature = "peers-json")]
+    pub(super) peers_json: bool,
     pub(super) machine: Option<S>,
 }
 
@@ -231,6 +235,15 @@ impl<S> RaftBuilder<S> {
         self
     }
 
+    /// Whether the start looks for a `peers.json` in the [`data_dir`](Self::data_dir), and if there is one first does what
+    /// [`recover_cluster`](crate::recover_cluster) does, with the servers that it lists, and removes the file. Off by
+    /// default. [`read_peers_json`](crate::read_peers_json) describes the file.
+    #[cfg(feature = "peers-json")]
+    pub fn recover_from_peers_json(mut self, recover: bool) -> Self {
+        self.peers_json = recover;
+        self
+    }
+
     /// Where election timeouts are drawn from; the system's entropy by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -255,6 +268,8 @@ impl<S> RaftBuilder<S> {
             incarnation: self.incarnation,
             flush_gate: self.flush_gate,
             seed: self.seed,
+            #[cfg(feature = "peers-json")]
+            peers_json: self.peers_json,
             machine: Some(machine),
         }
     }

@@ -7,6 +7,7 @@ mod client_session;
 mod handle;
 mod inbound;
 mod open;
+mod recover;
 mod start;
 mod surroundings;
 #[cfg(test)]
@@ -17,6 +18,9 @@ pub use crate::actors::storage::FlushGate;
 pub use builder::{Placement, RaftBuilder};
 pub use client_session::ClientSession;
 pub use handle::Raft;
+#[cfg(feature = "peers-json")]
+pub use recover::read_peers_json;
+pub use recover::{RecoveredServer, Recovery, recover_cluster};
 
 pub use crate::board::{Leadership, LeadershipWatch, Member, ServerRole, Statistics, Status};
 

@@ -20,7 +20,7 @@ use crate::{
     protocol::TermRuns,
     storage::{
         LogStore, Recovered, StorageError,
-        data_dir::DataDir,
+        data_dir::{DataDir, Identity},
         snapshot::{SnapshotMeta, SnapshotSource, SnapshotStore, file::FileSnapshotStore},
         vfs::{RealVfs, Vfs},
         wal::{Wal, WalOptions},
@@ -42,6 +42,23 @@ pub(super) struct Opened {
     pub(super) newest: Option<SnapshotMeta>,
     /// The same, to be read.
     pub(super) source: Option<Box<dyn SnapshotSource>>,
+}
+
+impl Opened {
+    /// A log without its snapshots.
+    pub(super) fn of_log(store: Box<dyn LogStore>, recovered: Recovered, identity: &Identity) -> Self {
+        Self {
+            store,
+            recovered,
+            incarnation: identity.incarnation,
+            cluster: identity.cluster,
+            member: identity.member,
+            directory: None,
+            snapshots: None,
+            newest: None,
+            source: None,
+        }
+    }
 }
 
 /// Opens and reads the stores, on another thread when that may take long.
@@ -91,18 +108,22 @@ pub(super) async fn open<S>(
             }
         }
     };
+    Ok(beside(format!("raftix-open-{}", builder.id), inline, opening).await??)
+}
+
+/// Does what may take long on a thread of its own, unless it is to be done `inline`.
+pub(super) async fn beside<T: Send + 'static>(
+    name: String,
+    inline: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StartError> {
     if inline {
-        return Ok(opening()?);
+        return Ok(work());
     }
-    let (report, opened) = oneshot::channel();
-    std::thread::Builder::new()
-        .name(format!("raftix-open-{}", builder.id))
-        .spawn(move || drop(report.send(opening())))
-        .map_err(StartError::Thread)?;
-    match opened.await {
-        Ok(opened) => Ok(opened?),
-        Err(_) => Err(StartError::Incomplete("opening the store panicked")),
-    }
+    let (report, done) = oneshot::channel();
+    let thread = std::thread::Builder::new().name(name).spawn(move || drop(report.send(work())));
+    thread.map_err(StartError::Thread)?;
+    done.await.map_err(|_| StartError::Incomplete("opening the store panicked"))
 }
 
 fn directory_snapshots(vfs: &Arc<dyn Vfs>, directory: &DataDir) -> Box<dyn SnapshotStore> {
@@ -121,17 +142,7 @@ fn open_log(
     let options = WalOptions { segment_bytes, background, ..directory.wal_options(GroupId::ZERO) };
     let mut store = watch(Box::new(Wal::open(vfs, &directory.wal_dir(), options)));
     let recovered = store.recover()?;
-    Ok(Opened {
-        store,
-        recovered,
-        incarnation: identity.incarnation,
-        cluster: identity.cluster,
-        member: identity.member,
-        directory: Some(directory),
-        snapshots: None,
-        newest: None,
-        source: None,
-    })
+    Ok(Opened { directory: Some(directory), ..Opened::of_log(store, recovered, &identity) })
 }
 
 /// A store without an identity of its own: unless its incarnation is known, it lasts as long as this start.
@@ -160,7 +171,7 @@ pub(super) fn entropy() -> u128 {
 }
 
 /// Finds the snapshot that the log goes on from, and completes what a crash left undone between the two.
-fn find_snapshot(
+pub(super) fn find_snapshot(
     mut opened: Opened,
     snapshots: Option<Box<dyn SnapshotStore>>,
 ) -> Result<Opened, StorageError> {

@@ -83,6 +83,8 @@ pub(crate) async fn start_in<S: StateMachine>(
     if builder.join.is_none() {
         check_peers(&builder.peers)?;
     }
+    #[cfg(feature = "peers-json")]
+    let machine = super::recover::recover_at_start(&mut builder, machine).await?;
     let opened = open(&mut builder, &mut surroundings).await?;
     for repair in &opened.recovered.repairs {
         tracing::warn!(node = %builder.id, %repair, "recovered the log");

@@ -18,8 +18,8 @@ use crate::{
     mailbox::{Outlet, Port},
     messages::{
         ClusterChanged, EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady,
-        RemovedFromCluster, SnapshotAnswered, SnapshotBegun, SnapshotWritten, StorageClosed, StorageFailed,
-        StorageRoom, TransferEnded, VoteSaved,
+        RemovedFromCluster, SnapshotAnswered, SnapshotBegun, SnapshotOpened, SnapshotWritten, StorageClosed,
+        StorageFailed, StorageRoom, TransferEnded, VoteSaved,
     },
     state_machine::StateMachine,
 };
@@ -30,12 +30,19 @@ pub(super) fn consensus_outlets(consensus: &Port<Consensus>) -> ConsensusOutlets
         decided: consensus.outlet(),
         reloaded: consensus.outlet(),
         snapshot_taken: consensus.outlet(),
+        snapshot_received: consensus.outlet(),
         stop: consensus.outlet(),
     }
 }
 
 pub(super) fn snapshotter_outlets(snapshotter: &Port<Snapshotter>) -> SnapshotterOutlets {
-    SnapshotterOutlets { take: snapshotter.outlet(), stop: snapshotter.outlet() }
+    SnapshotterOutlets {
+        take: snapshotter.outlet(),
+        open: snapshotter.outlet(),
+        read: snapshotter.outlet(),
+        receive: snapshotter.outlet(),
+        stop: snapshotter.outlet(),
+    }
 }
 
 /// What the store has done goes to Consensus; that it is closed, to the front door.
@@ -117,6 +124,9 @@ pub(super) fn snapshot_bridge(
     let done = Outlet::new(move |completion| match completion {
         SnapshotCompletion::Begun(result) => snapshotter.send_now(SnapshotBegun { result }),
         SnapshotCompletion::Written(result) => snapshotter.send_now(SnapshotWritten { result }),
+        SnapshotCompletion::Opened { to, result } => to.send_now(SnapshotOpened { result }),
+        SnapshotCompletion::Read { to, message } => to.send_now(message),
+        SnapshotCompletion::Received(message) => snapshotter.send_now(message),
     });
     if !threads {
         return snapshotter::Bridge::inline(files, done);

@@ -9,6 +9,7 @@ mod ids;
 mod membership;
 mod rpc;
 mod session;
+mod snapshot;
 mod transfer;
 
 pub use change::{ChangeFailure, ClusterOperation, MembershipChange, MembershipCommand};
@@ -18,4 +19,5 @@ pub use ids::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Term};
 pub use membership::{Membership, MembershipError, Server, Suffrage};
 pub use rpc::*;
 pub use session::{SessionCommand, SessionId, SessionLimits};
+pub use snapshot::{SnapshotDescription, SnapshotMeta};
 pub use transfer::*;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ChangeFailure, ClusterId, ClusterOperation, Entries, EntryKind, ForwardTransfer, ForwardTransferResponse,
-    Incarnation, LogId, LogIndex, Membership, NodeId, Term,
+    Incarnation, LogId, LogIndex, Membership, NodeId, SnapshotMeta, Term,
 };
 
 /// A request from one node to another.
@@ -34,6 +34,8 @@ pub enum Request {
     ForwardChange(ForwardChange),
     /// Have the leader hand leadership on. Forward lane.
     ForwardTransfer(ForwardTransfer),
+    /// Give a follower a piece of a snapshot in place of entries that are gone. Snapshot lane.
+    InstallSnapshot(InstallSnapshot),
 }
 
 /// The answer to a [`Request`] of the same name.
@@ -59,6 +61,8 @@ pub enum Response {
     ForwardChange(ForwardChangeResponse),
     /// To [`Request::ForwardTransfer`].
     ForwardTransfer(ForwardTransferResponse),
+    /// To [`Request::InstallSnapshot`].
+    InstallSnapshot(InstallSnapshotResponse),
 }
 
 /// Which connection to a peer a request takes, so that votes and heartbeats never queue behind entries.
@@ -70,6 +74,8 @@ pub enum Lane {
     Bulk,
     /// Forwarded client requests.
     Forward,
+    /// Snapshots: long, and in no hurry.
+    Snapshot,
 }
 
 impl Request {
@@ -86,6 +92,7 @@ impl Request {
             | Self::ForwardReadIndex(_)
             | Self::ForwardChange(_)
             | Self::ForwardTransfer(_) => Lane::Forward,
+            Self::InstallSnapshot(_) => Lane::Snapshot,
         }
     }
 
@@ -350,4 +357,49 @@ pub struct ForwardChange {
 pub struct ForwardChangeResponse {
     /// The index of the membership that came out, or why there is none.
     pub result: Result<LogIndex, ChangeFailure>,
+}
+
+/// Leader → follower: a piece of a snapshot that stands for entries the leader has no more (Raft §7, Figure 13).
+///
+/// Every piece says what snapshot it is of, so that each can be the first that a follower gets.
+#[derive(Clone, Debug)]
+pub struct InstallSnapshot {
+    /// The leader's term.
+    pub term: Term,
+    /// The leader.
+    pub leader: NodeId,
+    /// The leader's cluster: the follower may never see entry 1, whose hash it is.
+    pub cluster: ClusterId,
+    /// What is being sent.
+    pub snapshot: SnapshotMeta,
+    /// Where `data` lies in the snapshot's content, in bytes.
+    pub offset: u64,
+    /// A part of the content; empty to ask where to go on.
+    pub data: Bytes,
+}
+
+/// Follower → leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallSnapshotResponse {
+    /// The follower's term; a higher one deposes the leader.
+    pub term: Term,
+    /// The follower's incarnation.
+    pub incarnation: Incarnation,
+    /// What became of the request.
+    pub outcome: InstallOutcome,
+}
+
+/// What a follower did with an [`InstallSnapshot`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InstallOutcome {
+    /// The content is here up to `offset`; what begins there is wanted next. With all of the content here it is being
+    /// installed.
+    Wanted {
+        /// In bytes.
+        offset: u64,
+    },
+    /// The log stands behind the snapshot, durably: entries may follow. Also if it did before.
+    Installed,
+    /// Of an older term, larger than this node takes, or it takes no snapshot now.
+    Refused,
 }

@@ -10,6 +10,7 @@ use super::{
     fields::put_id,
     forward,
     frame::{self},
+    snapshot,
 };
 use crate::types::{AppendEntries, Request, Response};
 
@@ -37,6 +38,9 @@ pub fn encode_request(
         Request::ForwardReadIndex(read) => frame.packed(read),
         Request::ForwardChange(change) => frame.packed(change),
         Request::ForwardTransfer(transfer) => frame.packed(transfer),
+        Request::InstallSnapshot(install) => {
+            frame.with_parts(|head| snapshot::put(head, install), || std::iter::once(&install.data))
+        }
     }
 }
 
@@ -63,6 +67,7 @@ pub fn encode_response(
         Response::ForwardReadIndex(read) => frame.packed(read),
         Response::ForwardChange(change) => frame.packed(change),
         Response::ForwardTransfer(transfer) => frame.packed(transfer),
+        Response::InstallSnapshot(install) => frame.packed(install),
     }
 }
 

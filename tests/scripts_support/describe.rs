@@ -4,8 +4,8 @@ use raftix::{
     ApplyError, ReadError, Status,
     transport::RpcError,
     types::{
-        AppendOutcome, Entries, ForwardedResult, GreetResponse, LogId, NodeId, Request, RequestVote,
-        RequestVoteResponse, Response,
+        AppendOutcome, Entries, ForwardedResult, GreetResponse, InstallOutcome, LogId, NodeId, Request,
+        RequestVote, RequestVoteResponse, Response,
     },
 };
 
@@ -31,6 +31,14 @@ pub(crate) fn request(request: &Request) -> String {
             format!("ForwardTransfer to={}", r.to.as_ref().map_or("anybody".to_owned(), NodeId::to_string))
         }
         Request::ForwardChange(r) => format!("ForwardChange {:?}", r.operation),
+        Request::InstallSnapshot(r) => format!(
+            "InstallSnapshot t{} last={} offset={} {} of {} bytes",
+            r.term,
+            r.snapshot.description.last,
+            r.offset,
+            r.data.len(),
+            r.snapshot.bytes
+        ),
     }
 }
 
@@ -65,6 +73,14 @@ pub(crate) fn response(response: &Response) -> String {
             Ok(index) => format!("ForwardReadIndexResponse index={index}"),
             Err(leader) => format!("ForwardReadIndexResponse not the leader, {}", known(leader.as_ref())),
         },
+        Response::InstallSnapshot(r) => {
+            let outcome = match r.outcome {
+                InstallOutcome::Wanted { offset } => format!("wanted={offset}"),
+                InstallOutcome::Installed => "installed".to_owned(),
+                InstallOutcome::Refused => "refused".to_owned(),
+            };
+            format!("InstallSnapshotResponse t{} {outcome}", r.term)
+        }
     }
 }
 

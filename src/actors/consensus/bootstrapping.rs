@@ -110,6 +110,9 @@ impl Handler<IdentitySaved> for Consensus {
         self.node.board.set_cluster(cluster);
         if member {
             self.standing = Standing::Member;
+        } else {
+            // What it has been waiting for may be in the log, which can be told now whose it is.
+            self.learn_membership();
         }
         self.publish();
     }

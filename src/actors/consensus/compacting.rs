@@ -12,7 +12,7 @@ use crate::{
 
 impl Consensus {
     /// Removes what a snapshot of everything up to `snapshot` holds, but for the trailing entries.
-    fn compact(&mut self, snapshot: LogIndex) {
+    pub(super) fn compact(&mut self, snapshot: LogIndex) {
         let upto = compaction_base(snapshot, self.node.reloadable().trailing_logs, self.durable());
         if upto > self.node.log.borrow().base().index {
             self.remember_cluster();

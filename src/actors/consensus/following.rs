@@ -30,7 +30,7 @@ pub(super) struct HeldAck {
 
 impl Consensus {
     /// Whether the sender leads in a term that is not over, after taking note of it.
-    fn heard(&mut self, at: Duration, term: Term, leader: &NodeId) -> bool {
+    pub(super) fn heard(&mut self, at: Duration, term: Term, leader: &NodeId) -> bool {
         let mut accepted = false;
         self.decide_at(at, |election, now, _| {
             let (heard, effects) = election.heard_leader(now, term, leader);
@@ -160,6 +160,10 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
         if !own || !self.standing.takes_entries() || !self.heard(recent, request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
+        if self.installing.is_busy() {
+            // It counts as contact. What the log would take now goes with it.
+            return self.acknowledge(responder, AppendOutcome::Refused);
+        }
         self.follow(request, responder);
     }
 }
@@ -192,17 +196,17 @@ impl Handler<Flushed> for Consensus {
         let rose = self.node.log.borrow_mut().flushed(ticket);
         self.disk.flushed();
         self.node.board.counters.flushes.add(1);
-        if !rose {
-            return;
-        }
-        self.node.publish_log();
-        match &self.leadership {
-            Some(leadership) => {
-                let index = self.durable();
-                leadership.commitment.send_now(Match { session: OWN_SESSION, index });
+        if rose {
+            self.node.publish_log();
+            match &self.leadership {
+                Some(leadership) => {
+                    let index = self.durable();
+                    leadership.commitment.send_now(Match { session: OWN_SESSION, index });
+                }
+                None => self.release_acks(),
             }
-            None => self.release_acks(),
         }
+        self.log_was_reset(ticket);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Term, vote and role of a node, and its answers to every request of other nodes.
 //!
 //! Mailbox: `Rpc<…>`, [`VoteAnswered`], [`Flushed`], [`VoteSaved`], [`StepDown`], [`Tick`], [`Decided`],
-//! [`SnapshotTaken`]. Voice: [`SaveVote`], [`Append`], [`Truncate`] and [`Purge`] to Storage, votes and answers to other nodes, the tenure's
+//! [`SnapshotTaken`], [`SnapshotReceived`](crate::messages::SnapshotReceived). Voice: [`SaveVote`], [`Append`], [`Truncate`] and [`Purge`] to Storage, votes and answers to other nodes, the tenure's
 //! subtree. Go: `runFollower`, `runCandidate`, `processRPC`.
 //! The only writer of term, vote and role; no fast path goes round it (hashicorp/raft#695). Ends a tenure
 //! before anything of the next term happens.
@@ -10,6 +10,7 @@ mod bootstrapping;
 mod compacting;
 mod disk;
 mod following;
+mod installing;
 mod voting;
 
 use std::{collections::VecDeque, rc::Rc, time::Duration};
@@ -36,6 +37,7 @@ use crate::{
 
 use disk::Disk;
 use following::HeldAck;
+use installing::Installing;
 use voting::HeldVote;
 
 /// See the module.
@@ -52,6 +54,8 @@ pub(crate) struct Consensus {
     peers: Vec<(NodeId, String)>,
     peers_hash: u64,
     disk: Disk,
+    /// The snapshot that a leader sends.
+    installing: Installing,
 }
 
 impl Consensus {
@@ -72,6 +76,7 @@ impl Consensus {
             node.seed,
         );
         let peers_hash = crate::protocol::peers_hash(&peers);
+        let installing = Installing::new(&node.config);
         let consensus = Self {
             own,
             node,
@@ -83,6 +88,7 @@ impl Consensus {
             peers,
             peers_hash,
             disk: Disk::default(),
+            installing,
         };
         // Whoever asks before the first message is told what was recovered.
         consensus.publish();
@@ -139,6 +145,7 @@ impl Consensus {
                     self.held_acks.clear();
                     let term = self.election.term();
                     self.held_votes.retain(|held| held.is_of(term));
+                    self.drop_installation_of_others();
                 }
             }
         }
@@ -228,7 +235,9 @@ impl Handler<Tick> for Consensus {
         // The tick may have waited in the mailbox: what was heard since counts.
         let now = self.node.now();
         self.watch_disk(now);
+        self.drop_silent_installation(now);
         match self.disk.ailment() {
+            None if self.installing.is_finishing() => {}
             None => self.decide_at(now, |election, now, view| election.tick(now, view)),
             // Also one that was elected when its store was ailing already.
             Some(reason) => self.step_down(reason),
@@ -292,6 +301,7 @@ impl Handler<StopActor> for Consensus {
         self.end_tenure(term, StepDownReason::Stopping);
         self.held_acks.clear();
         self.held_votes.clear();
+        self.installing.stop();
         actix::ActorContext::stop(ctx);
     }
 }

@@ -154,7 +154,7 @@ impl Handler<Rpc<TimeoutNow>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<TimeoutNow>, _: &mut Context<Self>) {
         let mut accepted = false;
-        let fit = self.disk.ailment().is_none();
+        let fit = self.disk.ailment().is_none() && !self.installing.is_finishing();
         // Nobody speaks for another.
         let own = rpc.from == rpc.request.leader;
         self.decide(|election, now, view| {

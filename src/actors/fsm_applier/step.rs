@@ -96,6 +96,11 @@ impl<S: StateMachine> FsmStep<S> {
         Self { machine, sessions: Sessions::default(), last: LogId::ZERO, failed: false }
     }
 
+    /// The state machine with all that was applied.
+    pub(crate) fn into_machine(self) -> S {
+        self.machine
+    }
+
     pub(crate) fn perform(&mut self, work: FsmWork<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) {
         if self.failed {
             return;

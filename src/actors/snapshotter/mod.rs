@@ -1,9 +1,11 @@
 //! When a snapshot is taken, and how: the state as of one index is captured between two commands, and written beside
 //! the commands that follow.
 //!
-//! Mailbox: [`TakeSnapshot`], [`FsmSnapshotted`], [`SnapshotBegun`], [`SnapshotWritten`], [`Tick`]. Voice:
-//! [`FsmSnapshot`](crate::messages::FsmSnapshot) to FsmApplier, [`SnapshotTaken`] to Consensus, [`SnapshotAnswered`] to
-//! the front door. Go: `runSnapshots`, `takeSnapshot`.
+//! Mailbox: [`TakeSnapshot`], [`FsmSnapshotted`], [`SnapshotBegun`], [`SnapshotWritten`], [`OpenSnapshot`],
+//! [`ReadPiece`], [`ReceiveSnapshot`], [`SnapshotReceived`], [`Tick`]. Voice:
+//! [`FsmSnapshot`](crate::messages::FsmSnapshot) to FsmApplier, [`SnapshotTaken`] and [`SnapshotReceived`] to Consensus,
+//! [`SnapshotOpened`] and [`PieceRead`](crate::messages::PieceRead) to SnapshotSender, [`SnapshotAnswered`] to the front
+//! door. Go: `runSnapshots`, `takeSnapshot`.
 //! Takes one at a time. One that fails is given up and reported, and the log keeps what it would have stood for.
 //! Never moves backwards: what is published meanwhile from elsewhere may be newer.
 //! What it does to files are pure steps behind a [`Bridge`].
@@ -12,7 +14,7 @@ mod bridge;
 mod step;
 mod thread;
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use actix::{Actor, ActorContext, Handler};
 
@@ -21,20 +23,21 @@ use crate::{
     error::SnapshotError,
     mailbox::Context,
     messages::{
-        FsmSnapshotted, RaftEvent, SnapshotAnswered, SnapshotBegun, SnapshotTaken, SnapshotWritten,
-        StopActor, TakeSnapshot, Tick,
+        FsmSnapshotted, OpenSnapshot, RaftEvent, ReadPiece, ReceiveSnapshot, Reception, SnapshotAnswered,
+        SnapshotBegun, SnapshotOpened, SnapshotReceived, SnapshotTaken, SnapshotWritten, StopActor,
+        TakeSnapshot, Tick,
     },
     protocol::SnapshotPolicy,
     state_machine::StateSnapshot,
-    storage::snapshot::SnapshotMeta,
+    storage::{StorageError, snapshot::SnapshotMeta},
     types::LogId,
 };
 
 pub(crate) use bridge::Bridge;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use bridge::{PersistStep, QueuedFiles};
-use step::{Cancelled, FileWork, PersistWork};
-pub(crate) use step::{FileStep, SnapshotCompletion};
+use step::FileWork;
+pub(crate) use step::{Cancelled, FileStep, PersistWork, SnapshotCompletion, persist};
 
 /// What a client is told whose node has nowhere to keep snapshots.
 const NO_STORE: &str = "this node has no place to keep them";
@@ -118,9 +121,27 @@ impl Snapshotter {
     }
 
     fn files(&self, work: FileWork) {
-        if let Some(bridge) = &self.bridge {
-            bridge.files(work);
+        match &self.bridge {
+            Some(bridge) => bridge.files(work),
+            None => {
+                let error = Arc::new(StorageError::Misuse(NO_STORE.to_owned()));
+                // Only what other nodes want gets here: this one takes none itself.
+                match work.waiting().failed(error) {
+                    Some(SnapshotCompletion::Opened { to, result }) => to.send_now(SnapshotOpened { result }),
+                    Some(SnapshotCompletion::Received(message)) => {
+                        self.node.ports().consensus.snapshot_received.send_now(message);
+                    }
+                    _ => {}
+                }
+            }
         }
+    }
+
+    /// One is published here, whoever took it.
+    fn is_newest(&mut self, last: LogId) {
+        self.newest = self.newest.max(last);
+        self.node.board.set_snapshot(self.newest.index);
+        self.files(FileWork::Retain(self.node.config.snapshots_retained));
     }
 
     fn published(&mut self, meta: &SnapshotMeta) {
@@ -129,9 +150,7 @@ impl Snapshotter {
         self.node.board.counters.snapshots_taken.add(1);
         let (last, bytes) = (description.last, meta.bytes);
         self.node.observers.tell(|| RaftEvent::SnapshotTaken { last, bytes });
-        self.newest = self.newest.max(description.last);
-        self.node.board.set_snapshot(self.newest.index);
-        self.files(FileWork::Retain(self.node.config.snapshots_retained));
+        self.is_newest(last);
         self.node.ports().consensus.snapshot_taken.send_now(SnapshotTaken { description });
     }
 
@@ -201,6 +220,41 @@ impl Handler<SnapshotWritten> for Snapshotter {
             self.published(meta);
         }
         self.finish(result);
+    }
+}
+
+impl Handler<OpenSnapshot> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, OpenSnapshot { to }: OpenSnapshot, _: &mut Self::Context) {
+        self.files(FileWork::Open { last: self.newest, to });
+    }
+}
+
+impl Handler<ReadPiece> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, message: ReadPiece, _: &mut Self::Context) {
+        self.files(FileWork::Read(message));
+    }
+}
+
+impl Handler<ReceiveSnapshot> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, message: ReceiveSnapshot, _: &mut Self::Context) {
+        self.files(FileWork::Receive(message));
+    }
+}
+
+impl Handler<SnapshotReceived> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, message: SnapshotReceived, _: &mut Self::Context) {
+        if let Reception::Published(source) = &message.step {
+            self.is_newest(source.meta().description.last);
+        }
+        self.node.ports().consensus.snapshot_received.send_now(message);
     }
 }
 

@@ -9,13 +9,20 @@ use std::{
     },
 };
 
+use bytes::{Bytes, BytesMut};
+
 use crate::{
     error::SnapshotError,
+    mailbox::Outlet,
+    messages::{
+        PieceRead, ReadPiece, ReceiveSnapshot, Reception, SnapshotOpened, SnapshotPart, SnapshotReceived,
+    },
     state_machine::StateSnapshot,
     storage::{
         StorageError,
-        snapshot::{SnapshotDescription, SnapshotMeta, SnapshotSink, SnapshotStore, content},
+        snapshot::{SnapshotDescription, SnapshotMeta, SnapshotSink, SnapshotSource, SnapshotStore, content},
     },
+    types::LogId,
 };
 
 /// How much of a state is collected for one write, in bytes: state machines write a few at a time.
@@ -28,6 +35,12 @@ pub(crate) enum FileWork {
     Create(SnapshotDescription),
     /// Remove all but so many of the newest.
     Retain(usize),
+    /// Open the one that ends here, to be sent.
+    Open { last: LogId, to: Outlet<SnapshotOpened> },
+    /// Read a piece of an open one.
+    Read(ReadPiece),
+    /// Keep what a leader sends.
+    Receive(ReceiveSnapshot),
 }
 
 /// One thing done.
@@ -35,16 +48,68 @@ pub(crate) enum FileWork {
 pub(crate) enum SnapshotCompletion {
     Begun(Result<Box<dyn SnapshotSink>, Arc<StorageError>>),
     Written(Result<SnapshotMeta, SnapshotError>),
+    Opened { to: Outlet<SnapshotOpened>, result: Result<Box<dyn SnapshotSource>, Arc<StorageError>> },
+    Read { to: Outlet<PieceRead>, message: PieceRead },
+    Received(SnapshotReceived),
+}
+
+/// Who waits for a piece of work, so that it can be told if that is never done.
+pub(super) enum Waiting {
+    Nobody,
+    Begun,
+    Opened(Outlet<SnapshotOpened>),
+    Read(Outlet<PieceRead>),
+    Received(u64),
+}
+
+impl FileWork {
+    pub(super) fn waiting(&self) -> Waiting {
+        match self {
+            Self::Create(_) => Waiting::Begun,
+            Self::Retain(_) => Waiting::Nobody,
+            Self::Open { to, .. } => Waiting::Opened(to.clone()),
+            Self::Read(read) => Waiting::Read(read.to.clone()),
+            Self::Receive(receive) => Waiting::Received(receive.session),
+        }
+    }
+}
+
+impl Waiting {
+    /// It is never done, for this reason.
+    pub(super) fn failed(self, error: Arc<StorageError>) -> Option<SnapshotCompletion> {
+        match self {
+            Self::Nobody => None,
+            Self::Begun => Some(SnapshotCompletion::Begun(Err(error))),
+            Self::Opened(to) => Some(SnapshotCompletion::Opened { to, result: Err(error) }),
+            Self::Read(to) => {
+                let message = PieceRead { offset: 0, result: Err(error) };
+                Some(SnapshotCompletion::Read { to, message })
+            }
+            Self::Received(session) => {
+                let step = Reception::Failed(error);
+                Some(SnapshotCompletion::Received(SnapshotReceived { session, step }))
+            }
+        }
+    }
 }
 
 /// The store's part.
 pub(crate) struct FileStep {
     store: Box<dyn SnapshotStore>,
+    /// What a leader sends.
+    incoming: Option<Incoming>,
+}
+
+/// A snapshot that a leader sends, in the session of that number.
+struct Incoming {
+    session: u64,
+    meta: SnapshotMeta,
+    sink: Box<dyn SnapshotSink>,
 }
 
 impl FileStep {
     pub(crate) fn new(store: Box<dyn SnapshotStore>) -> Self {
-        Self { store }
+        Self { store, incoming: None }
     }
 
     pub(super) fn perform(&mut self, work: FileWork, emit: &mut dyn FnMut(SnapshotCompletion)) {
@@ -58,16 +123,90 @@ impl FileStep {
                     tracing::warn!(%error, "older snapshots cannot be removed");
                 }
             }
+            FileWork::Open { last, to } => {
+                let result = self.store.open(last).map_err(Arc::new);
+                emit(SnapshotCompletion::Opened { to, result });
+            }
+            FileWork::Read(ReadPiece { source, offset, length, to }) => {
+                let result = read_piece(source, offset, length).map_err(Arc::new);
+                emit(SnapshotCompletion::Read { to, message: PieceRead { offset, result } });
+            }
+            FileWork::Receive(ReceiveSnapshot { session, part }) => {
+                let step = match self.receive(session, part) {
+                    Ok(Some(step)) => step,
+                    Ok(None) => return,
+                    Err(error) => {
+                        // What was written is removed with its sink.
+                        self.incoming = None;
+                        Reception::Failed(Arc::new(error))
+                    }
+                };
+                emit(SnapshotCompletion::Received(SnapshotReceived { session, step }));
+            }
+        }
+    }
+
+    /// Does one thing to what a leader sends; nothing if it has failed before.
+    fn receive(&mut self, session: u64, part: SnapshotPart) -> Result<Option<Reception>, StorageError> {
+        if let SnapshotPart::Begin(meta) = part {
+            self.incoming = None;
+            let sink = self.store.create(meta.description.clone())?;
+            self.incoming = Some(Incoming { session, meta, sink });
+            return Ok(Some(Reception::Written(0)));
+        }
+        let Some(incoming) = self.incoming.as_mut().filter(|incoming| incoming.session == session) else {
+            return Ok(None);
+        };
+        match part {
+            SnapshotPart::Begin(_) => Ok(None),
+            SnapshotPart::GiveUp => {
+                self.incoming = None;
+                Ok(None)
+            }
+            SnapshotPart::Piece(data) => {
+                let last = incoming.meta.description.last;
+                let written = io::Write::write_all(&mut incoming.sink, &data);
+                written.map_err(|error| failed("write", last, error))?;
+                Ok(Some(Reception::Written(incoming.sink.bytes())))
+            }
+            SnapshotPart::Publish => {
+                let Some(Incoming { meta, sink, .. }) = self.incoming.take() else { return Ok(None) };
+                let published = sink.publish(Some((meta.bytes, meta.checksum)))?;
+                Ok(Some(Reception::Published(self.store.open(published.description.last)?)))
+            }
         }
     }
 }
 
+fn failed(operation: &'static str, last: LogId, source: io::Error) -> StorageError {
+    let file = format!("the snapshot up to {last}");
+    match source.kind() {
+        io::ErrorKind::StorageFull => StorageError::Full { file },
+        _ => StorageError::Io { operation, file, source },
+    }
+}
+
+/// Reads `length` bytes: a snapshot is as long as its description says.
+fn read_piece(
+    mut source: Box<dyn SnapshotSource>,
+    offset: u64,
+    length: usize,
+) -> Result<(Box<dyn SnapshotSource>, Bytes), StorageError> {
+    let last = source.meta().description.last;
+    let mut data = BytesMut::zeroed(length);
+    let read = source.read_at(offset, &mut data).map_err(|error| failed("read", last, error))?;
+    if read < length {
+        return Err(failed("read", last, io::ErrorKind::UnexpectedEof.into()));
+    }
+    Ok((source, data.freeze()))
+}
+
 /// A state and where it is to be written.
 pub(crate) struct PersistWork {
-    pub(super) sink: Box<dyn SnapshotSink>,
-    pub(super) sessions: Vec<u8>,
-    pub(super) state: Box<dyn StateSnapshot>,
-    pub(super) cancelled: Cancelled,
+    pub(crate) sink: Box<dyn SnapshotSink>,
+    pub(crate) sessions: Vec<u8>,
+    pub(crate) state: Box<dyn StateSnapshot>,
+    pub(crate) cancelled: Cancelled,
 }
 
 /// Whether what is being written is not wanted any more. A clone is the same one.
@@ -86,7 +225,7 @@ impl Cancelled {
 
 /// Writes a state and publishes it. What goes wrong concerns this snapshot alone: the state that the node goes on
 /// with was not touched, so not even a panic of the user's stops it.
-pub(super) fn persist(work: PersistWork) -> Result<SnapshotMeta, SnapshotError> {
+pub(crate) fn persist(work: PersistWork) -> Result<SnapshotMeta, SnapshotError> {
     let PersistWork { sink, sessions, state, cancelled } = work;
     let mut writer = Guarded { sink, cancelled };
     let written = catch_unwind(AssertUnwindSafe(|| {

@@ -11,7 +11,8 @@ use std::{
 use super::{FileStep, FileWork, PersistWork, SnapshotCompletion, step::persist};
 use crate::{error::SnapshotError, mailbox::Outlet, storage::StorageError};
 
-/// A thread that runs a [`FileStep`]. Its queue is bounded by the snapshotter, which does one thing after the other.
+/// A thread that runs a [`FileStep`]. Its queue is bounded by the snapshotter, which takes one at a time, and by
+/// what leaders have under way.
 /// It ends when this is dropped, and is never joined: a disk that hangs must not hold up the node's end.
 pub(crate) struct FileThread {
     queue: Sender<FileWork>,
@@ -34,9 +35,9 @@ impl FileThread {
 
     pub(super) fn queue(&self, work: FileWork) {
         if let Err(unsent) = self.queue.send(work)
-            && matches!(unsent.0, FileWork::Create(_))
+            && let Some(told) = unsent.0.waiting().failed(ended())
         {
-            self.done.send_now(SnapshotCompletion::Begun(Err(ended())));
+            self.done.send_now(told);
         }
     }
 }
@@ -47,15 +48,15 @@ fn ended() -> Arc<StorageError> {
 
 fn serve(mut step: FileStep, queue: &Receiver<FileWork>, done: &Outlet<SnapshotCompletion>) {
     while let Ok(work) = queue.recv() {
-        let asks = matches!(work, FileWork::Create(_));
+        let waiting = work.waiting();
         let performed = catch_unwind(AssertUnwindSafe(|| {
             step.perform(work, &mut |completion| done.send_now(completion));
         }));
         if performed.is_err() {
             // The store may be anybody's, and its state is not to be trusted now. The log keeps everything.
             tracing::error!("the snapshot store panicked: there are no snapshots any more");
-            if asks {
-                done.send_now(SnapshotCompletion::Begun(Err(ended())));
+            if let Some(told) = waiting.failed(ended()) {
+                done.send_now(told);
             }
             return;
         }

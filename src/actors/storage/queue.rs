@@ -95,7 +95,6 @@ impl StorageQueue {
         }
     }
 
-    #[expect(dead_code, reason = "what installs a snapshot from elsewhere resets the log")]
     pub(crate) fn reset(&self, ticket: Ticket, base: LogBase) {
         match self {
             Self::Actor(port) => port.send_now(ResetLog { ticket, base }),

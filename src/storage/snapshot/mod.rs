@@ -5,7 +5,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`file`] | the durable default: one file for each snapshot |
+//! | [`file`](mod@file) | the durable default: one file for each snapshot |
 //! | [`memory`] | the same contract without a disk |
 //! | [`content`] | what stands in front of a state machine's own bytes |
 //! | [`conformance`] | the contract as a test that any store can run |
@@ -18,36 +18,9 @@ pub mod file;
 pub mod memory;
 
 use super::StorageError;
-use crate::types::{LogBase, LogId, LogIndex, Membership};
+use crate::types::LogId;
 
-/// What a snapshot is of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SnapshotDescription {
-    /// The last entry whose effect it holds.
-    pub last: LogId,
-    /// The membership in force there: the newest at or before `last`.
-    pub membership: Membership,
-    /// Where that membership's entry stands, or an index at which it was in force already.
-    pub membership_index: LogIndex,
-}
-
-impl SnapshotDescription {
-    /// What lies before the first entry of a log whose front this snapshot stands for.
-    pub fn log_base(&self) -> LogBase {
-        LogBase { last: self.last, membership: self.membership.clone() }
-    }
-}
-
-/// A snapshot that is published.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SnapshotMeta {
-    /// What it is of.
-    pub description: SnapshotDescription,
-    /// Length of its content in bytes.
-    pub bytes: u64,
-    /// CRC-32C of its content.
-    pub checksum: u32,
-}
+pub use crate::types::{SnapshotDescription, SnapshotMeta};
 
 /// Where snapshots are kept.
 ///

@@ -90,6 +90,7 @@ impl Traffic {
         let (term, leader) = match request {
             Request::AppendEntries(request) => (request.term, &request.leader),
             Request::Heartbeat(request) => (request.term, &request.leader),
+            Request::InstallSnapshot(request) => (request.term, &request.leader),
             _ => return,
         };
         let mut state = self.state();
@@ -108,6 +109,7 @@ impl Traffic {
         let term = match result {
             Ok(Response::AppendEntries(answer)) => answer.term,
             Ok(Response::Heartbeat(answer)) => answer.term,
+            Ok(Response::InstallSnapshot(answer)) => answer.term,
             Ok(Response::RequestVote(answer)) => answer.term,
             _ => return,
         };
