@@ -194,6 +194,7 @@ async fn start(args: &NodeArgs) -> Result<Node, StartError> {
     } else {
         builder = builder.join(args.join.iter().map(String::as_str));
     }
+    builder = builder.recover_from_peers_json(true);
     if let Some(address) = &args.advertise {
         builder = builder.advertise(address.as_str());
     }

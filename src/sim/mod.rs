@@ -38,6 +38,7 @@ mod pace;
 mod plan;
 mod report;
 mod run;
+mod sessions;
 mod shrink;
 mod trace;
 pub mod vfs;

@@ -80,6 +80,8 @@ impl Plan {
         let mut configs = configs(&mut rng, count, hasty);
         let mut snapshots = fastrand::Rng::with_seed(seed ^ 0x0073_6e61_7073);
         configs.iter_mut().for_each(|config| draw_snapshots(&mut snapshots, config));
+        let mut sessions = fastrand::Rng::with_seed(seed ^ 0x0073_6573_7369);
+        configs.iter_mut().for_each(|config| draw_sessions(&mut sessions, config));
         let slow_disk = rng.u8(..4) == 0;
         let threads = ThreadTimes {
             flush_us: if slow_disk { (1_000, 30_000) } else { (50, 2_000) },
@@ -171,6 +173,16 @@ fn draw_snapshots(rng: &mut fastrand::Rng, config: &mut Config) {
     config.snapshot_interval = Duration::from_millis(rng.u64(100..5_000));
     config.snapshot_threshold = rng.u64(1..200);
     config.snapshots_retained = rng.usize(1..4);
+}
+
+/// In some runs sessions end all the time, by number or by time, and not as every node would have it.
+fn draw_sessions(rng: &mut fastrand::Rng, config: &mut Config) {
+    if rng.u8(..4) == 0 {
+        config.sessions_max = rng.usize(1..4);
+    }
+    if rng.u8(..4) == 0 {
+        config.session_timeout = Duration::from_millis(rng.u64(100..5_000));
+    }
 }
 
 struct Draws<'a> {

@@ -1,6 +1,6 @@
 //! Client sessions: what is sent twice is applied once, and a session that is over applies nothing.
 
-use raftix::{Apply, ApplyError, ClientSession, CloseSession, OpenSession, types::SessionId};
+use raftix::{Apply, ApplyError, ClientSession, CloseSession, OpenSession, Snapshot, types::SessionId};
 use tokio::time::sleep;
 
 use crate::support::{Put, World, ms, secs, simulate};
@@ -124,6 +124,36 @@ fn sessions_outlive_a_restart_of_every_node() {
         assert_eq!(apply(&world, leader, (session, 2), "b").await.unwrap(), 2);
         world.ensure_same().await;
         assert_eq!(world.recording(leader).commands(), ["a", "b"]);
+    });
+}
+
+#[test]
+fn sessions_outlive_a_restart_from_a_snapshot_without_the_entries_before_it() {
+    simulate(async {
+        let mut world = World::new(3, 331);
+        world.config.trailing_logs = 0;
+        world.start_all().await;
+        world.leader().await;
+        let (session, closed) = (open(&world, 0).await, open(&world, 0).await);
+        apply(&world, 1, (session, 1), "a").await.unwrap();
+        apply(&world, 1, (closed, 1), "b").await.unwrap();
+        world.raft(0).send(CloseSession(closed)).await.unwrap().unwrap();
+        world.ensure_same().await;
+        for n in world.all() {
+            let taken = world.raft(n).send(Snapshot).await.unwrap().unwrap();
+            assert_eq!(taken.description.last.index, world.status(n).last_index);
+        }
+        for n in world.all() {
+            world.crash(n).await;
+        }
+        world.start_all().await;
+        let leader = world.leader().await;
+        assert_eq!(apply(&world, leader, (session, 1), "a").await.unwrap(), 1);
+        assert_eq!(apply(&world, leader, (session, 2), "c").await.unwrap(), 3);
+        let error = apply(&world, leader, (closed, 1), "b").await.unwrap_err();
+        assert!(matches!(error, ApplyError::SessionExpired { .. }), "{error:?}");
+        world.ensure_same().await;
+        assert_eq!(world.recording(leader).commands(), ["a", "b", "c"]);
     });
 }
 

@@ -8,6 +8,7 @@ mod keys;
 mod majority;
 mod operations;
 mod quarantine;
+mod recovery;
 mod start_stop;
 mod support;
 mod words;

@@ -1,9 +1,10 @@
 //! The front door: admission, batching, routing, forwarding, reads, and the end of every request.
 //!
-//! Mailbox: the client messages, those of sessions among them, [`Applied`], [`Queried`], [`ReadIndexReady`], [`LeadershipChanged`],
-//! [`NodeFailed`], [`TransferEnded`](crate::messages::TransferEnded), forwarded requests of other nodes, [`Tick`].
-//! Voice: [`Propose`](crate::messages::Propose), [`ReadIndex`](crate::messages::ReadIndex),
-//! [`AppendBarrier`](crate::messages::AppendBarrier) and [`Transfer`](crate::messages::Transfer) to the leader here, `ForwardApply` and `ForwardReadIndex` to
+//! Mailbox: the client messages, those of sessions among them, [`Applied`], [`Queried`], [`ReadIndexReady`],
+//! [`LeadershipChanged`], [`NodeFailed`], [`TransferEnded`](crate::messages::TransferEnded), forwarded requests of
+//! other nodes, [`Tick`]. Voice: [`Propose`](crate::messages::Propose), [`ReadIndex`](crate::messages::ReadIndex),
+//! [`AppendBarrier`](crate::messages::AppendBarrier) and [`Transfer`](crate::messages::Transfer) to the leader here,
+//! `ForwardApply` and `ForwardReadIndex` to
 //! the leader elsewhere, [`FsmQuery`](crate::messages::FsmQuery) to the state machine. Go: `api.go`.
 //! Owns everybody who waits for an answer. Each ends: applied, refused, or unknown, at the latest at its
 //! deadline, whatever the rest of the node does.

@@ -16,6 +16,7 @@
 //! | state machine safety: the same commands in the same order, each once (§5.4.3) | at every command applied |
 //! | a snapshot is the state at its index, and of committed entries | when one is captured, published, found and restored |
 //! | what is compacted is durable, committed and in a snapshot | when the front of a log goes, or all of it |
+//! | exactly once: no operation of a client is applied twice, also if it was sent again in its session (thesis §6.3) | at every command applied, and at every answer to what was sent again |
 //! | term, vote, commit and applied index never fall; applied ≤ commit ≤ last | at every look, and across restarts |
 
 mod ledger;

@@ -251,7 +251,7 @@ fn what_a_damaged_tail_had_promised_is_told_and_not_recovered() {
     disk.flip(&newest, (end / 512 * 512 + 20) as u64, 1);
     let recovery = recover_cluster(node(&disk), alone()).unwrap();
     assert_eq!(recovery.last, LogId::new(Term(2), LogIndex(39)));
-    assert_eq!(recovery.repairs.len(), 1, "{:?}", recovery.repairs);
+    assert!(recovery.repairs.iter().any(|repair| repair.contains("40@3")), "{:?}", recovery.repairs);
     assert_eq!(look(&disk).unwrap().2, words());
 }
 
