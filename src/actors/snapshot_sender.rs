@@ -16,8 +16,8 @@ use crate::{
     log::Tenure,
     mailbox::{Context, Outlet, Port, port_of, spawn},
     messages::{
-        OpenSnapshot, PieceAnswered, PieceRead, ReadPiece, SnapshotOpened, SnapshotSent, StepDown, StopActor,
-        Tick,
+        OpenSnapshot, PieceAnswered, PieceRead, ReadPiece, SnapshotOpened, SnapshotReader, SnapshotSent,
+        StepDown, StopActor, Tick,
     },
     protocol::{NextPiece, StepDownReason, Transmission},
     storage::snapshot::{SnapshotMeta, SnapshotSource},
@@ -35,10 +35,9 @@ pub(crate) struct SnapshotSender {
     node: Rc<Node>,
     tenure: Rc<Tenure>,
     peer: Server,
-    own: Port<Self>,
     sent: Outlet<SnapshotSent>,
     link: Rc<dyn Link>,
-    answers: Arc<dyn ResponseSink>,
+    answers: Arc<Answers>,
     /// None until the snapshot is open.
     sending: Option<Sending>,
     requests: u64,
@@ -69,22 +68,18 @@ impl SnapshotSender {
         sent: Outlet<SnapshotSent>,
     ) -> Port<Self> {
         let name = format!("leader/snapshot/{}", peer.id);
-        let spawned = spawn(&node.inspector, name, |ctx| {
-            let own = port_of(ctx);
-            Self {
-                link: node.links.to(&peer.id, &peer.address, Lane::Snapshot),
-                node: node.clone(),
-                tenure: tenure.clone(),
-                peer: peer.clone(),
-                answers: Arc::new(Answers { port: own.clone() }),
-                own,
-                sent,
-                sending: None,
-                requests: 0,
-                heard: node.now(),
-                sent_at: Duration::ZERO,
-                pause_until: Duration::ZERO,
-            }
+        let spawned = spawn(&node.inspector, name, |ctx| Self {
+            link: node.links.to(&peer.id, &peer.address, Lane::Snapshot),
+            node: node.clone(),
+            tenure: tenure.clone(),
+            peer: peer.clone(),
+            answers: Arc::new(Answers { port: port_of(ctx) }),
+            sent,
+            sending: None,
+            requests: 0,
+            heard: node.now(),
+            sent_at: Duration::ZERO,
+            pause_until: Duration::ZERO,
         });
         node.watch("snapshot sender", spawned.task);
         let port = spawned.port.clone();
@@ -104,8 +99,7 @@ impl SnapshotSender {
                 Some(NextPiece::Ask) => self.send(NextPiece::Ask, Bytes::new()),
                 Some(NextPiece::Send { offset, length }) => {
                     let Some(source) = sending.source.take() else { return };
-                    let to = self.own.outlet();
-                    let read = ReadPiece { source, offset, length, to };
+                    let read = ReadPiece { source, offset, length, reader: self.answers.clone() };
                     return self.node.ports().snapshotter.read.send_now(read);
                 }
             }
@@ -187,7 +181,7 @@ impl Actor for SnapshotSender {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
-        self.node.ports().snapshotter.open.send_now(OpenSnapshot { to: self.own.outlet() });
+        self.node.ports().snapshotter.open.send_now(OpenSnapshot { reader: self.answers.clone() });
     }
 }
 
@@ -285,8 +279,19 @@ impl Handler<StopActor> for SnapshotSender {
     }
 }
 
+#[derive(Debug)]
 struct Answers {
     port: Port<SnapshotSender>,
+}
+
+impl SnapshotReader for Answers {
+    fn opened(&self, message: SnapshotOpened) {
+        self.port.send_now(message);
+    }
+
+    fn read(&self, message: PieceRead) {
+        self.port.send_now(message);
+    }
 }
 
 impl ResponseSink for Answers {

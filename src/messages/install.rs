@@ -1,13 +1,12 @@
 //! Snapshots between nodes: read on the leader's side, written on the follower's. Go: `InstallSnapshot`, which is one
 //! request there and streams.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use actix::Message;
 use bytes::Bytes;
 
 use crate::{
-    mailbox::Outlet,
     storage::{
         StorageError,
         snapshot::{SnapshotMeta, SnapshotSource},
@@ -15,6 +14,12 @@ use crate::{
     transport::RpcError,
     types::{LogId, Response},
 };
+
+/// Who reads a snapshot: what was done for it goes there.
+pub(crate) trait SnapshotReader: fmt::Debug + Send + Sync {
+    fn opened(&self, message: SnapshotOpened);
+    fn read(&self, message: PieceRead);
+}
 
 /// Open the newest snapshot, to be sent.
 ///
@@ -25,7 +30,7 @@ use crate::{
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct OpenSnapshot {
-    pub(crate) to: Outlet<SnapshotOpened>,
+    pub(crate) reader: Arc<dyn SnapshotReader>,
 }
 
 /// The newest snapshot is open, or cannot be.
@@ -52,7 +57,7 @@ pub(crate) struct ReadPiece {
     pub(crate) source: Box<dyn SnapshotSource>,
     pub(crate) offset: u64,
     pub(crate) length: usize,
-    pub(crate) to: Outlet<PieceRead>,
+    pub(crate) reader: Arc<dyn SnapshotReader>,
 }
 
 /// A piece of a snapshot was read, or cannot be.
@@ -123,7 +128,7 @@ pub(crate) enum SnapshotPart {
 /// What became of it.
 ///
 /// - *Go*: the returns of the sink's `Write` and `Close`.
-/// - *From → to*: Snapshotter → Consensus.
+/// - *From → to*: the store's thread → Snapshotter → Consensus.
 /// - *Follows*: the leader is answered; or the log is reset behind the snapshot, and the state restored from it.
 /// - *Loss*: never.
 #[derive(Debug, Message)]

@@ -8,7 +8,7 @@ use actix::Message;
 ///
 /// - *Go*: the timers of `runFollower`, `runCandidate` and `leaderLoop`.
 /// - *From → to*: Ticker → RaftSystem, Consensus, Bootstrapper, Leader, FollowerReplicator, Heartbeater, Storage,
-///   Snapshotter.
+///   Snapshotter, SnapshotSender.
 /// - *Follows*: whatever was due by then.
 /// - *Loss*: late ones are merged; each carries the whole truth.
 #[derive(Clone, Copy, Debug, Message)]

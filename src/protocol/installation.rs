@@ -144,9 +144,10 @@ impl Installation {
         is_current
     }
 
-    /// Somebody else leads, or nobody does: a snapshot that is not all here is dropped. The number of its session.
+    /// Somebody else leads, or the term is another: a snapshot that is not all here is dropped. The number of its session.
+    /// A leader that was not heard of for a while may still go on.
     pub fn led_by(&mut self, term: Term, leader: Option<&NodeId>) -> Option<u64> {
-        self.drop_if(|session| session.term != term || Some(&session.leader) != leader)
+        self.drop_if(|session| session.term != term || leader.is_some_and(|leader| *leader != session.leader))
     }
 
     /// Time passes: a session whose leader does not go on is dropped. Its number. One that waits for this node's own
@@ -293,6 +294,7 @@ mod tests {
         let mut installation = installation();
         arrives(&mut installation, &piece(3, 0, 4));
         assert_eq!(installation.led_by(Term(3), Some(&"n1".into())), None);
+        assert_eq!(installation.led_by(Term(3), None), None, "it may be heard of again");
         assert_eq!(installation.led_by(Term(4), None), Some(1));
         arrives(&mut installation, &piece(4, 0, 10));
         installation.written(at(1), 2, 10);

@@ -11,7 +11,7 @@ use super::{
     workload::Workload,
     world::{End, RETRY, Reaped, World, mix},
 };
-use crate::messages::Shutdown;
+use crate::messages::{Shutdown, TransferLeadership};
 
 /// How long an orderly shutdown may take before the process is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -196,6 +196,7 @@ impl Chaos {
             | Fault::WriteError { .. }
             | Fault::FailedFlush { .. }
             | Fault::SlowMachine { .. } => self.strike_threads(world, fault),
+            Fault::Transfer { to } => ask_for_transfer(world, to),
         };
         world.oracle.note(kind, None, [u64::from(struck), 0, 0]);
         // Those are counted when the flush comes.
@@ -348,6 +349,15 @@ impl Chaos {
         }
         true
     }
+}
+
+/// Whoever leads is asked to hand leadership on. Whether somebody does.
+fn ask_for_transfer<W: Workload>(world: &World<W>, to: Option<usize>) -> bool {
+    let process = world.leader().and_then(|leader| world.nodes[leader].process.as_ref());
+    let Some(process) = process else { return false };
+    let to = to.map(|to| world.nodes[to].id.clone());
+    tokio::task::spawn_local(process.raft.send(TransferLeadership { to }));
+    true
 }
 
 /// The node that is meant, if it runs and is not stopped.

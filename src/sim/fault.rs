@@ -154,6 +154,11 @@ pub enum Fault {
         /// Until it is started again.
         down: Duration,
     },
+    /// Whoever leads is asked to hand leadership on: no fault, but a moment at which others strike harder.
+    Transfer {
+        /// To whom; `None` for whoever is furthest.
+        to: Option<usize>,
+    },
     /// A state machine takes its time.
     SlowMachine {
         /// Whose.
@@ -187,6 +192,7 @@ impl Fault {
             Self::WriteError { .. } => "write error",
             Self::FailedFlush { .. } => "failed flush",
             Self::Rot { .. } => "rot",
+            Self::Transfer { .. } => "transfer",
             Self::SlowMachine { .. } => "slow state machine",
         }
     }

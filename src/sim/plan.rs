@@ -19,11 +19,14 @@ const KINDS: &[(&str, u32)] = &[
     ("kill", 10), ("power loss", 8), ("power loss in a flush", 8), ("kill in a flush", 6), ("power loss of all", 1), ("wipe", 1),
     ("restart", 3), ("pause", 6), ("partition", 8), ("partial partition", 6), ("clog", 5), ("reset", 5),
     ("weather", 6), ("disk stall", 3), ("disk full", 3), ("write error", 3), ("failed flush", 3), ("rot", 1),
-    ("slow state machine", 3),
+    ("slow state machine", 3), ("transfer", 8),
 ];
 
 /// A crash of some kind is in every run: a run without one shows little.
 const CRASHES: &[&str] = &["kill", "power loss", "power loss in a flush", "kill in a flush"];
+
+/// How much slower than another a clock may run, in millionths: a little more than the worst that is drawn.
+const DRIFT_PPM_MAX: u32 = 200_000;
 
 /// How long a crash may wait for something unflushed: what makes it interesting.
 const CRASH_PATIENCE: Duration = Duration::from_millis(500);
@@ -109,6 +112,54 @@ impl Plan {
         plan
     }
 
+    /// A plan for what leases stand and fall with: the first of three nodes has a clock as slow as may be and the others
+    /// ones as fast, it gets the leadership again and again, and then it is cut off; or cut off just when the only voter
+    /// that had followed it is restarted, and another is about to stand; or made deaf just when it has told another to
+    /// lead.
+    pub fn of_leases(seed: u64, span: Duration) -> Self {
+        let mut plan = Self::draw(seed, (3, 3), span);
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let skew = |drift_ppm| ClockSkew { ahead: Duration::ZERO, drift_ppm };
+        plan.skews = vec![skew(-100_000), skew(100_000), skew(100_000)];
+        plan.configs = vec![Config { lease_clock_drift_ppm: DRIFT_PPM_MAX, ..Config::default() }; 3];
+        plan.hasty = None;
+        plan.threads = ThreadTimes {
+            flush_us: (50, 500),
+            apply_us: (1, 100),
+            persist_us: (10, 500),
+            completion_us: (0, 10),
+        };
+        (plan.clients, plan.think_ms) = (60, 400);
+        plan.kinds = vec!["transfer", "partition", "clog", "kill"];
+        plan.faults.clear();
+        let ms = Duration::from_millis;
+        let mut at = Duration::from_secs(3);
+        while at + Duration::from_secs(6) < span {
+            let mut fault = |after, fault| plan.faults.push(Planned { at: at + after, fault });
+            fault(ms(0), Fault::Transfer { to: Some(0) });
+            match rng.u8(..3) {
+                0 => fault(ms(800), Fault::Partition { group: 0b001, span: ms(2_000) }),
+                1 => {
+                    let asks = ms(2_000 + rng.u64(..500));
+                    fault(ms(500), Fault::Partition { group: 0b010, span: asks - ms(500) });
+                    fault(asks, Fault::Partition { group: 0b001, span: ms(2_000) });
+                    let (target, patience, down) = (Target::Node(2), Duration::ZERO, Duration::ZERO);
+                    fault(asks, Fault::Kill { target, patience, down });
+                }
+                _ => {
+                    fault(ms(800), Fault::Transfer { to: Some(1) });
+                    let deaf = ms(800 + rng.u64(..8));
+                    for from in [1, 2] {
+                        fault(deaf, Fault::Clog { from: Target::Node(from), to: 0, span: ms(1_500) });
+                    }
+                }
+            }
+            at += ms(5_000 + rng.u64(..1_000));
+        }
+        plan.faults.sort_by_key(|planned| planned.at);
+        plan
+    }
+
     fn draw_faults(&mut self, rng: &mut fastrand::Rng) {
         let mean_ms = rng.u64(1_500..6_000);
         let mut draws = Draws { rng, nodes: self.nodes, lost: 0 };
@@ -153,6 +204,7 @@ fn configs(rng: &mut fastrand::Rng, count: usize, hasty: Option<usize>) -> Vec<C
         max_append_entries: pick(1, usual.max_append_entries),
         inflight_requests_max: pick(2, usual.inflight_requests_max),
         inflight_bytes_max: pick(512, usual.inflight_bytes_max),
+        lease_clock_drift_ppm: DRIFT_PPM_MAX,
         ..usual
     };
     let timeout = Duration::from_millis(60);
@@ -173,6 +225,10 @@ fn draw_snapshots(rng: &mut fastrand::Rng, config: &mut Config) {
     config.snapshot_interval = Duration::from_millis(rng.u64(100..5_000));
     config.snapshot_threshold = rng.u64(1..200);
     config.snapshots_retained = rng.usize(1..4);
+    config.trailing_logs = rng.u64(0..600);
+    // Often so few that whoever was away for a moment needs a snapshot, in pieces of any size.
+    config.trailing_logs >>= rng.u64(0..8);
+    config.snapshot_chunk_bytes = 32 << rng.u64(0..8);
 }
 
 /// In some runs sessions end all the time, by number or by time, and not as every node would have it.
@@ -241,6 +297,7 @@ impl Draws<'_> {
                 Fault::FailedFlush { target, how, down }
             }
             "rot" if self.may_lose() => Fault::Rot { target, seed, down },
+            "transfer" => Fault::Transfer { to: self.rng.bool().then(|| self.rng.usize(..self.nodes)) },
             "slow state machine" => Fault::SlowMachine { target, each: self.ms(1, 200), span },
             _ => return None,
         })

@@ -18,8 +18,8 @@ use crate::{
     mailbox::{Outlet, Port},
     messages::{
         ClusterChanged, EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady,
-        RemovedFromCluster, SnapshotAnswered, SnapshotBegun, SnapshotOpened, SnapshotWritten, StorageClosed,
-        StorageFailed, StorageRoom, TransferEnded, VoteSaved,
+        RemovedFromCluster, SnapshotAnswered, SnapshotBegun, SnapshotWritten, StorageClosed, StorageFailed,
+        StorageRoom, TransferEnded, VoteSaved,
     },
     state_machine::StateMachine,
 };
@@ -124,8 +124,8 @@ pub(super) fn snapshot_bridge(
     let done = Outlet::new(move |completion| match completion {
         SnapshotCompletion::Begun(result) => snapshotter.send_now(SnapshotBegun { result }),
         SnapshotCompletion::Written(result) => snapshotter.send_now(SnapshotWritten { result }),
-        SnapshotCompletion::Opened { to, result } => to.send_now(SnapshotOpened { result }),
-        SnapshotCompletion::Read { to, message } => to.send_now(message),
+        SnapshotCompletion::Opened { reader, message } => reader.opened(message),
+        SnapshotCompletion::Read { reader, message } => reader.read(message),
         SnapshotCompletion::Received(message) => snapshotter.send_now(message),
     });
     if !threads {

@@ -10,6 +10,7 @@ mod append_entries;
 mod basics;
 mod bootstrap;
 mod failures;
+mod install;
 #[cfg(feature = "known-bugs")]
 mod known_bugs;
 mod operations;
@@ -20,4 +21,5 @@ mod sessions;
 mod sim_network;
 mod snapshots;
 mod step_down;
+mod transfer;
 mod votes;

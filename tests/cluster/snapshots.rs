@@ -223,7 +223,7 @@ fn regress_e33_a_shutdown_does_not_wait_for_a_state_to_be_written() {
 }
 
 #[test]
-fn regress_f61_a_state_that_cannot_be_written_costs_the_snapshot_and_nothing_else() {
+fn a_state_that_cannot_be_written_costs_the_snapshot_and_nothing_else() {
     simulate(async {
         let mut world = World::new(1, 8);
         world.config.trailing_logs = 0;

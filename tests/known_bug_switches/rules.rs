@@ -1,10 +1,12 @@
 //! The bugs of replication, commitment and reads, at the rules.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use raftix::{
     known_bug::KnownBug,
     protocol::{
-        Commitment, Progress, ReadRounds, SessionAnswer, Sessions, TermRuns, Verdict, WindowLimits,
+        Commitment, Lease, Progress, ReadRounds, SessionAnswer, Sessions, TermRuns, Verdict, WindowLimits,
         check_append, quorum_index,
     },
     types::{LogId, LogIndex, SessionId, SessionLimits, Term},
@@ -107,4 +109,19 @@ fn a_retry_in_a_session_is_a_first_attempt_again() {
     };
     let (fresh, known) = (SessionAnswer::Fresh, SessionAnswer::Duplicate(Bytes::from_static(b"one")));
     differs(KnownBug::SessionRetryAppliedAgain, retry, (fresh.clone(), known), (fresh.clone(), fresh));
+}
+
+#[test]
+fn a_lease_is_believed_too_long() {
+    let second = Duration::from_secs(1);
+    let end = || Lease::new(100_000).end_of_promise(Duration::ZERO, second);
+    differs(KnownBug::LeaseIgnoresDrift, end, second * 9 / 10, second);
+    let holds = || {
+        let mut lease = Lease::new(0);
+        lease.open();
+        lease.renew(second);
+        lease.give_up();
+        lease.holds(Duration::ZERO)
+    };
+    differs(KnownBug::LeaseKeptInTransfer, holds, false, true);
 }

@@ -4,7 +4,7 @@
 //! Mailbox: [`TakeSnapshot`], [`FsmSnapshotted`], [`SnapshotBegun`], [`SnapshotWritten`], [`OpenSnapshot`],
 //! [`ReadPiece`], [`ReceiveSnapshot`], [`SnapshotReceived`], [`Tick`]. Voice:
 //! [`FsmSnapshot`](crate::messages::FsmSnapshot) to FsmApplier, [`SnapshotTaken`] and [`SnapshotReceived`] to Consensus,
-//! [`SnapshotOpened`] and [`PieceRead`](crate::messages::PieceRead) to SnapshotSender, [`SnapshotAnswered`] to the front
+//! [`SnapshotOpened`](crate::messages::SnapshotOpened) and [`PieceRead`](crate::messages::PieceRead) to SnapshotSender, [`SnapshotAnswered`] to the front
 //! door. Go: `runSnapshots`, `takeSnapshot`.
 //! Takes one at a time. One that fails is given up and reported, and the log keeps what it would have stood for.
 //! Never moves backwards: what is published meanwhile from elsewhere may be newer.
@@ -24,8 +24,7 @@ use crate::{
     mailbox::Context,
     messages::{
         FsmSnapshotted, OpenSnapshot, RaftEvent, ReadPiece, ReceiveSnapshot, Reception, SnapshotAnswered,
-        SnapshotBegun, SnapshotOpened, SnapshotReceived, SnapshotTaken, SnapshotWritten, StopActor,
-        TakeSnapshot, Tick,
+        SnapshotBegun, SnapshotReceived, SnapshotTaken, SnapshotWritten, StopActor, TakeSnapshot, Tick,
     },
     protocol::SnapshotPolicy,
     state_machine::StateSnapshot,
@@ -127,7 +126,7 @@ impl Snapshotter {
                 let error = Arc::new(StorageError::Misuse(NO_STORE.to_owned()));
                 // Only what other nodes want gets here: this one takes none itself.
                 match work.waiting().failed(error) {
-                    Some(SnapshotCompletion::Opened { to, result }) => to.send_now(SnapshotOpened { result }),
+                    Some(SnapshotCompletion::Opened { reader, message }) => reader.opened(message),
                     Some(SnapshotCompletion::Received(message)) => {
                         self.node.ports().consensus.snapshot_received.send_now(message);
                     }
@@ -226,8 +225,8 @@ impl Handler<SnapshotWritten> for Snapshotter {
 impl Handler<OpenSnapshot> for Snapshotter {
     type Result = ();
 
-    fn handle(&mut self, OpenSnapshot { to }: OpenSnapshot, _: &mut Self::Context) {
-        self.files(FileWork::Open { last: self.newest, to });
+    fn handle(&mut self, OpenSnapshot { reader }: OpenSnapshot, _: &mut Self::Context) {
+        self.files(FileWork::Open { last: self.newest, reader });
     }
 }
 

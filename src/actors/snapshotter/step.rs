@@ -13,9 +13,9 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     error::SnapshotError,
-    mailbox::Outlet,
     messages::{
-        PieceRead, ReadPiece, ReceiveSnapshot, Reception, SnapshotOpened, SnapshotPart, SnapshotReceived,
+        PieceRead, ReadPiece, ReceiveSnapshot, Reception, SnapshotOpened, SnapshotPart, SnapshotReader,
+        SnapshotReceived,
     },
     state_machine::StateSnapshot,
     storage::{
@@ -36,7 +36,7 @@ pub(crate) enum FileWork {
     /// Remove all but so many of the newest.
     Retain(usize),
     /// Open the one that ends here, to be sent.
-    Open { last: LogId, to: Outlet<SnapshotOpened> },
+    Open { last: LogId, reader: Arc<dyn SnapshotReader> },
     /// Read a piece of an open one.
     Read(ReadPiece),
     /// Keep what a leader sends.
@@ -48,8 +48,8 @@ pub(crate) enum FileWork {
 pub(crate) enum SnapshotCompletion {
     Begun(Result<Box<dyn SnapshotSink>, Arc<StorageError>>),
     Written(Result<SnapshotMeta, SnapshotError>),
-    Opened { to: Outlet<SnapshotOpened>, result: Result<Box<dyn SnapshotSource>, Arc<StorageError>> },
-    Read { to: Outlet<PieceRead>, message: PieceRead },
+    Opened { reader: Arc<dyn SnapshotReader>, message: SnapshotOpened },
+    Read { reader: Arc<dyn SnapshotReader>, message: PieceRead },
     Received(SnapshotReceived),
 }
 
@@ -57,8 +57,8 @@ pub(crate) enum SnapshotCompletion {
 pub(super) enum Waiting {
     Nobody,
     Begun,
-    Opened(Outlet<SnapshotOpened>),
-    Read(Outlet<PieceRead>),
+    Opened(Arc<dyn SnapshotReader>),
+    Read(Arc<dyn SnapshotReader>),
     Received(u64),
 }
 
@@ -67,8 +67,8 @@ impl FileWork {
         match self {
             Self::Create(_) => Waiting::Begun,
             Self::Retain(_) => Waiting::Nobody,
-            Self::Open { to, .. } => Waiting::Opened(to.clone()),
-            Self::Read(read) => Waiting::Read(read.to.clone()),
+            Self::Open { reader, .. } => Waiting::Opened(reader.clone()),
+            Self::Read(read) => Waiting::Read(read.reader.clone()),
             Self::Receive(receive) => Waiting::Received(receive.session),
         }
     }
@@ -80,10 +80,13 @@ impl Waiting {
         match self {
             Self::Nobody => None,
             Self::Begun => Some(SnapshotCompletion::Begun(Err(error))),
-            Self::Opened(to) => Some(SnapshotCompletion::Opened { to, result: Err(error) }),
-            Self::Read(to) => {
+            Self::Opened(reader) => {
+                let message = SnapshotOpened { result: Err(error) };
+                Some(SnapshotCompletion::Opened { reader, message })
+            }
+            Self::Read(reader) => {
                 let message = PieceRead { offset: 0, result: Err(error) };
-                Some(SnapshotCompletion::Read { to, message })
+                Some(SnapshotCompletion::Read { reader, message })
             }
             Self::Received(session) => {
                 let step = Reception::Failed(error);
@@ -123,13 +126,13 @@ impl FileStep {
                     tracing::warn!(%error, "older snapshots cannot be removed");
                 }
             }
-            FileWork::Open { last, to } => {
-                let result = self.store.open(last).map_err(Arc::new);
-                emit(SnapshotCompletion::Opened { to, result });
+            FileWork::Open { last, reader } => {
+                let message = SnapshotOpened { result: self.store.open(last).map_err(Arc::new) };
+                emit(SnapshotCompletion::Opened { reader, message });
             }
-            FileWork::Read(ReadPiece { source, offset, length, to }) => {
+            FileWork::Read(ReadPiece { source, offset, length, reader }) => {
                 let result = read_piece(source, offset, length).map_err(Arc::new);
-                emit(SnapshotCompletion::Read { to, message: PieceRead { offset, result } });
+                emit(SnapshotCompletion::Read { reader, message: PieceRead { offset, result } });
             }
             FileWork::Receive(ReceiveSnapshot { session, part }) => {
                 let step = match self.receive(session, part) {
