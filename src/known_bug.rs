@@ -242,6 +242,12 @@ known_bugs! {
     /// *Source*: thesis §6.3, where it is ruled out. *Correct*: it gets the reply that was given then.
     /// *Law*: exactly once.
     SessionRetryAppliedAgain = "session-retry-applied-again",
+    /// A snapshot carries the state and not the table of sessions: after a restart from it nobody knows what was
+    /// applied.
+    ///
+    /// *Source*: thesis §6.3, where it is ruled out. *Correct*: the table is a part of the state.
+    /// *Law*: exactly once; Outcome.
+    SessionsNotInSnapshot = "sessions-not-in-snapshot",
     /// A command that a deposed leader had appended is told to the node that forwarded it as definitely not applied;
     /// another node may still hold and commit it.
     ///

@@ -36,6 +36,7 @@ enum Deed {
     /// A process that was told to stop is ended if it has not.
     Kill(usize, u64),
     EndLinkFault(u64),
+    EndQuiet,
     GiveRoom(usize),
 }
 
@@ -153,6 +154,7 @@ impl Chaos {
                 }
             }
             Deed::EndLinkFault(number) => world.links.end(number),
+            Deed::EndQuiet => world.clients.hold(false),
             Deed::GiveRoom(n) => world.nodes[n].disk.set_capacity(None),
         }
     }
@@ -197,6 +199,11 @@ impl Chaos {
             | Fault::FailedFlush { .. }
             | Fault::SlowMachine { .. } => self.strike_threads(world, fault),
             Fault::Transfer { to } => ask_for_transfer(world, to),
+            Fault::Quiet { span } => {
+                world.clients.hold(true);
+                self.later(span, Deed::EndQuiet);
+                true
+            }
         };
         world.oracle.note(kind, None, [u64::from(struck), 0, 0]);
         // Those are counted when the flush comes.

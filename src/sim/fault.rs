@@ -159,6 +159,11 @@ pub enum Fault {
         /// To whom; `None` for whoever is furthest.
         to: Option<usize>,
     },
+    /// Clients ask nothing for a while. Never drawn: for plans that are made for something.
+    Quiet {
+        /// How long.
+        span: Duration,
+    },
     /// A state machine takes its time.
     SlowMachine {
         /// Whose.
@@ -193,6 +198,7 @@ impl Fault {
             Self::FailedFlush { .. } => "failed flush",
             Self::Rot { .. } => "rot",
             Self::Transfer { .. } => "transfer",
+            Self::Quiet { .. } => "quiet",
             Self::SlowMachine { .. } => "slow state machine",
         }
     }

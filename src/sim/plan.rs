@@ -62,6 +62,17 @@ pub struct Plan {
     pub(super) heals_core_first: bool,
 }
 
+/// What makes a lease worthless, if nothing is done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseThreat {
+    /// The leader's clock is the slow one.
+    WrongClocks,
+    /// Another node is told to stand at once, and the leader hears nothing of what follows.
+    Transfer,
+    /// The voter that has promised something is restarted.
+    Restart,
+}
+
 impl Plan {
     /// Draws everything from `seed`: `nodes` is the least and the greatest number, odd numbers are preferred.
     pub fn draw(seed: u64, nodes: (usize, usize), span: Duration) -> Self {
@@ -112,11 +123,10 @@ impl Plan {
         plan
     }
 
-    /// A plan for what leases stand and fall with: the first of three nodes has a clock as slow as may be and the others
-    /// ones as fast, it gets the leadership again and again, and then it is cut off; or cut off just when the only voter
-    /// that had followed it is restarted, and another is about to stand; or made deaf just when it has told another to
-    /// lead.
-    pub fn of_leases(seed: u64, span: Duration) -> Self {
+    /// A plan for one of the things that leases stand and fall with. The first of three nodes has a clock as slow as may
+    /// be and the others ones as fast; it gets the leadership again and again, is cut off from the others, and
+    /// clients ask when another may have been elected.
+    pub fn of_leases(seed: u64, span: Duration, threat: LeaseThreat) -> Self {
         let mut plan = Self::draw(seed, (3, 3), span);
         let mut rng = fastrand::Rng::with_seed(seed);
         let skew = |drift_ppm| ClockSkew { ahead: Duration::ZERO, drift_ppm };
@@ -129,32 +139,37 @@ impl Plan {
             persist_us: (10, 500),
             completion_us: (0, 10),
         };
-        (plan.clients, plan.think_ms) = (60, 400);
-        plan.kinds = vec!["transfer", "partition", "clog", "kill"];
+        (plan.clients, plan.think_ms) = (60, 300);
+        plan.kinds.clear();
         plan.faults.clear();
         let ms = Duration::from_millis;
         let mut at = Duration::from_secs(3);
         while at + Duration::from_secs(6) < span {
-            let mut fault = |after, fault| plan.faults.push(Planned { at: at + after, fault });
-            fault(ms(0), Fault::Transfer { to: Some(0) });
-            match rng.u8(..3) {
-                0 => fault(ms(800), Fault::Partition { group: 0b001, span: ms(2_000) }),
-                1 => {
-                    let asks = ms(2_000 + rng.u64(..500));
-                    fault(ms(500), Fault::Partition { group: 0b010, span: asks - ms(500) });
-                    fault(asks, Fault::Partition { group: 0b001, span: ms(2_000) });
-                    let (target, patience, down) = (Target::Node(2), Duration::ZERO, Duration::ZERO);
-                    fault(asks, Fault::Kill { target, patience, down });
+            let mut fault = |after, fault| plan.faults.push(Planned { at: at + ms(after), fault });
+            fault(0, Fault::Transfer { to: Some(0) });
+            match threat {
+                LeaseThreat::WrongClocks => {
+                    fault(790, Fault::Quiet { span: ms(890) });
+                    fault(800, Fault::Partition { group: 0b001, span: ms(2_000) });
                 }
-                _ => {
-                    fault(ms(800), Fault::Transfer { to: Some(1) });
-                    let deaf = ms(800 + rng.u64(..8));
+                LeaseThreat::Transfer => {
+                    fault(800, Fault::Transfer { to: Some(1) });
+                    let deaf = 800 + rng.u64(..8);
                     for from in [1, 2] {
                         fault(deaf, Fault::Clog { from: Target::Node(from), to: 0, span: ms(1_500) });
                     }
                 }
+                LeaseThreat::Restart => {
+                    // The second node asks for votes as soon as it hears anybody, and its log is no shorter.
+                    let asks = 2_400 + rng.u64(..500);
+                    fault(400, Fault::Quiet { span: ms(asks - 400) });
+                    fault(600, Fault::Partition { group: 0b010, span: ms(asks - 600) });
+                    fault(asks, Fault::Partition { group: 0b001, span: ms(2_000) });
+                    let (target, patience, down) = (Target::Node(2), Duration::ZERO, Duration::ZERO);
+                    fault(asks, Fault::Kill { target, patience, down });
+                }
             }
-            at += ms(5_000 + rng.u64(..1_000));
+            at += ms(5_500 + rng.u64(..500));
         }
         plan.faults.sort_by_key(|planned| planned.at);
         plan

@@ -3,7 +3,8 @@
 use std::{future::Future, path::PathBuf, time::Duration};
 
 use raftix::{
-    RaftBuilder, RecoverError, RecoveredServer, prelude::*, recover_cluster, transport::memory::MemoryNetwork,
+    AddVoter, RaftBuilder, RecoverError, RecoveredServer, prelude::*, recover_cluster,
+    transport::memory::MemoryNetwork,
 };
 use tokio::{runtime::Builder, task::LocalSet, time::timeout};
 
@@ -31,6 +32,17 @@ impl Cluster {
             .data_dir(self.path(name))
             .transport(self.network.transport(address(name)))
             .peers(NAMES.map(|name| (name, address(name))))
+            .config(Config::fast())
+            .state_machine(Words::default())
+    }
+
+    /// One with an empty directory that waits to be added.
+    fn newcomer(&self, name: &str) -> RaftBuilder<Words> {
+        RaftSystem::builder(name)
+            .data_dir(self.path(name))
+            .transport(self.network.transport(address(name)))
+            .advertise(address(name))
+            .join([address("n1")])
             .config(Config::fast())
             .state_machine(Words::default())
     }
@@ -85,8 +97,8 @@ fn alone() -> [RecoveredServer; 1] {
 
 fn run(test: impl Future<Output = ()>) {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-    let done = LocalSet::new().block_on(&runtime, async { timeout(Duration::from_secs(60), test).await });
-    done.expect("a minute was not enough");
+    let done = LocalSet::new().block_on(&runtime, async { timeout(Duration::from_secs(300), test).await });
+    done.expect("five minutes were not enough");
 }
 
 #[test]
@@ -103,6 +115,30 @@ fn one_survivor_of_three_leads_alone_with_everything_it_held() {
         stop(nodes).await;
         let nodes = cluster.start(&["n1"]).await;
         assert_eq!(said(&nodes[0]).await, ["a", "b", "c", "d"]);
+        stop(nodes).await;
+    });
+}
+
+#[test]
+fn a_recovered_cluster_grows_again_by_servers_with_empty_directories() {
+    run(async {
+        let cluster = Cluster::with_words(&["a", "b"]).await;
+        recover_cluster(cluster.node("n1"), alone()).unwrap();
+        let mut nodes = cluster.start(&["n1"]).await;
+        say(&nodes[0], "c").await;
+        for name in ["n2", "n3"] {
+            std::fs::remove_dir_all(cluster.path(name)).unwrap();
+            nodes.push(cluster.newcomer(name).start().await.unwrap());
+            nodes[0].send(AddVoter::new(name, address(name))).await.unwrap().unwrap();
+        }
+        say(&nodes[2], "d").await;
+        for node in &nodes {
+            assert_eq!(said(node).await, ["a", "b", "c", "d"]);
+        }
+        // Any two of them are enough, the one that everything came from not among them.
+        stop(nodes.drain(..1).collect()).await;
+        say(&nodes[0], "e").await;
+        assert_eq!(said(&nodes[1]).await, ["a", "b", "c", "d", "e"]);
         stop(nodes).await;
     });
 }
