@@ -1,5 +1,7 @@
 //! How requests fail. Each variant says whether the command may still take effect.
 
+mod operating;
+
 use std::{fmt, sync::Arc};
 
 use thiserror::Error;
@@ -14,6 +16,8 @@ use crate::{
     transport::TransportError,
     types::{LogId, LogIndex, MembershipError, NodeId},
 };
+
+pub use operating::{BootstrapError, ObserveError};
 
 /// Who leads, as far as this node knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,20 +178,6 @@ pub enum ReadError {
     /// The node has failed.
     #[error("the node has failed: {0}")]
     Failed(Fatal),
-}
-
-/// Why an observer was not registered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ObserveError {
-    /// [`OBSERVERS_MAX`](Self::OBSERVERS_MAX) observe already.
-    #[error("{max} observers are registered already", max = Self::OBSERVERS_MAX)]
-    TooMany,
-}
-
-impl ObserveError {
-    /// The most observers of one node.
-    pub const OBSERVERS_MAX: usize = 64;
 }
 
 /// Why a change of the cluster is not known to be made.

@@ -124,11 +124,11 @@ pub mod wire;
 pub use actors::raft_system::RaftSystem;
 pub use config::{Config, ReloadableConfig};
 pub use error::{
-    ApplyError, ChangeError, Fatal, ObserveError, ReadError, RecoverError, SnapshotError, StartError,
-    TransferError, UnknownReason,
+    ApplyError, BootstrapError, ChangeError, Fatal, ObserveError, ReadError, RecoverError, SnapshotError,
+    StartError, TransferError, UnknownReason,
 };
 pub use messages::{
-    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyInSession, ApplyIndexed, ApplyWithin, Barrier,
+    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyInSession, ApplyIndexed, ApplyWithin, Barrier, Bootstrap,
     CloseSession, Configuration, DemoteVoter, EventKind, GetConfig, GetConfiguration, GetStatus, Indexed,
     InspectMailboxes, LeaseRead, Observation, Observe, ObserverHandle, ObserverId, OpenSession, RaftEvent,
     Read, ReadWithin, ReloadConfig, RemoveServer, Shutdown, Snapshot, StaleRead, StaleReadFrom,

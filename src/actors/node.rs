@@ -20,10 +20,10 @@ use crate::{
     log::{Log, Slice, Tenure},
     mailbox::{Inspector, Outlet},
     messages::{
-        AppendBarrier, ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FsmMutate, FsmRestore,
-        LeadershipChanged, NodeFailed, OpenSnapshot, Propose, ReadEntries, ReadIndex, ReadIndexReady,
-        ReadPiece, Reader, ReceiveSnapshot, RemovedFromCluster, SnapshotAnswered, SnapshotReceived,
-        SnapshotTaken, StepDown, StopActor, TakeSnapshot, Transfer, TransferEnded,
+        AppendBarrier, ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FormCluster, FsmMutate,
+        FsmRestore, LeadershipChanged, NodeFailed, OpenSnapshot, Propose, ReadEntries, ReadIndex,
+        ReadIndexReady, ReadPiece, Reader, ReceiveSnapshot, RemovedFromCluster, SnapshotAnswered,
+        SnapshotReceived, SnapshotTaken, StepDown, StopActor, TakeSnapshot, Transfer, TransferEnded,
     },
     protocol::Lease,
     transport::{Link, Responder, Transport},
@@ -97,6 +97,7 @@ pub(crate) struct Ports {
 pub(crate) struct ConsensusOutlets {
     pub(crate) step_down: Outlet<StepDown>,
     pub(crate) decided: Outlet<Decided>,
+    pub(crate) form: Outlet<FormCluster>,
     pub(crate) reloaded: Outlet<ConfigReloaded>,
     pub(crate) snapshot_taken: Outlet<SnapshotTaken>,
     pub(crate) snapshot_received: Outlet<SnapshotReceived>,
@@ -118,6 +119,8 @@ pub(crate) struct LeadershipView {
     pub(crate) term: Term,
     /// The leader, wherever it is.
     pub(crate) leader: Option<LeaderHint>,
+    /// Whether this node is blank, and if so whether it was given a list of peers.
+    pub(crate) blank: Option<bool>,
     /// The leader's mailbox, if it is this node.
     pub(crate) here: Option<LeaderOutlets>,
 }

@@ -26,6 +26,7 @@ mod tick;
 mod transfer;
 
 pub use apply_indexed::*;
+pub use bootstrap::Bootstrap;
 pub use client::*;
 pub use client_read::*;
 pub use membership::{AddNonvoter, AddVoter, Configuration, DemoteVoter, GetConfiguration, RemoveServer};
@@ -36,7 +37,7 @@ pub use snapshot::Snapshot;
 pub use transfer::TransferLeadership;
 
 pub(crate) use apply::*;
-pub(crate) use bootstrap::*;
+pub(crate) use bootstrap::{Decided, FormCluster, Greeted, IdentitySaved, MemberGreeted, SaveIdentity};
 pub(crate) use commit::*;
 pub(crate) use fsm::*;
 pub(crate) use install::*;

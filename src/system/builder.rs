@@ -211,6 +211,13 @@ impl<S> RaftBuilder<S> {
         self
     }
 
+    /// Waits for a [`Bootstrap`](crate::Bootstrap) message, or to be added to a cluster, instead of forming one with
+    /// [`peers`](Self::peers). A node that has state already ignores this.
+    pub fn wait_for_bootstrap(mut self) -> Self {
+        self.join = Some(Vec::new());
+        self
+    }
+
     /// Timing and limits.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;

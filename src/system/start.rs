@@ -231,7 +231,7 @@ impl<S: StateMachine> Assembly<S> {
             if standing.is_blank() {
                 match self.builder.join.take() {
                     Some(addresses) => spawn_joiner(&node, addresses),
-                    None => spawn_bootstrapper(&node, self.builder.peers.clone()),
+                    None => Bootstrapper::start(&node, self.builder.peers.clone()),
                 }
             }
             let config = &self.builder.config;
@@ -344,12 +344,4 @@ fn spawn_joiner(node: &Rc<Node>, addresses: Vec<String>) {
         spawn(&node.inspector, "consensus/joiner", |ctx| Joiner::new(node.clone(), addresses, port_of(ctx)));
     subscribe(&node.ticker, &spawned.port);
     node.watch("joiner", spawned.task);
-}
-
-fn spawn_bootstrapper(node: &Rc<Node>, peers: Vec<(NodeId, String)>) {
-    let spawned = spawn(&node.inspector, "consensus/bootstrapper", |ctx| {
-        Bootstrapper::new(node.clone(), peers, port_of(ctx))
-    });
-    subscribe(&node.ticker, &spawned.port);
-    node.watch("bootstrapper", spawned.task);
 }

@@ -28,6 +28,7 @@ pub(super) fn consensus_outlets(consensus: &Port<Consensus>) -> ConsensusOutlets
     ConsensusOutlets {
         step_down: consensus.outlet(),
         decided: consensus.outlet(),
+        form: consensus.outlet(),
         reloaded: consensus.outlet(),
         snapshot_taken: consensus.outlet(),
         snapshot_received: consensus.outlet(),

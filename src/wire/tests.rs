@@ -156,6 +156,12 @@ fn changed() -> impl Strategy<Value = Result<LogIndex, ChangeFailure>> {
     ]
 }
 
+fn forwarded_command() -> impl Strategy<Value = ForwardedCommand> {
+    use EntryKind::{CloseSession, Command, OpenSession, SessionCommand};
+    (prop::sample::select(vec![Command, Command, SessionCommand, OpenSession, CloseSession]), data(3000))
+        .prop_map(|(kind, data)| ForwardedCommand { kind, data })
+}
+
 fn install() -> impl Strategy<Value = InstallSnapshot> {
     let numbers = (number(), number(), any::<u128>(), number(), any::<u32>());
     (numbers, node(), log_id(), membership(), data(3000)).prop_map(
@@ -168,12 +174,6 @@ fn install() -> impl Strategy<Value = InstallSnapshot> {
             InstallSnapshot { term: Term(term), leader, cluster, snapshot, offset, data }
         },
     )
-}
-
-fn forwarded_command() -> impl Strategy<Value = ForwardedCommand> {
-    use EntryKind::{CloseSession, Command, OpenSession, SessionCommand};
-    (prop::sample::select(vec![Command, Command, SessionCommand, OpenSession, CloseSession]), data(3000))
-        .prop_map(|(kind, data)| ForwardedCommand { kind, data })
 }
 
 fn forwarded() -> impl Strategy<Value = ForwardedResult> {

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use actix::{Actor, Context, Handler};
 use raftix::{
-    EventKind, GetConfig, Observation, Observe, ObserverHandle, RaftEvent, ReloadConfig, ServerRole,
-    StopObserving,
+    AddVoter, Bootstrap, BootstrapError, EventKind, GetConfig, Observation, Observe, ObserverHandle,
+    RaftEvent, ReloadConfig, ServerRole, StopObserving,
 };
 use tokio::time::{Instant, sleep};
 
@@ -186,5 +186,61 @@ fn settings_that_do_not_suit_the_others_are_refused_as_a_whole() {
         let refused = world.raft(0).send(ReloadConfig(part)).await.unwrap().unwrap_err();
         assert_eq!(refused.field, "leader_lease_timeout");
         assert_eq!(world.raft(0).send(GetConfig).await.unwrap(), before);
+    });
+}
+
+/// Nodes that were started without a list, `count` of them.
+async fn waiting(count: usize, seed: u64) -> World {
+    let mut world = World::new(count, seed);
+    for n in world.all() {
+        let no_peers: [(String, String); 0] = [];
+        world.start_with(n, |builder, _| builder.peers(no_peers).wait_for_bootstrap()).await;
+    }
+    world
+}
+
+async fn bootstrap(world: &World, n: usize, peers: &[usize]) -> Result<(), BootstrapError> {
+    let peers = peers.iter().map(|n| (world.id(*n).to_owned(), world.address(*n).to_owned()));
+    world.raft(n).send(Bootstrap::new(peers)).await.unwrap()
+}
+
+/// hashicorp/raft's live bootstrap: one node, to which the others are added.
+#[test]
+fn a_node_that_waits_forms_a_cluster_alone_and_takes_in_others_that_wait() {
+    simulate(async {
+        let world = waiting(3, 77).await;
+        sleep(secs(30)).await;
+        assert!(world.all().all(|n| world.status(n).leader.is_none()), "nobody was told anything");
+        assert!(matches!(bootstrap(&world, 0, &[1]).await, Err(BootstrapError::NotListed)));
+        bootstrap(&world, 0, &[0]).await.unwrap();
+        world.raft(0).leader_elected().await;
+        for n in [1, 2] {
+            let add = AddVoter::new(world.id(n), world.address(n));
+            world.raft(0).send(add).await.unwrap().unwrap();
+        }
+        world.apply_all((0..5).map(|n| format!("c{n}"))).await;
+        world.ensure_same().await;
+        assert_eq!(world.status(2).voters.len(), 3);
+        for n in world.all() {
+            let again = bootstrap(&world, n, &[0, 1, 2]).await;
+            assert!(matches!(again, Err(BootstrapError::HasState | BootstrapError::InProgress)), "{again:?}");
+        }
+    });
+}
+
+#[test]
+fn nodes_that_wait_form_a_cluster_once_all_were_told_the_same() {
+    simulate(async {
+        let world = waiting(3, 78).await;
+        bootstrap(&world, 0, &[0, 1, 2]).await.unwrap();
+        assert!(matches!(bootstrap(&world, 0, &[0]).await, Err(BootstrapError::InProgress)));
+        bootstrap(&world, 1, &[0, 1, 2]).await.unwrap();
+        sleep(secs(30)).await;
+        assert!(world.all().all(|n| world.status(n).leader.is_none()), "the third was told nothing yet");
+        bootstrap(&world, 2, &[0, 1, 2]).await.unwrap();
+        world.leader().await;
+        assert!(matches!(bootstrap(&world, 2, &[2]).await, Err(BootstrapError::HasState)));
+        world.apply_all((0..5).map(|n| format!("c{n}"))).await;
+        world.ensure_same().await;
     });
 }

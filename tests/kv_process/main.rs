@@ -6,6 +6,7 @@
 mod damage;
 mod keys;
 mod majority;
+mod operations;
 mod quarantine;
 mod recovery;
 mod start_stop;

@@ -182,12 +182,13 @@ impl Consensus {
         let leader = self.election.leader().and_then(|id| log.membership().get(id)).cloned();
         let leader = leader.map(|server| LeaderHint { id: server.id, address: server.address });
         let here = self.leadership.as_ref().map(|leadership| leadership.outlets.clone());
+        let blank = self.standing.is_blank().then(|| !self.peers.is_empty());
         let board = &self.node.board;
         self.node.publish_membership();
         board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()));
         board.set_standing(&self.standing, self.election.withheld());
         self.node.observers.note_seat(Seat { role, term, leader: leader.clone() });
-        *self.node.leadership.borrow_mut() = LeadershipView { term, leader, here };
+        *self.node.leadership.borrow_mut() = LeadershipView { term, leader, blank, here };
     }
 
     fn watch_disk(&mut self, now: Duration) {

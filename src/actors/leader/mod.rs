@@ -137,10 +137,10 @@ impl Leader {
 
     /// Appends entries and sets them on their way: to the store and to every follower at once.
     fn append(&mut self, mut buffer: EntryBuffer) -> Option<LogId> {
+        let membership = self.node.log.borrow().membership_index();
         if buffer.wants_time() {
             buffer.stamp(self.node.wall_ns());
         }
-        let membership = self.node.log.borrow().membership_index();
         let appended = self.node.log.borrow_mut().append_own(&self.tenure, buffer);
         let (batch, ticket) = match appended {
             Ok(appended) => appended?,

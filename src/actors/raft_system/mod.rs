@@ -10,6 +10,7 @@
 //! deadline, whatever the rest of the node does.
 
 mod batch;
+mod bootstrapping;
 mod forwarding;
 mod intake;
 mod lifecycle;
@@ -78,6 +79,8 @@ pub struct RaftSystem<S: StateMachine> {
     transfers: Transfers,
     changes: Changes,
     snapshots: Snapshots,
+    /// It was given a list of peers by a message.
+    bootstrapping: bool,
     requests: u64,
     answers: Arc<dyn ResponseSink>,
     leadership: LeadershipView,
@@ -113,6 +116,7 @@ impl<S: StateMachine> RaftSystem<S> {
             transfers: Transfers::default(),
             changes: Changes::default(),
             snapshots: Snapshots::default(),
+            bootstrapping: false,
             requests: 0,
             answers: Arc::new(Answers { port: own }),
             leadership: LeadershipView::default(),
