@@ -97,9 +97,10 @@ fn judge(cell: &Cell, name: &str, then: Option<f64>, now: f64) -> Verdict {
     let Some(tolerance) = tolerance(cell, name) else { return Verdict::Told };
     match then {
         None => Verdict::New,
-        Some(then) if now > then * (1.0 + tolerance) => {
-            Verdict::Worse(format!("{now:.4} where {then:.4} is usual and {:.4} the most", then * (1.0 + tolerance)))
-        }
+        Some(then) if now > then * (1.0 + tolerance) => Verdict::Worse(format!(
+            "{now:.4} where {then:.4} is usual and {:.4} the most",
+            then * (1.0 + tolerance)
+        )),
         Some(then) if now < then * (1.0 - tolerance) => Verdict::Better,
         Some(_) => Verdict::Good,
     }

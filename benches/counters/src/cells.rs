@@ -52,5 +52,9 @@ pub(crate) fn select(beginnings: &[String]) -> Result<Vec<Cell>, String> {
         beginnings.is_empty() || beginnings.iter().any(|beginning| cell.id.starts_with(beginning.as_str()))
     };
     let cells: Vec<Cell> = CELLS.into_iter().filter(wanted).collect();
-    if cells.is_empty() { Err(format!("no cell's name begins with {}", beginnings.join(" or "))) } else { Ok(cells) }
+    if cells.is_empty() {
+        Err(format!("no cell's name begins with {}", beginnings.join(" or ")))
+    } else {
+        Ok(cells)
+    }
 }

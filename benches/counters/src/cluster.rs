@@ -2,8 +2,9 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use raftix::{prelude::*, storage::memory::MemoryStore, transport::memory::MemoryNetwork, types::Incarnation};
+use raftix::{
+    prelude::*, storage::memory::MemoryStore, transport::memory::MemoryNetwork, types::Incarnation,
+};
 use tempfile::TempDir;
 
 use crate::{
@@ -40,11 +41,10 @@ pub(crate) fn count(cell: &Cell, ops: u64) -> Result<Counts, String> {
 
 /// `ops` commands from `clients` closed loops.
 async fn load(leader: &Raft<Digest>, clients: u64, ops: u64) -> Result<(), String> {
-    let payload = Bytes::from(vec![7; PAYLOAD]);
     let clients: Vec<_> = (0..clients)
         .map(|client| {
             let share = ops / clients + u64::from(client < ops % clients);
-            actix_rt::spawn(one_client(leader.clone(), payload.clone(), share))
+            actix_rt::spawn(one_client(leader.clone(), share))
         })
         .collect();
     for client in clients {
@@ -53,9 +53,9 @@ async fn load(leader: &Raft<Digest>, clients: u64, ops: u64) -> Result<(), Strin
     Ok(())
 }
 
-async fn one_client(leader: Raft<Digest>, payload: Bytes, ops: u64) -> Result<(), String> {
+async fn one_client(leader: Raft<Digest>, ops: u64) -> Result<(), String> {
     for _ in 0..ops {
-        let answer = leader.send(Apply(Blob(payload.clone()))).await;
+        let answer = leader.send(Apply(Blob([7; PAYLOAD]))).await;
         answer.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     }
     Ok(())

@@ -20,12 +20,7 @@ mod counts;
 mod files;
 mod tools;
 
-use std::{
-    alloc::System,
-    collections::BTreeMap,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{alloc::System, collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
