@@ -23,6 +23,8 @@ type result struct {
 	Sum       string  `json:"sum"`
 	Agree     bool    `json:"agree"`
 	RecoverMS float64 `json:"recover_ms,omitempty"`
+	FlushUS   float64 `json:"flush_us"`
+	ApplyUS   float64 `json:"apply_us"`
 	Error     string  `json:"error,omitempty"`
 }
 
@@ -59,6 +61,7 @@ func judged(o Options, s System, m measured) result {
 		Setting: o.Setting, OpsPerS: float64(m.ops) / m.seconds, P50: us(50), P99: us(99), P999: us(99.9),
 		CPUPerOp: m.cpu * 1e6 / float64(max(1, m.ops)), Acked: m.acked.Count, Index: m.last,
 		Sum: fmt.Sprintf("%016x", m.acked.Sum), Agree: true,
+		FlushUS: flushes.meanUS(), ApplyUS: applies.meanUS(),
 	}
 	if m.err != nil {
 		r.Error = m.err.Error()

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	pb "go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 )
 
 const bufferBytes = 256 << 10
@@ -37,36 +36,29 @@ func (p *far) send(messages []*pb.Message) {
 	must(err)
 }
 
-// encode adds a length and the message.
-func encode(buffer []byte, message *pb.Message) []byte {
-	at := len(buffer)
-	buffer = append(buffer, 0, 0, 0, 0)
-	buffer, err := proto.MarshalOptions{}.MarshalAppend(buffer, message)
-	must(err)
-	binary.LittleEndian.PutUint32(buffer[at:], uint32(len(buffer)-at-4))
-	return buffer
-}
-
 // receive hands on all messages that one read brought together.
 func receive(connection net.Conn, to *inbox) {
 	reader := bufio.NewReaderSize(connection, bufferBytes)
 	var frame []byte
 	var batch []*pb.Message
 	for {
-		var header [4]byte
+		var header [headerBytes]byte
 		if _, err := io.ReadFull(reader, header[:]); err != nil {
 			return
 		}
-		length := int(binary.LittleEndian.Uint32(header[:]))
-		if cap(frame) < length {
+		length, kind := int(binary.LittleEndian.Uint32(header[:])), header[4]
+		if cap(frame) < length || kind == kindEntries {
 			frame = make([]byte, length)
 		}
 		frame = frame[:length]
 		if _, err := io.ReadFull(reader, frame); err != nil {
 			return
 		}
-		message := &pb.Message{}
-		must(proto.Unmarshal(frame, message))
+		message, err := decode(kind, frame)
+		must(err)
+		if kind == kindEntries {
+			frame = nil
+		}
 		batch = append(batch, message)
 		if reader.Buffered() < len(header) {
 			to.deliver(batch...)

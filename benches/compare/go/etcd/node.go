@@ -50,7 +50,7 @@ type peer interface{ send(messages []*pb.Message) }
 
 func newNode(id uint64, o driver.Options, s setting) (*node, error) {
 	n := &node{
-		id: id, storage: raft.NewMemoryStorage(), machine: driver.NewMachine(o.Recover), inbox: newInbox(),
+		id: id, storage: raft.NewMemoryStorage(), machine: driver.NewMachine(o), inbox: newInbox(),
 		peers: map[uint64]peer{},
 	}
 	if err := n.storage.ApplySnapshot(founding()); err != nil {

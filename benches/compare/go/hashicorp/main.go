@@ -70,7 +70,7 @@ func start(o driver.Options) (driver.System, error) {
 		if err != nil {
 			return nil, err
 		}
-		machine := driver.NewMachine(o.Recover)
+		machine := driver.NewMachine(o)
 		config := config(n, setting)
 		if o.Recover == 0 {
 			err := raft.BootstrapCluster(config, stores.logs, stores.stable, stores.snapshots,

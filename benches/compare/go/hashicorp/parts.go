@@ -120,7 +120,7 @@ func openStores(o driver.Options, s setting, n int) (stores, error) {
 		store := raft.NewInmemStore()
 		return stores{store, store, snapshots}, nil
 	case "slow":
-		store := slowStore{raft.NewInmemStore()}
+		store := slowStore{raft.NewInmemStore(), driver.SlowDisk(o, n)}
 		return stores{store, store, snapshots}, nil
 	}
 	dir := filepath.Join(o.Data, string(id(n)))

@@ -16,10 +16,11 @@ pub(crate) mod openraft;
 #[cfg(feature = "raft-rs")]
 pub(crate) mod raft_rs;
 pub(crate) mod raftix;
-mod slow;
+pub(crate) mod slow;
 
 /// Measures a system of this process.
 pub(crate) fn run(sut: Sut, job: &Job) -> Result<Outcome, String> {
+    slow::slow_down(job);
     match sut {
         Sut::Raftix => raftix::run(job),
         Sut::Openraft => openraft::run(job),

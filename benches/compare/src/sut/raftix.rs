@@ -74,6 +74,11 @@ impl Nodes for Cluster {
     fn term(&self) -> u64 {
         self.0[0].status().term.get()
     }
+
+    fn ahead(&self) -> u64 {
+        let status = self.0[0].status();
+        status.durable_index.get().saturating_sub(status.applied_index.get())
+    }
 }
 
 pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
@@ -118,7 +123,7 @@ async fn start(job: &Job) -> Result<Cluster, String> {
             Log::Memory => builder.in_memory(),
             Log::Disk => builder.data_dir(super::directory(&job.data, number)),
             // A thread for the log, as a log on a disk has by default.
-            Log::Slow => builder.log_store(SlowStore::default()).placement(Placement::Dedicated),
+            Log::Slow => builder.log_store(SlowStore::new(job, number)).placement(Placement::Dedicated),
         };
         let builder = match job.transport {
             Transport::Memory => builder.transport(network.transport(address)),

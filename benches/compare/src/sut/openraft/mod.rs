@@ -15,8 +15,8 @@ use std::{
 };
 
 use ::openraft::{
-    Config, Raft, RaftNetworkFactory, SnapshotPolicy, async_runtime::watch::WatchReceiver,
-    network::NetSnapshot,
+    Config, OptionalSend, Raft, RaftNetworkFactory, RaftTypeConfig, SnapshotPolicy,
+    async_runtime::watch::WatchReceiver, network::NetSnapshot, vote::RaftLeaderId,
 };
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
@@ -38,14 +38,32 @@ use disk::Disk;
 use router::Router;
 use store::{LogStore, Machines};
 
-::openraft::declare_raft_types!(
-    /// The types of the comparison: a command of bytes, an empty answer.
-    pub(crate) Types:
-        D = Command,
-        R = Done,
-        NodeId = u64,
-        Node = (),
-);
+/// The types of the comparison: a command of bytes, an empty answer. Everything else as its own benchmark has it; the
+/// responder in particular, of which `declare_raft_types!` would take one with two channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Types;
+
+impl RaftTypeConfig for Types {
+    type D = Command;
+    type R = Done;
+    type NodeId = u64;
+    type Node = ();
+    type Term = u64;
+    type LeaderId = ::openraft::impls::leader_id_adv::LeaderId<u64, u64>;
+    type Vote = ::openraft::impls::Vote<Self::LeaderId>;
+    type Payload = ::openraft::EntryPayload<Command, u64, ()>;
+    type Entry = ::openraft::Entry<<Self::LeaderId as RaftLeaderId>::Committed, Self::Payload>;
+    type Responder<T>
+        = ::openraft::impls::OneshotResponder<Self, T>
+    where
+        T: OptionalSend + 'static;
+    type Batch<T>
+        = ::openraft::impls::InlineBatch<T>
+    where
+        T: OptionalSend + 'static;
+    type AsyncRuntime = ::openraft::impls::TokioRuntime;
+    type ErrorSource = ::openraft::AnyError;
+}
 
 /// A command.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -132,7 +150,6 @@ fn config() -> Result<Arc<Config>, String> {
         election_timeout_max: 2000,
         purge_batch_size: 1024,
         max_payload_entries: 1024,
-        max_append_entries: Some(4096),
         snapshot_policy: SnapshotPolicy::Never,
         ..Config::default()
     };
@@ -180,11 +197,11 @@ impl Cluster {
         N: RaftNetworkFactory<Types>,
         N::Network: NetSnapshot<Types, SnapshotData = ()>,
     {
-        let machines = Machines::new(job.recover);
+        let machines = Machines::new(job);
         let log = match job.log {
             Log::Memory => LogStore::default(),
             Log::Disk => LogStore::open(Disk::open(&super::directory(&job.data, number))?),
-            Log::Slow => LogStore::open(Disk::start(SlowStore::default())?),
+            Log::Slow => LogStore::open(Disk::start(SlowStore::new(job, number))?),
         };
         let node = Raft::new(number as u64, config()?, network, Arc::new(log), machines.clone()).await;
         self.nodes.push(node.map_err(|error| error.to_string())?);
