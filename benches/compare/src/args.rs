@@ -150,6 +150,9 @@ pub(crate) struct Job {
     /// Microseconds that a state machine takes for a command.
     #[arg(long, default_value_t = 0)]
     pub(crate) apply_us: u64,
+    /// How many leaders are cut off from the others; 0 is the usual load.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) cuts: usize,
     /// Which of the system's settings.
     #[arg(long, default_value = "")]
     pub(crate) setting: String,
@@ -180,6 +183,7 @@ impl Job {
             ("--rate", self.rate.to_string()),
             ("--flush-us", self.flush_us.iter().map(u64::to_string).collect::<Vec<_>>().join(",")),
             ("--apply-us", self.apply_us.to_string()),
+            ("--cuts", self.cuts.to_string()),
             ("--setting", self.setting.clone()),
             ("--warm-ms", self.warm_ms.to_string()),
             ("--run-ms", self.run_ms.to_string()),
@@ -237,6 +241,7 @@ mod tests {
             log: Log::Disk,
             flush_us: vec![1, 2, 3],
             apply_us: 4,
+            cuts: 5,
             ..parse(Vec::new())
         };
         assert_eq!(format!("{:?}", parse(job.flags())), format!("{job:?}"));

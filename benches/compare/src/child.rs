@@ -157,7 +157,7 @@ async fn recovered<N: Nodes>(job: &Job, nodes: &N, began: Instant) -> Outcome {
 }
 
 /// The machine of a node once it has applied everything up to `index`, or what it is when patience ends.
-async fn caught_up<N: Nodes>(nodes: &N, number: usize, index: u64) -> Result<Machine, String> {
+pub(crate) async fn caught_up<N: Nodes>(nodes: &N, number: usize, index: u64) -> Result<Machine, String> {
     let until = Instant::now() + PATIENCE;
     loop {
         let machine = nodes.machine(number).await?;

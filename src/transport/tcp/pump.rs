@@ -206,6 +206,36 @@ mod tests {
         assert!(matches!(inbox.make_room(), Err(Closed::Frame(_))));
     }
 
+    /// How often an inbox takes a buffer for 1000 frames that come one by one, and how large the next would be.
+    fn buffers_for_single_frames(are_kept: bool) -> (usize, usize) {
+        let limits = FrameLimits::default();
+        let mut inbox = Inbox { bytes: BytesMut::new(), chunk: READ_BYTES_MIN, limits };
+        let (mut kept, mut buffers) = (Vec::new(), 0);
+        for _ in 0..1000 {
+            let end = inbox.bytes.as_ptr_range().end;
+            inbox.make_room().unwrap();
+            buffers += usize::from(inbox.bytes.as_ptr_range().end != end);
+            inbox.bytes.extend_from_slice(&[0; 300]);
+            let frame = inbox.bytes.split().freeze();
+            if are_kept {
+                kept.push(frame);
+            }
+        }
+        (buffers, inbox.chunk)
+    }
+
+    #[test]
+    fn entries_that_are_kept_fill_the_buffers_they_came_in() {
+        let (buffers, next) = buffers_for_single_frames(true);
+        assert!(buffers < 10 && next == READ_BYTES_MAX, "{buffers} buffers, then one of {next}");
+    }
+
+    #[test]
+    fn answers_that_are_dropped_leave_the_first_buffer_as_it_is() {
+        let (_, next) = buffers_for_single_frames(false);
+        assert_eq!(next, 2 * READ_BYTES_MIN, "one was taken");
+    }
+
     #[test]
     fn a_partial_write_leaves_just_what_was_not_written() {
         for written in 0..=6 {

@@ -28,6 +28,8 @@ type Options struct {
 	Flush [Nodes]time.Duration
 	// Apply is how long a state machine takes for a command.
 	Apply time.Duration
+	// Cuts is how many leaders are cut off from the others; 0 is the usual load.
+	Cuts int
 }
 
 // Nodes is how many nodes every cell has.
@@ -52,6 +54,7 @@ func Parse() Options {
 	flag.Bool("own-thread", false, "clients on a thread of their own; the scheduler decides here")
 	flush := flag.String("flush-us", "5000,5000,5000", "microseconds of a flush of each node's slow log")
 	apply := flag.Int("apply-us", 0, "microseconds that a state machine takes for a command")
+	flag.IntVar(&o.Cuts, "cuts", 0, "leaders that are cut off from the others; 0 is the usual load")
 	flag.Parse()
 	for n, text := range strings.SplitN(*flush, ",", Nodes) {
 		us, err := strconv.Atoi(text)

@@ -41,6 +41,15 @@ func Main(start func(Options) (System, error)) {
 		say(recovered(o, system, began))
 		return
 	}
+	if o.Cuts > 0 {
+		cuttable, ok := system.(Cuttable)
+		if !ok {
+			say(result{Setting: o.Setting, Error: "no node of it can be cut off"})
+			os.Exit(1)
+		}
+		say((&failover{options: o, system: cuttable}).run())
+		os.Exit(0)
+	}
 	term := system.Term()
 	m := run(o, system)
 	r := judged(o, system, m)

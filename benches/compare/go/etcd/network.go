@@ -13,9 +13,13 @@ import (
 const bufferBytes = 256 << 10
 
 // near is a node in the same process: messages are handed over as they are.
-type near struct{ inbox *inbox }
+type near struct{ from, to *node }
 
-func (p near) send(messages []*pb.Message) { p.inbox.deliver(messages...) }
+func (p near) send(messages []*pb.Message) {
+	if !p.from.cut.Load() && !p.to.cut.Load() {
+		p.to.inbox.deliver(messages...)
+	}
+}
 
 // far is a connection to a node. Everything that leaves at once is one write, made where it arises: the system's
 // buffers take it, and whoever reads never waits for the node behind it, so that no two nodes wait for each other.
@@ -76,7 +80,7 @@ func connect(nodes []*node, transport string) error {
 				continue
 			}
 			if transport == "memory" {
-				from.peers[to.id] = near{to.inbox}
+				from.peers[to.id] = near{from, to}
 				continue
 			}
 			peer, err := dial(to)

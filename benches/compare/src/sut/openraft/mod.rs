@@ -25,6 +25,7 @@ use crate::{
     args::{Job, Log, Transport},
     child::{self, NODES, Nodes, Outcome},
     digest::{Machine, Position},
+    fail_over::{self, Cuttable},
     load::{self, Client, Place},
 };
 
@@ -103,6 +104,8 @@ impl Client for Node {
 struct Cluster {
     nodes: Vec<Node>,
     machines: Vec<Machines>,
+    /// Where all are cut off and healed, if the nodes are joined in memory.
+    router: Router,
 }
 
 impl Nodes for Cluster {
@@ -115,6 +118,24 @@ impl Nodes for Cluster {
     }
 }
 
+impl Cuttable for Cluster {
+    fn leads(&self, number: usize) -> bool {
+        self.nodes[number].metrics().borrow_watched().state.is_leader()
+    }
+
+    async fn write_at(&self, number: usize, command: Bytes) -> Result<Position, String> {
+        Client::write(&self.nodes[number], command).await
+    }
+
+    fn cut(&self, number: usize) {
+        self.router.cut(number, true);
+    }
+
+    fn heal(&self, number: usize) {
+        self.router.cut(number, false);
+    }
+}
+
 pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
     let began = Instant::now();
     let streaming = job.setting.contains("streaming");
@@ -123,6 +144,9 @@ pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
             Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
         return runtime.block_on(async {
             let cluster = start(job, streaming).await?;
+            if job.cuts > 0 {
+                return Ok(fail_over::run(job, &cluster).await);
+            }
             let leader = cluster.nodes[0].clone();
             Ok(child::measure(job, &cluster, began, async |job: Job| {
                 load::run(&job, &leader, Place::Runtime).await
@@ -132,6 +156,9 @@ pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
     }
     let (servers, clients) = (workers(2)?, workers(1)?);
     let cluster = servers.block_on(start(job, streaming))?;
+    if job.cuts > 0 {
+        return Ok(clients.block_on(fail_over::run(job, &cluster)));
+    }
     let leader = cluster.nodes[0].clone();
     Ok(clients.block_on(child::measure(job, &cluster, began, async |job: Job| {
         load::run(&job, &leader, Place::Runtime).await
@@ -144,8 +171,8 @@ fn workers(count: usize) -> Result<Runtime, String> {
 }
 
 /// Its benchmark's settings.
-fn config() -> Result<Arc<Config>, String> {
-    let config = Config {
+fn config(job: &Job) -> Result<Arc<Config>, String> {
+    let mut config = Config {
         election_timeout_min: 200,
         election_timeout_max: 2000,
         purge_batch_size: 1024,
@@ -153,16 +180,22 @@ fn config() -> Result<Arc<Config>, String> {
         snapshot_policy: SnapshotPolicy::Never,
         ..Config::default()
     };
+    if job.cuts > 0 {
+        let timeout = super::ELECTION_TIMEOUT.as_millis() as u64;
+        (config.election_timeout_min, config.election_timeout_max) = (timeout, timeout * 2);
+        config.heartbeat_interval = timeout / 3;
+        config.enable_pre_vote = Some(true);
+    }
     config.validate().map(Arc::new).map_err(|error| error.to_string())
 }
 
 async fn start(job: &Job, streaming: bool) -> Result<Cluster, String> {
-    let mut cluster = Cluster { nodes: Vec::new(), machines: Vec::new() };
+    let router = Router::new(streaming);
+    let mut cluster = Cluster { nodes: Vec::new(), machines: Vec::new(), router: router.clone() };
     match job.transport {
         Transport::Memory => {
-            let router = Router::new(streaming);
             for number in 0..NODES {
-                cluster.add(job, number, router.clone()).await?;
+                cluster.add(job, number, router.of(number)).await?;
             }
             router.connect(&cluster.nodes);
         }
@@ -203,7 +236,7 @@ impl Cluster {
             Log::Disk => LogStore::open(Disk::open(&super::directory(&job.data, number))?),
             Log::Slow => LogStore::open(Disk::start(SlowStore::new(job, number))?),
         };
-        let node = Raft::new(number as u64, config()?, network, Arc::new(log), machines.clone()).await;
+        let node = Raft::new(number as u64, config(job)?, network, Arc::new(log), machines.clone()).await;
         self.nodes.push(node.map_err(|error| error.to_string())?);
         self.machines.push(machines);
         Ok(())
