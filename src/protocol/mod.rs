@@ -31,6 +31,6 @@ pub use membership_history::MembershipHistory;
 pub use progress::Progress;
 pub use quorum::{TallyState, VoteTally, quorum_index};
 pub use read_rounds::ReadRounds;
-pub use snapshot_policy::{SnapshotPolicy, compaction_base};
+pub use snapshot_policy::{SnapshotPolicy, compaction_base, keep_behind_sent};
 pub use term_runs::TermRuns;
 pub use transmission::{NextPiece, Transmission};
