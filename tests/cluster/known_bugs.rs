@@ -15,6 +15,7 @@ use raftix::{
 };
 use tokio::time::{sleep, timeout};
 
+use crate::install::receiving::Sent;
 use crate::support::{History, Puppet, Put, Stage, World, agree, entries, let_time_run_out, ms, simulate};
 
 /// What a world comes to without the bug, and with it.
@@ -303,4 +304,17 @@ fn a_membership_is_changed_before_a_commit_in_the_term() {
         stage.world.status(0).last_index.since(last)
     };
     differs(KnownBug::ChangeBeforeTermCommit, appended, 0, 1);
+}
+
+#[test]
+fn a_stale_suffix_stays_under_a_snapshot() {
+    let ends = async || {
+        let stage = Stage::new().await;
+        stage.n2.append(2, (1, 1), entries(2, 2, &["x", "y", "z", "x", "y", "z", "x"]), 1).await;
+        let sent = Sent::new(&stage.n2, 4, 3, &["a", "b", "c", "d"]).await;
+        sent.outcome(&stage.n2, 0, sent.content.len()).await;
+        stage.world.wait_for("the snapshot", |world| world.status(0).commit_index == LogIndex(5)).await;
+        stage.world.status(0).last_index
+    };
+    differs(KnownBug::StaleSuffixKeptUnderSnapshot, ends, LogIndex(5), LogIndex(8));
 }
