@@ -16,6 +16,7 @@
 //! | `campaign n1` | lets time pass for n1 alone, until it asks for votes |
 //! | `tick 300ms n1` | lets time pass for n1, or for all |
 //! | `propose n1 x=1`, `read n1 x` | a client of n1; tagged `[queued]`, n1 runs with the next command |
+//! | `transfer n1 to=n2` | a client of n1 asks for another leader, the one named if one is |
 //! | `deliver n1 to n2 Kind count=1` | delivers what is on its way and fits, but nothing that this causes |
 //! | `drop n1 to n2 Kind count=1` | loses it; whoever waits for an answer is told |
 //! | `partition n1 from n2 n3`, `heal` | loses everything between the two sides |
@@ -84,5 +85,6 @@ scripts! {
     read_index,
     replication,
     stickiness,
+    transfer,
     up_to_date,
 }

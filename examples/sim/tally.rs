@@ -44,6 +44,9 @@ pub(crate) struct Tally {
     pub(crate) failed: BTreeMap<u64, Failed>,
     pub(crate) virtual_time: Duration,
     pub(crate) acknowledged: u64,
+    pub(crate) retried: u64,
+    pub(crate) resolved: u64,
+    pub(crate) sessions_expired: u64,
     pub(crate) leader_changes: u64,
     pub(crate) membership_changes: u64,
     /// How often each kind of fault struck.
@@ -62,6 +65,9 @@ impl Tally {
         };
         self.virtual_time += report.virtual_time;
         self.acknowledged += report.acknowledged;
+        self.retried += report.retried;
+        self.resolved += report.resolved;
+        self.sessions_expired += report.sessions_expired;
         self.leader_changes += report.leader_changes;
         self.membership_changes += report.membership_changes;
         self.hashes.insert(seed, report.trace.hash());

@@ -1,6 +1,7 @@
 //! From match indexes to the commit index, for one tenure.
 //!
-//! Mailbox: [`Match`], [`MatchLost`], [`SetVoters`]. Voice: [`CommitAdvanced`] to the leader. Go: `commitment.go`.
+//! Mailbox: [`Match`], [`MatchLost`], [`SetVoters`], [`WatchMatches`]. Voice: [`CommitAdvanced`] and [`MatchesKnown`] to
+//! the leader. Go: `commitment.go`.
 //! Owns the match indexes. Never touches the log: what it says takes effect there, under the tenure.
 
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use actix::{Actor, Handler};
 use crate::{
     log::Tenure,
     mailbox::{Context, Outlet},
-    messages::{CommitAdvanced, Match, MatchLost, SetVoters, StopActor},
+    messages::{CommitAdvanced, Match, MatchLost, MatchesKnown, SetVoters, StopActor, WatchMatches},
     protocol,
 };
 
@@ -19,6 +20,9 @@ pub(crate) struct Commitment {
     tenure: Rc<Tenure>,
     rule: protocol::Commitment,
     advanced: Outlet<CommitAdvanced>,
+    matches: Outlet<MatchesKnown>,
+    /// Whether the leader wants to know every change.
+    watched: bool,
 }
 
 impl Commitment {
@@ -26,8 +30,15 @@ impl Commitment {
         tenure: Rc<Tenure>,
         rule: protocol::Commitment,
         advanced: Outlet<CommitAdvanced>,
+        matches: Outlet<MatchesKnown>,
     ) -> Self {
-        Self { tenure, rule, advanced }
+        Self { tenure, rule, advanced, matches, watched: false }
+    }
+
+    fn tell_matches(&self) {
+        if self.watched && self.tenure.is_live() {
+            self.matches.send_now(MatchesKnown { matches: self.rule.matches().to_vec() });
+        }
     }
 }
 
@@ -45,6 +56,7 @@ impl Handler<Match> for Commitment {
         if let Some(index) = self.rule.matched(session, index) {
             self.advanced.send_now(CommitAdvanced { index });
         }
+        self.tell_matches();
     }
 }
 
@@ -53,6 +65,16 @@ impl Handler<MatchLost> for Commitment {
 
     fn handle(&mut self, MatchLost { session }: MatchLost, _: &mut Self::Context) {
         self.rule.forget(session);
+        self.tell_matches();
+    }
+}
+
+impl Handler<WatchMatches> for Commitment {
+    type Result = ();
+
+    fn handle(&mut self, WatchMatches(watched): WatchMatches, _: &mut Self::Context) {
+        self.watched = watched;
+        self.tell_matches();
     }
 }
 

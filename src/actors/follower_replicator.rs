@@ -1,6 +1,7 @@
 //! Brings one follower up to date and keeps it there: probe, then a pipeline within its window.
 //!
-//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`PeerMoved`], [`CatchUp`], [`StopAt`], [`Tick`]. Voice: `AppendEntries` to the
+//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`SnapshotSent`], [`PeerMoved`], [`CatchUp`],
+//! [`StopAt`], [`Tick`]. Voice: `AppendEntries` to the
 //! peer, [`Match`] to Commitment, [`StepDown`] to Consensus, [`ReadEntries`] to Storage. Go: `replication.go`.
 //! Owns the peer's [`Progress`]. Reads the log and sends only while its tenure lives.
 
@@ -9,14 +10,13 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use actix::{Actor, Handler};
 
 use crate::{
-    actors::node::Node,
-    error::Fatal,
+    actors::{node::Node, snapshot_sender::SnapshotSender},
     known_bug::KnownBug,
     log::{Slice, Tenure},
     mailbox::{Context, Latch, Outlet, Port},
     messages::{
         AppendAnswered, CatchUp, CaughtUpTo, Match, MatchLost, PeerMoved, ReadEntries, Reader, Replicate,
-        ReplicationEnded, StepDown, StopActor, StopAt, StoredEntries, Tick,
+        ReplicationEnded, SnapshotSent, StepDown, StopActor, StopAt, StoredEntries, Tick,
     },
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
@@ -36,6 +36,7 @@ pub(crate) struct FollowerReplicator {
     peer: Server,
     session: u64,
     voice: Voice,
+    own: Port<Self>,
     link: Rc<dyn Link>,
     answers: Arc<dyn ResponseSink>,
     latch: Latch,
@@ -50,6 +51,8 @@ pub(crate) struct FollowerReplicator {
     /// When the last request left.
     sent_at: Duration,
     reading: bool,
+    /// The peer needs what is compacted, and is brought a snapshot.
+    snapshot: Option<Port<SnapshotSender>>,
     /// When something was last heard, or first sent after silence: an older one means a lost request.
     waiting_since: Option<Duration>,
     /// Nothing is sent before, after a request was lost.
@@ -88,7 +91,8 @@ impl FollowerReplicator {
             session,
             voice,
             link,
-            answers: Arc::new(Answers { port: own }),
+            answers: Arc::new(Answers { port: own.clone() }),
+            own,
             latch,
             progress,
             life,
@@ -97,6 +101,7 @@ impl FollowerReplicator {
             told: LogIndex::ZERO,
             sent_at: Duration::ZERO,
             reading: false,
+            snapshot: None,
             waiting_since: None,
             pause_until: Duration::ZERO,
             reports: false,
@@ -126,7 +131,10 @@ impl FollowerReplicator {
     }
 
     fn may_send(&self) -> bool {
-        self.tenure.is_live() && self.progress.may_send() && self.node.recent() >= self.pause_until
+        self.tenure.is_live()
+            && self.snapshot.is_none()
+            && self.progress.may_send()
+            && self.node.recent() >= self.pause_until
     }
 
     /// Whether the peer is known to have everything although it is still being probed.
@@ -149,6 +157,10 @@ impl FollowerReplicator {
         self.told = commit.min(last);
         self.sent_at = self.node.recent();
         self.waiting_since.get_or_insert_with(|| self.node.recent());
+        let counters = &self.node.board.counters;
+        counters.appends_sent.add(1);
+        counters.entries_sent.add(entries.count());
+        counters.bytes_sent.add(entries.bytes_len() as u64);
         let request = AppendEntries {
             term: self.tenure.term(),
             leader: self.node.id.clone(),
@@ -171,7 +183,7 @@ impl FollowerReplicator {
     /// A quiet peer is told the commit index again, with a heartbeat's frequency: it may have been restarted
     /// and know of none, or have cut a damaged tail that it had acknowledged. Nobody else would notice.
     fn repeat_commit(&mut self, now: Duration) {
-        let quiet = now.saturating_sub(self.sent_at) >= self.node.config.heartbeat_interval();
+        let quiet = now.saturating_sub(self.sent_at) >= self.node.reloadable().heartbeat_interval();
         if quiet && self.progress.is_idle() {
             self.told = LogIndex::ZERO;
         }
@@ -187,11 +199,12 @@ impl FollowerReplicator {
         });
     }
 
+    /// The peer needs an entry that is compacted: a snapshot is brought to it, and nothing else meanwhile.
     fn fall_behind(&mut self) {
-        // Nothing compacts the log before there are snapshots to send instead.
-        self.pause_until = Duration::MAX;
-        let what = format!("{} needs entry {}, which is gone", self.peer.id, self.progress.next());
-        self.node.fail(Fatal::Invariant(what));
+        if self.snapshot.is_none() {
+            let sent = self.own.outlet();
+            self.snapshot = Some(SnapshotSender::start(&self.node, &self.tenure, &self.peer, sent));
+        }
     }
 
     fn answered(&mut self, request: u64, answer: AppendEntriesResponse) {
@@ -224,6 +237,7 @@ impl FollowerReplicator {
                 }
             }
             AppendOutcome::Conflict { refused, hint } => {
+                self.node.board.counters.appends_conflicted.add(1);
                 let before = self.progress.matched();
                 self.progress.refused(request, refused, hint, self.node.log.borrow().runs());
                 if self.progress.matched() < before {
@@ -272,7 +286,7 @@ impl FollowerReplicator {
         self.progress.lost(request);
         self.told = LogIndex::ZERO;
         self.waiting_since = None;
-        self.pause_until = self.node.recent().saturating_add(self.node.config.heartbeat_interval());
+        self.pause_until = self.node.recent().saturating_add(self.node.reloadable().heartbeat_interval());
     }
 }
 
@@ -310,7 +324,10 @@ impl Handler<AppendAnswered> for FollowerReplicator {
                 self.waiting_since = None;
                 self.answered(message.request, answer);
             }
-            Ok(_) | Err(_) => self.lost(message.request),
+            Ok(_) | Err(_) => {
+                self.node.board.counters.appends_lost.add(1);
+                self.lost(message.request);
+            }
         }
         self.pump();
         if !self.progress.is_idle() {
@@ -348,11 +365,26 @@ impl Handler<StoredEntries> for FollowerReplicator {
     }
 }
 
+impl Handler<SnapshotSent> for FollowerReplicator {
+    type Result = ();
+
+    fn handle(&mut self, SnapshotSent { last }: SnapshotSent, _: &mut Self::Context) {
+        self.snapshot = None;
+        self.waiting_since = None;
+        match last {
+            Some(last) => self.progress.reset(last.index.next()),
+            // Whatever it was, it lasts longer than a heartbeat.
+            None => self.pause_until = self.node.recent().saturating_add(self.node.config.election_timeout),
+        }
+        self.pump();
+    }
+}
+
 impl Handler<Tick> for FollowerReplicator {
     type Result = ();
 
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
-        let patience = self.node.config.election_timeout.max(Duration::from_secs(1));
+        let patience = self.node.reloadable().election_timeout.max(Duration::from_secs(1));
         if self.waiting_since.is_some_and(|since| now.saturating_sub(since) > patience) {
             self.lost(self.sent);
         }
@@ -396,6 +428,9 @@ impl Handler<StopActor> for FollowerReplicator {
     type Result = ();
 
     fn handle(&mut self, _: StopActor, ctx: &mut Self::Context) {
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.send_now(StopActor);
+        }
         actix::ActorContext::stop(ctx);
     }
 }

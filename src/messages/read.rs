@@ -21,6 +21,18 @@ pub(crate) struct ReadIndex {
     pub(crate) reads: u64,
 }
 
+/// Append an entry of nothing behind everything proposed so far, for the question `reads`.
+///
+/// - *Go*: `applyCh`, with a `LogBarrier`.
+/// - *From → to*: RaftSystem → Leader.
+/// - *Reply*: [`ReadIndexReady`], when the entry is committed. One entry answers all that wait.
+/// - *Loss*: a leader that is deposed says nothing; the front door asks again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct AppendBarrier {
+    pub(crate) reads: u64,
+}
+
 /// The batch `reads` may be answered once everything up to `index` is applied.
 ///
 /// - *Go*: the answer on `verifyFuture`.
@@ -64,7 +76,7 @@ pub(crate) struct HeartbeatAnswered {
 ///
 /// - *Go*: `verifyFuture.vote` and `setLastContact`.
 /// - *From → to*: Heartbeater → Leader.
-/// - *Follows*: reads of the round come nearer to their quorum, and the leader's contact is newer.
+/// - *Follows*: reads of the round come nearer to their quorum; the leader's contact and its lease are newer.
 /// - *Loss*: the next round counts for earlier ones.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -72,4 +84,6 @@ pub(crate) struct RoundAcked {
     pub(crate) session: u64,
     pub(crate) round: u64,
     pub(crate) sent_at: Duration,
+    /// How long the voter elects nobody else, from when it was asked.
+    pub(crate) sticks_for: Duration,
 }

@@ -69,6 +69,11 @@ impl Commitment {
         self.commit
     }
 
+    /// The voters' sessions, each with its match index.
+    pub fn matches(&self) -> &[(u64, LogIndex)] {
+        &self.voters
+    }
+
     fn advance(&mut self) -> Option<LogIndex> {
         self.scratch.clear();
         self.scratch.extend(self.voters.iter().map(|voter| voter.1));

@@ -13,37 +13,80 @@ pub struct QuorumContact {
     own: u64,
     /// When leadership or the newest membership began: until a timeout later nobody had to answer.
     since: Duration,
-    /// The voters' sessions; `None` for one that never answered.
-    voters: Vec<(u64, Option<Duration>)>,
+    voters: Vec<Voter>,
+}
+
+/// What is known of one voter.
+#[derive(Clone, Copy, Debug)]
+struct Voter {
+    session: u64,
+    /// When the newest request that it answered was sent; `None` if it never answered.
+    heard: Option<Duration>,
+    /// Until when it elects nobody else, by the leader's clock; zero if it never said so.
+    promised: Duration,
+}
+
+impl Voter {
+    fn new(session: u64) -> Self {
+        Self { session, heard: None, promised: Duration::ZERO }
+    }
 }
 
 impl QuorumContact {
     /// A leader elected `now`, called `own` among the `voters`. Nobody has answered.
     pub fn new(voters: impl Iterator<Item = u64>, own: u64, now: Duration) -> Self {
-        Self { own, since: now, voters: voters.map(|session| (session, None)).collect() }
+        Self { own, since: now, voters: voters.map(Voter::new).collect() }
     }
 
     /// Says who votes from `now` on. Sessions that stay keep what was heard of them.
     pub fn set_voters(&mut self, voters: impl Iterator<Item = u64>, now: Duration) {
         let old = std::mem::take(&mut self.voters);
-        let known = |session| old.iter().find(|voter| voter.0 == session).and_then(|voter| voter.1);
-        self.voters = voters.map(|session| (session, known(session))).collect();
+        let known = |session| old.iter().find(|voter| voter.session == session).copied();
+        self.voters = voters.map(|session| known(session).unwrap_or(Voter::new(session))).collect();
         self.since = self.since.max(now);
     }
 
     /// The voter of `session` followed when it answered what was sent at `sent_at`. Late answers change
     /// nothing.
     pub fn heard(&mut self, session: u64, sent_at: Duration) {
-        if let Some(voter) = self.voters.iter_mut().find(|voter| voter.0 == session) {
-            voter.1 = voter.1.max(Some(sent_at));
+        if let Some(voter) = self.voter(session) {
+            voter.heard = voter.heard.max(Some(sent_at));
         }
     }
 
-    /// The newest time such that a majority of the voters answered something sent then or later: until
-    /// a heartbeat timeout after it nobody else can have been elected. [`Duration::MAX`] if the leader is
-    /// a majority by itself; zero if no majority ever answered.
+    /// The voter of `session` elects nobody else before `until`, a time of the leader's own clock (see
+    /// [`Lease`](super::Lease)). Late promises change nothing.
+    pub fn promised(&mut self, session: u64, until: Duration) {
+        if let Some(voter) = self.voter(session) {
+            voter.promised = voter.promised.max(until);
+        }
+    }
+
+    /// When the newest request was sent that the voter of `session` answered.
+    pub fn heard_at(&self, session: u64) -> Option<Duration> {
+        self.voters.iter().find(|voter| voter.session == session).and_then(|voter| voter.heard)
+    }
+
+    fn voter(&mut self, session: u64) -> Option<&mut Voter> {
+        self.voters.iter_mut().find(|voter| voter.session == session)
+    }
+
+    /// The newest time such that a majority of the voters answered something sent then or later.
+    /// [`Duration::MAX`] if the leader is a majority by itself; zero if no majority ever answered.
     pub fn quorum_since(&self) -> Duration {
-        let mut times: Vec<Duration> = self.voters.iter().map(|voter| self.time_of(voter)).collect();
+        self.quorum_time(|voter| voter.heard.unwrap_or_default())
+    }
+
+    /// Until when a majority of the voters elects nobody else, so that nobody else can be elected.
+    /// [`Duration::MAX`] if the leader is a majority by itself; zero if no majority ever promised anything.
+    pub fn quorum_until(&self) -> Duration {
+        self.quorum_time(|voter| voter.promised)
+    }
+
+    /// The latest time that a majority has reached, the leader itself being at the end of all times.
+    fn quorum_time(&self, time: impl Fn(&Voter) -> Duration) -> Duration {
+        let of = |voter: &Voter| if voter.session == self.own { Duration::MAX } else { time(voter) };
+        let mut times: Vec<Duration> = self.voters.iter().map(of).collect();
         if times.is_empty() {
             return Duration::ZERO;
         }
@@ -55,10 +98,6 @@ impl QuorumContact {
     /// a new membership, get one `timeout` to be answered.
     pub fn expired(&self, now: Duration, timeout: Duration) -> bool {
         now.saturating_sub(self.quorum_since().max(self.since)) > timeout
-    }
-
-    fn time_of(&self, (session, heard): &(u64, Option<Duration>)) -> Duration {
-        if *session == self.own { Duration::MAX } else { heard.unwrap_or_default() }
     }
 }
 
@@ -109,6 +148,22 @@ mod tests {
         three.heard(1, ms(400));
         three.heard(9, ms(900));
         assert_eq!(three.quorum_since(), ms(500));
+    }
+
+    #[test]
+    fn a_majority_of_promises_with_the_leaders_own_makes_a_lease() {
+        let mut five = contact(5, 0);
+        five.promised(1, ms(500));
+        assert_eq!(five.quorum_until(), Duration::ZERO, "two of five");
+        five.promised(2, ms(480));
+        five.promised(2, ms(470));
+        five.promised(9, ms(900));
+        assert_eq!(five.quorum_until(), ms(480));
+        assert_eq!(contact(1, 0).quorum_until(), Duration::MAX);
+        five.set_voters([0, 2, 3].into_iter(), ms(490));
+        assert_eq!(five.quorum_until(), ms(480), "of those that vote now");
+        five.set_voters([0, 3, 4].into_iter(), ms(490));
+        assert_eq!(five.quorum_until(), Duration::ZERO);
     }
 
     #[test]

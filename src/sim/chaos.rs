@@ -12,7 +12,7 @@ use super::{
     workload::Workload,
     world::{End, RETRY, Reaped, World, mix},
 };
-use crate::messages::Shutdown;
+use crate::messages::{Shutdown, TransferLeadership};
 
 /// How long an orderly shutdown may take before the process is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -37,6 +37,7 @@ enum Deed {
     /// A process that was told to stop is ended if it has not.
     Kill(usize, u64),
     EndLinkFault(u64),
+    EndQuiet,
     GiveRoom(usize),
 }
 
@@ -154,6 +155,7 @@ impl Chaos {
                 }
             }
             Deed::EndLinkFault(number) => world.links.end(number),
+            Deed::EndQuiet => world.clients.hold(false),
             Deed::GiveRoom(n) => world.nodes[n].disk.set_capacity(None),
         }
     }
@@ -198,6 +200,12 @@ impl Chaos {
             | Fault::WriteError { .. }
             | Fault::FailedFlush { .. }
             | Fault::SlowMachine { .. } => self.strike_threads(world, fault),
+            Fault::Transfer { to } => ask_for_transfer(world, to),
+            Fault::Quiet { span } => {
+                world.clients.hold(true);
+                self.later(span, Deed::EndQuiet);
+                true
+            }
         };
         world.oracle.note(kind, None, [u64::from(struck), 0, 0]);
         // Those are counted when the flush comes.
@@ -350,6 +358,15 @@ impl Chaos {
         }
         true
     }
+}
+
+/// Whoever leads is asked to hand leadership on. Whether somebody does.
+fn ask_for_transfer<W: Workload>(world: &World<W>, to: Option<usize>) -> bool {
+    let process = world.leader().and_then(|leader| world.nodes[leader].process.as_ref());
+    let Some(process) = process else { return false };
+    let to = to.map(|to| world.nodes[to].id.clone());
+    tokio::task::spawn_local(process.raft.send(TransferLeadership { to }));
+    true
 }
 
 /// The node that is meant, if it runs and is not stopped.

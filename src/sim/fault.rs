@@ -174,6 +174,16 @@ pub enum Fault {
         /// Until it is started again.
         down: Duration,
     },
+    /// Whoever leads is asked to hand leadership on: no fault, but a moment at which others strike harder.
+    Transfer {
+        /// To whom; `None` for whoever is furthest.
+        to: Option<usize>,
+    },
+    /// Clients ask nothing for a while. Never drawn: for plans that are made for something.
+    Quiet {
+        /// How long.
+        span: Duration,
+    },
     /// A state machine takes its time.
     SlowMachine {
         /// Whose.
@@ -208,6 +218,8 @@ impl Fault {
             Self::FailedFlush { .. } => "failed flush",
             Self::ChangeMembership { .. } => "membership change",
             Self::Rot { .. } => "rot",
+            Self::Transfer { .. } => "transfer",
+            Self::Quiet { .. } => "quiet",
             Self::SlowMachine { .. } => "slow state machine",
         }
     }

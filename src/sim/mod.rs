@@ -39,6 +39,7 @@ mod pace;
 mod plan;
 mod report;
 mod run;
+mod sessions;
 mod shrink;
 mod trace;
 pub mod vfs;
@@ -47,7 +48,7 @@ mod world;
 
 pub use fault::{Fault, Planned, Target};
 pub use oracle::Violation;
-pub use plan::Plan;
+pub use plan::{LeaseThreat, Plan};
 pub use report::{ACKNOWLEDGED_MIN, LEADER_CHANGES_MIN, Report, UNFLUSHED_ENDS_MIN, Verdict};
 pub use run::{run, run_prepared};
 pub use shrink::shrink;

@@ -19,7 +19,7 @@ const KINDS: &[(&str, u32)] = &[
     ("kill", 10), ("power loss", 8), ("power loss in a flush", 8), ("kill in a flush", 6), ("power loss of all", 1), ("wipe", 1),
     ("restart", 3), ("pause", 6), ("partition", 8), ("partial partition", 6), ("clog", 5), ("reset", 5),
     ("weather", 6), ("disk stall", 3), ("disk full", 3), ("write error", 3), ("failed flush", 3), ("rot", 1),
-    ("slow state machine", 3),
+    ("slow state machine", 3), ("transfer", 8),
 ];
 
 /// What the plan calls a changed membership. Not a fault, and drawn apart from them.
@@ -27,6 +27,9 @@ const CHANGE: &str = "membership change";
 
 /// A crash of some kind is in every run: a run without one shows little.
 const CRASHES: &[&str] = &["kill", "power loss", "power loss in a flush", "kill in a flush"];
+
+/// How much slower than another a clock may run, in millionths: a little more than the worst that is drawn.
+const DRIFT_PPM_MAX: u32 = 200_000;
 
 /// How long a crash may wait for something unflushed: what makes it interesting.
 const CRASH_PATIENCE: Duration = Duration::from_millis(500);
@@ -64,6 +67,17 @@ pub struct Plan {
     pub(super) heals_core_first: bool,
 }
 
+/// What makes a lease worthless, if nothing is done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseThreat {
+    /// The leader's clock is the slow one.
+    WrongClocks,
+    /// Another node is told to stand at once, and the leader hears nothing of what follows.
+    Transfer,
+    /// The voter that has promised something is restarted.
+    Restart,
+}
+
 impl Plan {
     /// Draws everything from `seed`: `nodes` is the least and the greatest number, odd numbers are preferred.
     pub fn draw(seed: u64, nodes: (usize, usize), span: Duration) -> Self {
@@ -82,11 +96,16 @@ impl Plan {
         };
         let skews = (0..count).map(|_| if skewed { skew(&mut rng) } else { ClockSkew::NONE }).collect();
         let hasty = (rng.u8(..3) == 0).then(|| rng.usize(..count));
-        let configs = configs(&mut rng, count, hasty);
+        let mut configs = configs(&mut rng, count, hasty);
+        let mut snapshots = fastrand::Rng::with_seed(seed ^ 0x0073_6e61_7073);
+        configs.iter_mut().for_each(|config| draw_snapshots(&mut snapshots, config));
+        let mut sessions = fastrand::Rng::with_seed(seed ^ 0x0073_6573_7369);
+        configs.iter_mut().for_each(|config| draw_sessions(&mut sessions, config));
         let slow_disk = rng.u8(..4) == 0;
         let threads = ThreadTimes {
             flush_us: if slow_disk { (1_000, 30_000) } else { (50, 2_000) },
             apply_us: (1, if rng.bool() { 100 } else { 3_000 }),
+            persist_us: (1_000, if snapshots.bool() { 10_000 } else { 3_000_000 }),
             completion_us: (0, if rng.bool() { 10 } else { 2_000 }),
         };
         let mut plan = Self {
@@ -108,6 +127,59 @@ impl Plan {
         };
         plan.draw_faults(&mut rng);
         plan.draw_changes();
+        plan
+    }
+
+    /// A plan for one of the things that leases stand and fall with. The first of three nodes has a clock as slow as may
+    /// be and the others ones as fast; it gets the leadership again and again, is cut off from the others, and
+    /// clients ask when another may have been elected.
+    pub fn of_leases(seed: u64, span: Duration, threat: LeaseThreat) -> Self {
+        let mut plan = Self::draw(seed, (3, 3), span);
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let skew = |drift_ppm| ClockSkew { ahead: Duration::ZERO, drift_ppm };
+        plan.skews = vec![skew(-100_000), skew(100_000), skew(100_000)];
+        plan.configs = vec![Config { lease_clock_drift_ppm: DRIFT_PPM_MAX, ..Config::default() }; 3];
+        plan.hasty = None;
+        plan.spares = 0;
+        plan.threads = ThreadTimes {
+            flush_us: (50, 500),
+            apply_us: (1, 100),
+            persist_us: (10, 500),
+            completion_us: (0, 10),
+        };
+        (plan.clients, plan.think_ms) = (60, 300);
+        plan.kinds.clear();
+        plan.faults.clear();
+        let ms = Duration::from_millis;
+        let mut at = Duration::from_secs(3);
+        while at + Duration::from_secs(6) < span {
+            let mut fault = |after, fault| plan.faults.push(Planned { at: at + ms(after), fault });
+            fault(0, Fault::Transfer { to: Some(0) });
+            match threat {
+                LeaseThreat::WrongClocks => {
+                    fault(790, Fault::Quiet { span: ms(890) });
+                    fault(800, Fault::Partition { group: 0b001, span: ms(2_000) });
+                }
+                LeaseThreat::Transfer => {
+                    fault(800, Fault::Transfer { to: Some(1) });
+                    let deaf = 800 + rng.u64(..8);
+                    for from in [1, 2] {
+                        fault(deaf, Fault::Clog { from: Target::Node(from), to: 0, span: ms(1_500) });
+                    }
+                }
+                LeaseThreat::Restart => {
+                    // The second node asks for votes as soon as it hears anybody, and its log is no shorter.
+                    let asks = 2_400 + rng.u64(..500);
+                    fault(400, Fault::Quiet { span: ms(asks - 400) });
+                    fault(600, Fault::Partition { group: 0b010, span: ms(asks - 600) });
+                    fault(asks, Fault::Partition { group: 0b001, span: ms(2_000) });
+                    let (target, patience, down) = (Target::Node(2), Duration::ZERO, Duration::ZERO);
+                    fault(asks, Fault::Kill { target, patience, down });
+                }
+            }
+            at += ms(5_500 + rng.u64(..500));
+        }
+        plan.faults.sort_by_key(|planned| planned.at);
         plan
     }
 
@@ -187,6 +259,7 @@ fn configs(rng: &mut fastrand::Rng, count: usize, hasty: Option<usize>) -> Vec<C
         max_append_entries: pick(1, usual.max_append_entries),
         inflight_requests_max: pick(2, usual.inflight_requests_max),
         inflight_bytes_max: pick(512, usual.inflight_bytes_max),
+        lease_clock_drift_ppm: DRIFT_PPM_MAX,
         ..usual
     };
     let timeout = Duration::from_millis(60);
@@ -197,6 +270,30 @@ fn configs(rng: &mut fastrand::Rng, count: usize, hasty: Option<usize>) -> Vec<C
         ..limited.clone()
     };
     (0..count).map(|n| if hasty == Some(n) { quick.clone() } else { limited.clone() }).collect()
+}
+
+/// Snapshots come often in most runs, and each node decides by itself.
+fn draw_snapshots(rng: &mut fastrand::Rng, config: &mut Config) {
+    if rng.u8(..4) == 0 {
+        return;
+    }
+    config.snapshot_interval = Duration::from_millis(rng.u64(100..5_000));
+    config.snapshot_threshold = rng.u64(1..200);
+    config.snapshots_retained = rng.usize(1..4);
+    config.trailing_logs = rng.u64(0..600);
+    // Often so few that whoever was away for a moment needs a snapshot, in pieces of any size.
+    config.trailing_logs >>= rng.u64(0..8);
+    config.snapshot_chunk_bytes = 32 << rng.u64(0..8);
+}
+
+/// In some runs sessions end all the time, by number or by time, and not as every node would have it.
+fn draw_sessions(rng: &mut fastrand::Rng, config: &mut Config) {
+    if rng.u8(..4) == 0 {
+        config.sessions_max = rng.usize(1..4);
+    }
+    if rng.u8(..4) == 0 {
+        config.session_timeout = Duration::from_millis(rng.u64(100..5_000));
+    }
 }
 
 struct Draws<'a> {
@@ -255,6 +352,7 @@ impl Draws<'_> {
                 Fault::FailedFlush { target, how, down }
             }
             "rot" if self.may_lose() => Fault::Rot { target, seed, down },
+            "transfer" => Fault::Transfer { to: self.rng.bool().then(|| self.rng.usize(..self.nodes)) },
             "slow state machine" => Fault::SlowMachine { target, each: self.ms(1, 200), span },
             _ => return None,
         })

@@ -241,9 +241,13 @@ fn report<W: Workload>(world: &World<W>, virtual_time: Duration, excuse: Option<
             world.clients.acknowledged(),
         ),
     };
+    let retries = world.clients.retries.get();
     Report {
         verdict,
         acknowledged: world.clients.acknowledged(),
+        retried: retries.retried,
+        resolved: retries.resolved,
+        sessions_expired: retries.expired,
         leader_changes: world.oracle.leader_changes(),
         unflushed_ends: world.unflushed_ends,
         membership_changes: world.oracle.membership_changes(),

@@ -13,7 +13,7 @@ use super::{
     network::SimNetwork,
     node::{CutOff, Process, SimNode},
     observed::Observed,
-    oracle::{Oracle, Violation, WatchedStore},
+    oracle::{Oracle, Violation, WatchedSnapshots, WatchedStore},
     pace::NodePace,
     plan::Plan,
     vfs::SimVfs,
@@ -25,9 +25,12 @@ use crate::{
     clock::ClockSkew,
     error::{Fatal, StartError},
     storage::StorageError,
-    system::{Placement, Surroundings, start_in},
+    system::{Placement, Surroundings, WatchStores, start_in},
     types::{Incarnation, LogIndex, NodeId, Term},
 };
+
+/// When every run begins, for those in it: some day, Unix time.
+const VIRTUAL_EPOCH: Duration = Duration::from_secs(1_700_000_000);
 
 /// How a process came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +126,7 @@ impl<W: Workload> World<W> {
         counts.extend(&self.struck);
         let skewed = self.plan.skews.iter().filter(|skew| **skew != ClockSkew::NONE).count();
         counts.insert("wrong clock", skewed as u64);
+        counts.extend(self.oracle.compactions());
         counts.extend(self.links.network.counts().into_iter().map(|(fault, count)| (fault.name(), count)));
         counts
     }
@@ -204,11 +208,15 @@ impl<W: Workload> World<W> {
 
     fn surroundings(&self, n: usize) -> Surroundings {
         let node = &self.nodes[n];
-        let oracle = self.oracle.clone();
+        let (logs, snapshots) = (self.oracle.clone(), self.oracle.clone());
         Surroundings {
             skew: self.plan.skews[n],
+            virtual_epoch: Some(VIRTUAL_EPOCH + self.oracle.elapsed()),
             incarnation: Some(Incarnation(u128::from(mix(self.plan.seed, n as u64, node.lives)) | 1 << 64)),
-            watch: Some(Box::new(move |log| Box::new(WatchedStore::new(log, n, oracle)))),
+            watch: Some(WatchStores {
+                log: Box::new(move |log| Box::new(WatchedStore::new(log, n, logs))),
+                snapshots: Box::new(move |store| Box::new(WatchedSnapshots::new(store, n, snapshots))),
+            }),
             pace: Some(Rc::new(node.pace.clone())),
         }
     }

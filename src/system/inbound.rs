@@ -36,7 +36,9 @@ impl<S: StateMachine> Inbound for NodeInbound<S> {
             Request::Greet(request) => to.send_now(Rpc { from, request, responder }),
             Request::ForwardApply(request) => self.front.send_now(Rpc { from, request, responder }),
             Request::ForwardReadIndex(request) => self.front.send_now(Rpc { from, request, responder }),
+            Request::ForwardTransfer(request) => self.front.send_now(Rpc { from, request, responder }),
             Request::ForwardChange(request) => self.front.send_now(Rpc { from, request, responder }),
+            Request::InstallSnapshot(request) => to.send_now(Rpc { from, request, responder }),
         }
     }
 

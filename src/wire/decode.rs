@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     FRAME_HEADER_BYTES, FrameError, FrameKind, FrameLimits, Message, fields::take_id, forward,
-    frame::FrameHeader, plausible,
+    frame::FrameHeader, plausible, snapshot,
 };
 use crate::types::{
     AppendEntries, Entries, EntryBatch, GreetResponse, LogId, LogIndex, Membership, Request, Response, Term,
@@ -32,7 +32,10 @@ pub fn decode(
     header.verify(bytes)?;
     let kind = header.kind;
     let message = match kind {
-        FrameKind::AppendEntries | FrameKind::ForwardApply | FrameKind::ForwardApplyResponse => {
+        FrameKind::AppendEntries
+        | FrameKind::ForwardApply
+        | FrameKind::ForwardApplyResponse
+        | FrameKind::InstallSnapshot => {
             let mut body = bytes.split_to(frame_bytes).freeze();
             body.advance(FRAME_HEADER_BYTES);
             read_shared(&header, body)?
@@ -59,6 +62,7 @@ fn read_shared(header: &FrameHeader, body: Bytes) -> Result<Message, FrameError>
         FrameKind::ForwardApplyResponse => {
             Message::Response(Response::ForwardApply(forward::read_response(body).ok_or_else(malformed)?))
         }
+        FrameKind::InstallSnapshot => Message::Request(Request::InstallSnapshot(snapshot::read(body)?)),
         _ => Message::Request(Request::AppendEntries(read_append(header.covered, body, malformed)?)),
     })
 }
@@ -98,6 +102,7 @@ fn read_packed(kind: FrameKind, body: &[u8]) -> Result<Message, FrameError> {
         K::TimeoutNow => Message::Request(Request::TimeoutNow(unpack(kind, body)?)),
         K::Greet => Message::Request(Request::Greet(unpack(kind, body)?)),
         K::ForwardReadIndex => Message::Request(Request::ForwardReadIndex(unpack(kind, body)?)),
+        K::ForwardTransfer => Message::Request(Request::ForwardTransfer(unpack(kind, body)?)),
         K::ForwardChange => Message::Request(Request::ForwardChange(unpack(kind, body)?)),
         K::AppendEntriesResponse => Message::Response(Response::AppendEntries(unpack(kind, body)?)),
         K::HeartbeatResponse => Message::Response(Response::Heartbeat(unpack(kind, body)?)),
@@ -106,8 +111,12 @@ fn read_packed(kind: FrameKind, body: &[u8]) -> Result<Message, FrameError> {
         K::TimeoutNowResponse => Message::Response(Response::TimeoutNow(unpack(kind, body)?)),
         K::GreetResponse => Message::Response(Response::Greet(checked(unpack(kind, body)?)?)),
         K::ForwardReadIndexResponse => Message::Response(Response::ForwardReadIndex(unpack(kind, body)?)),
+        K::ForwardTransferResponse => Message::Response(Response::ForwardTransfer(unpack(kind, body)?)),
         K::ForwardChangeResponse => Message::Response(Response::ForwardChange(unpack(kind, body)?)),
-        K::Dropped | K::AppendEntries | K::ForwardApply | K::ForwardApplyResponse => Message::Dropped,
+        K::InstallSnapshotResponse => Message::Response(Response::InstallSnapshot(unpack(kind, body)?)),
+        K::Dropped | K::AppendEntries | K::ForwardApply | K::ForwardApplyResponse | K::InstallSnapshot => {
+            Message::Dropped
+        }
     })
 }
 

@@ -32,7 +32,14 @@ fn request_is_plausible(request: &Request) -> bool {
         Request::ForwardChange(change) => match &change.operation {
             ClusterOperation::ChangeMembership(change) => change.prev_index.is_none_or(index),
         },
-        Request::Greet(_) | Request::ForwardApply(_) | Request::ForwardReadIndex(_) => true,
+        Request::Greet(_)
+        | Request::ForwardApply(_)
+        | Request::ForwardReadIndex(_)
+        | Request::ForwardTransfer(_) => true,
+        Request::InstallSnapshot(install) => {
+            let description = &install.snapshot.description;
+            term(install.term) && id(description.last) && index(description.membership_index)
+        }
     }
 }
 
@@ -49,7 +56,8 @@ fn response_is_plausible(response: &Response) -> bool {
         Response::Heartbeat(heartbeat) => term(heartbeat.term),
         Response::PreVote(vote) | Response::RequestVote(vote) => term(vote.term),
         Response::TimeoutNow(timeout) => term(timeout.term),
-        Response::Greet(_) => true,
+        Response::Greet(_) | Response::ForwardTransfer(_) => true,
+        Response::InstallSnapshot(install) => term(install.term),
         Response::ForwardApply(apply) => apply.results.iter().all(|result| match result {
             ForwardedResult::Applied { at, .. } => id(*at),
             _ => true,

@@ -2,12 +2,12 @@
 
 use futures::future::join_all;
 use raftix::{
-    Read, ReadError, StaleRead,
-    types::{Request, Response},
+    Apply, Barrier, Read, ReadError, StaleRead, VerifyLeader,
+    types::{LogIndex, Request, Response},
 };
 use tokio::time::{Instant, sleep};
 
-use crate::support::{History, Puppet, Stage, World, agree, entries, ms, simulate};
+use crate::support::{History, Puppet, Put, Stage, World, agree, entries, ms, secs, simulate};
 
 #[test]
 fn a_read_sees_what_was_written_on_another_node_just_before() {
@@ -232,5 +232,192 @@ fn a_read_on_an_idle_follower_does_not_wait_for_a_heartbeat() {
         world.read(follower).await.unwrap();
         let took = began.elapsed();
         assert!(took < world.config.heartbeat_interval(), "{took:?}");
+    });
+}
+
+/// Answers everything, and promises to elect nobody else for this long.
+fn promise(puppet: &Puppet, sticks_ms: u64) {
+    let mut agree = agree(puppet);
+    puppet.answer_by(move |request| match agree(request) {
+        Some(Response::Heartbeat(mut answer)) => {
+            answer.sticks_ms = sticks_ms;
+            Some(Response::Heartbeat(answer))
+        }
+        other => other,
+    });
+}
+
+#[test]
+fn a_lease_is_worth_what_the_voters_promise_from_when_they_were_asked() {
+    simulate(async {
+        let stage = Stage::new().await;
+        stage.crown().await;
+        stage.world.apply(0, "x").await.unwrap();
+        promise(&stage.n2, 100);
+        sleep(stage.world.config.heartbeat_interval() * 2).await;
+        let began = Instant::now();
+        keep_heartbeats(&stage.n2);
+        keep_heartbeats(&stage.n3);
+        let raft = stage.world.raft(0);
+        let read = async || tokio::time::timeout(ms(1), raft.send(Read(History).lease())).await;
+        assert_eq!(read().await.unwrap().unwrap().unwrap(), ["x"]);
+        assert_eq!(heartbeats(&stage.n3), 0, "nobody was asked");
+        // 10 % less than what was promised, and what the newest heartbeat was sent earlier.
+        sleep(ms(90) - stage.world.config.heartbeat_interval() - began.elapsed()).await;
+        let mut held_until = began.elapsed();
+        while read().await.is_ok() {
+            held_until = began.elapsed();
+            sleep(ms(1)).await;
+        }
+        assert!(held_until < ms(90), "{held_until:?}");
+        assert!(heartbeats(&stage.n3) > 0, "without a lease it asks");
+    });
+}
+
+#[test]
+fn there_is_no_lease_before_anything_of_the_term_is_committed() {
+    simulate(async {
+        let stage = Stage::new().await;
+        for puppet in [&stage.n2, &stage.n3] {
+            promise(puppet, 10_000);
+            let mut agree = agree(puppet);
+            puppet.answer_by(move |request| match request {
+                Request::AppendEntries(_) => None,
+                request => match agree(request) {
+                    Some(Response::Heartbeat(mut answer)) => {
+                        answer.sticks_ms = 10_000;
+                        Some(Response::Heartbeat(answer))
+                    }
+                    other => other,
+                },
+            });
+        }
+        stage.world.wait_for("n1 to lead", |world| world.leads(0)).await;
+        sleep(ms(50)).await;
+        let early = tokio::time::timeout(ms(50), stage.world.raft(0).send(Read(History).lease())).await;
+        assert!(early.is_err(), "it does not know what is committed");
+    });
+}
+
+#[test]
+fn a_leader_that_is_cut_off_reads_by_its_lease_and_never_after_another_was_elected() {
+    simulate(async {
+        for seed in 400..406 {
+            let mut world = World::running(3, seed).await;
+            let old = world.leader().await;
+            world.apply(old, "old").await.unwrap();
+            sleep(ms(50)).await;
+            world.partition(&[old]);
+            let read = |world: &World| {
+                let raft = world.raft(old);
+                async move { tokio::time::timeout(ms(1), raft.send(Read(History).lease())).await }
+            };
+            let mut by_lease = 0;
+            while !world.all().any(|n| n != old && world.leads(n)) {
+                by_lease += u32::from(matches!(read(&world).await, Ok(Ok(Ok(_)))));
+                sleep(ms(1)).await;
+            }
+            assert!(by_lease > 10, "{by_lease}");
+            assert!(read(&world).await.is_err());
+        }
+    });
+}
+
+#[test]
+fn a_lease_read_on_a_follower_is_fresh_too() {
+    simulate(async {
+        let world = World::running(3, 77).await;
+        let (leader, follower) = (world.leader().await, world.followers().await[0]);
+        for round in 1..10 {
+            world.apply(leader, "x").await.unwrap();
+            assert_eq!(world.raft(follower).send(Read(History).lease()).await.unwrap().unwrap().len(), round);
+        }
+    });
+}
+
+#[test]
+fn who_knows_the_index_of_its_write_reads_it_on_any_node() {
+    simulate(async {
+        let mut world = World::running(3, 78).await;
+        let leader = world.leader().await;
+        let lagging = world.followers().await[0];
+        let writer = world.followers().await[1];
+        world.disconnect(lagging);
+        for n in 0..3 {
+            world.apply(leader, &format!("c{n}")).await.unwrap();
+        }
+        let written = world.raft(writer).send(Apply(Put::from("mine")).indexed()).await.unwrap().unwrap();
+        assert_eq!((written.reply, written.index), (4, world.status(leader).commit_index));
+        let own = StaleRead(History).min_index(written.index);
+        assert_eq!(world.raft(leader).send(own.clone()).await.unwrap().unwrap().len(), 4);
+        let early = world.raft(lagging).send(own.clone().timeout(ms(100))).await.unwrap();
+        assert!(matches!(early, Err(ReadError::Timeout)), "{early:?}");
+        let waiting = world.raft(lagging).send(own);
+        sleep(ms(100)).await;
+        world.heal();
+        assert_eq!(waiting.await.unwrap().unwrap().last().unwrap(), "mine");
+        let never = StaleRead(History).min_index(LogIndex(u64::MAX)).timeout(ms(10));
+        assert!(matches!(world.raft(leader).send(never).await.unwrap(), Err(ReadError::Timeout)));
+    });
+}
+
+/// hashicorp/raft's `TestRaft_Barrier`, on every node.
+#[test]
+fn a_barrier_waits_for_everything_sent_before_it() {
+    simulate(async {
+        let world = World::running(3, 79).await;
+        world.traffic.delay(79, ms(5));
+        for n in world.all() {
+            let raft = world.raft(n);
+            let writes: Vec<_> = (0..100).map(|k| raft.send(Apply(Put(format!("{n}.{k}"))))).collect();
+            let index = raft.send(Barrier::default()).await.unwrap().unwrap();
+            assert!(world.status(n).applied_index >= index);
+            assert_eq!(world.recording(n).len(), (n + 1) * 100, "those of the others before, too");
+            for write in join_all(writes).await {
+                write.unwrap().unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn barriers_that_come_together_take_one_entry_and_end_at_their_deadline() {
+    simulate(async {
+        let mut world = World::running(3, 80).await;
+        let leader = world.leader().await;
+        sleep(ms(50)).await;
+        let last = world.status(leader).last_index;
+        let raft = world.raft(leader);
+        let barriers = join_all((0..50).map(|_| raft.send(Barrier::default()))).await;
+        barriers.into_iter().for_each(|barrier| assert_eq!(barrier.unwrap().unwrap(), last.next()));
+        world.disconnect(leader);
+        let late = raft.send(Barrier { timeout: Some(ms(40)) }).await.unwrap();
+        assert!(matches!(late, Err(ReadError::Timeout)), "{late:?}");
+        let waiting = raft.send(Barrier::default());
+        sleep(secs(1)).await;
+        world.heal();
+        waiting.await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_leader_is_verified_by_a_quorum_of_voters() {
+    simulate(async {
+        let mut world = World::running(3, 81).await;
+        let leader = world.leader().await;
+        let followers = world.followers().await;
+        let verify = |world: &World, n: usize| world.raft(n).send(VerifyLeader { timeout: Some(ms(50)) });
+        verify(&world, leader).await.unwrap().unwrap();
+        let answer = verify(&world, followers[0]).await.unwrap();
+        assert!(matches!(answer, Err(ReadError::NotLeader { leader: Some(_) })), "{answer:?}");
+        // One of two followers will do.
+        world.disconnect(followers[0]);
+        verify(&world, leader).await.unwrap().unwrap();
+        world.disconnect(followers[1]);
+        let answer = verify(&world, leader).await.unwrap();
+        assert!(matches!(answer, Err(ReadError::Timeout)), "{answer:?}");
+        let deposed = world.raft(leader).send(VerifyLeader::default());
+        let answer = deposed.await.unwrap();
+        assert!(matches!(answer, Err(ReadError::NotLeader { .. })), "it steps down: {answer:?}");
     });
 }

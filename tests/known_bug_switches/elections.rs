@@ -35,7 +35,8 @@ impl Node {
         let members = Membership::new((1..=voters).map(server)).unwrap();
         let now = Duration::from_secs(1);
         Self {
-            election: Election::new(config, "n1".into(), Incarnation(1), vote, None, now, 7),
+            // Long enough ago to vote again.
+            election: Election::new(config, "n1".into(), Incarnation(1), vote, None, now - TIMEOUT, 7),
             members,
             now,
         }
@@ -185,4 +186,14 @@ fn elections_are_won_with_what_is_no_vote() {
         node.election.is_leader()
     };
     differs(KnownBug::WipedNodeTakesPart, wiped, false, true);
+}
+
+#[test]
+fn a_voter_that_was_restarted_votes_at_once() {
+    let voted = || {
+        let mut node = Node::among(3);
+        node.now -= TIMEOUT;
+        node.requested("n3", 5, (7, 4)).0
+    };
+    differs(KnownBug::RestartedVoterForgetsLease, voted, false, true);
 }

@@ -4,12 +4,12 @@ use raftix::{
     ApplyError, ChangeError, ReadError, Status,
     transport::RpcError,
     types::{
-        AppendOutcome, Entries, ForwardedResult, GreetResponse, LogId, LogIndex, NodeId, Request,
-        RequestVote, RequestVoteResponse, Response,
+        AppendOutcome, Entries, ForwardedResult, GreetResponse, InstallOutcome, LogId, LogIndex, NodeId,
+        Request, RequestVote, RequestVoteResponse, Response,
     },
 };
 
-use super::register::Set;
+use super::register::{Set, describe_data};
 
 pub(crate) fn request(request: &Request) -> String {
     match request {
@@ -25,11 +25,23 @@ pub(crate) fn request(request: &Request) -> String {
             format!("Greet incarnation={}{admits}", r.incarnation.0)
         }
         Request::ForwardApply(r) => {
-            let commands: Vec<String> = r.commands.iter().map(|command| Set::describe(command)).collect();
+            let commands: Vec<String> =
+                r.commands.iter().map(|command| describe_data(command.kind, &command.data)).collect();
             format!("ForwardApply {}", commands.join(" "))
         }
         Request::ForwardReadIndex(_) => "ForwardReadIndex".to_owned(),
+        Request::ForwardTransfer(r) => {
+            format!("ForwardTransfer to={}", r.to.as_ref().map_or("anybody".to_owned(), NodeId::to_string))
+        }
         Request::ForwardChange(r) => format!("ForwardChange {:?}", r.operation),
+        Request::InstallSnapshot(r) => format!(
+            "InstallSnapshot t{} last={} offset={} {} of {} bytes",
+            r.term,
+            r.snapshot.description.last,
+            r.offset,
+            r.data.len(),
+            r.snapshot.bytes
+        ),
     }
 }
 
@@ -55,11 +67,23 @@ pub(crate) fn response(response: &Response) -> String {
             let results: Vec<String> = r.results.iter().map(forwarded).collect();
             format!("ForwardApplyResponse {}", results.join(", "))
         }
+        Response::ForwardTransfer(r) => match &r.result {
+            Ok(leader) => format!("ForwardTransferResponse {leader} leads"),
+            Err(failure) => format!("ForwardTransferResponse {failure}"),
+        },
         Response::ForwardChange(r) => format!("ForwardChangeResponse {:?}", r.result),
         Response::ForwardReadIndex(r) => match &r.result {
             Ok(index) => format!("ForwardReadIndexResponse index={index}"),
             Err(leader) => format!("ForwardReadIndexResponse not the leader, {}", known(leader.as_ref())),
         },
+        Response::InstallSnapshot(r) => {
+            let outcome = match r.outcome {
+                InstallOutcome::Wanted { offset } => format!("wanted={offset}"),
+                InstallOutcome::Installed => "installed".to_owned(),
+                InstallOutcome::Refused => "refused".to_owned(),
+            };
+            format!("InstallSnapshotResponse t{} {outcome}", r.term)
+        }
     }
 }
 

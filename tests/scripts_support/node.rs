@@ -13,9 +13,9 @@ use std::{
 
 use actix::{Handler, Message};
 use raftix::{
-    Apply, ChangeError, Config, Placement, Raft, RaftSystem, Read, Status,
+    Apply, ChangeError, Config, Placement, Raft, RaftSystem, Read, Status, TransferLeadership,
     system::FlushGate,
-    types::{Incarnation, LogIndex},
+    types::{Incarnation, LogIndex, NodeId},
 };
 use tokio::{runtime::Runtime, task::LocalSet};
 
@@ -185,6 +185,19 @@ impl Node {
         self.tasks.spawn_local(async move {
             if let Ok(result) = reply.await {
                 trace.line(format!("{id} client: {}", describe::answered(&name, result)));
+            }
+        });
+        self.woken.wake_by_ref();
+    }
+
+    /// A client of this node asks for another leader.
+    pub(crate) fn transfer(&self, to: Option<&str>) {
+        let (trace, id) = (self.trace.clone(), self.id.clone());
+        let reply = self.raft.send(TransferLeadership { to: to.map(NodeId::from) });
+        self.tasks.spawn_local(async move {
+            if let Ok(result) = reply.await {
+                let end = result.map_or_else(|error| error.to_string(), |leader| format!("{leader} leads"));
+                trace.line(format!("{id} client: transfer: {end}"));
             }
         });
         self.woken.wake_by_ref();

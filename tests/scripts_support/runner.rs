@@ -196,6 +196,11 @@ impl Script {
                 self.world.read(id, given.first()?)?;
                 self.world.settle();
             }
+            "transfer" => {
+                let id = given.first()?;
+                self.world.transfer(id, given.pair("to"))?;
+                self.world.settle();
+            }
             "deliver" => self.world.deliver(&given.selector()?),
             "drop" => self.world.drop_messages(&given.selector()?),
             "partition" => self.partition(given)?,

@@ -262,6 +262,11 @@ impl World {
         Ok(())
     }
 
+    pub(crate) fn transfer(&mut self, id: &str, to: Option<&str>) -> Outcome {
+        self.node(id)?.transfer(to);
+        Ok(())
+    }
+
     pub(crate) fn hold_flush(&mut self, id: &str) -> Outcome {
         self.node(id)?.gate().close();
         Ok(())

@@ -1,8 +1,11 @@
 //! The simulator as its users see it: one seed is one run, what is wrong is found, what is right is not.
 
 mod determinism;
+#[cfg(feature = "known-bugs")]
+mod leases;
 mod machines;
 mod seeds;
+mod sessions;
 
 use std::time::Duration;
 

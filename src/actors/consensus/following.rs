@@ -1,5 +1,7 @@
 //! The follower's side of replication: check, append, and acknowledge what is durable (Raft §5.3).
 
+use std::time::Duration;
+
 use actix::Handler;
 
 use super::Consensus;
@@ -28,13 +30,16 @@ pub(super) struct HeldAck {
 
 impl Consensus {
     /// Whether the sender leads in a term that is not over, after taking note of it.
-    fn heard(&mut self, term: Term, leader: &NodeId) -> bool {
+    pub(super) fn heard(&mut self, at: Duration, term: Term, leader: &NodeId) -> bool {
         let mut accepted = false;
-        self.decide_at(self.node.recent(), |election, now, _| {
+        self.decide_at(at, |election, now, _| {
             let (heard, effects) = election.heard_leader(now, term, leader);
             accepted = heard;
             effects
         });
+        if accepted {
+            self.node.board.set_contact(at);
+        }
         accepted
     }
 
@@ -105,11 +110,16 @@ impl Consensus {
             return;
         }
         let storage = &self.node.ports().storage;
+        let counters = &self.node.board.counters;
         if let Some(from) = truncated {
+            counters.truncations.add(1);
             let ticket = self.node.log.borrow_mut().issue(from.prev(), 0);
             storage.truncate(ticket, from);
         }
         for entries in new.batches() {
+            counters.entries_appended.add(entries.count());
+            counters.bytes_appended.add(entries.len() as u64);
+            counters.batches_appended.add(1);
             let ticket = self.node.log.borrow_mut().issue(entries.last(), entries.len());
             storage.append(ticket, entries.clone());
         }
@@ -146,7 +156,12 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
         }
         // Nobody speaks for another, least of all for this node.
         let own = from == request.leader;
-        if !own || !self.standing.takes_entries() || !self.heard(request.term, &request.leader) {
+        let recent = self.node.recent();
+        if !own || !self.standing.takes_entries() || !self.heard(recent, request.term, &request.leader) {
+            return self.acknowledge(responder, AppendOutcome::Refused);
+        }
+        if self.installing.is_busy() {
+            // It counts as contact. What the log would take now goes with it.
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
         self.follow(request, responder);
@@ -159,12 +174,17 @@ impl Handler<Rpc<Heartbeat>> for Consensus {
     fn handle(&mut self, rpc: Rpc<Heartbeat>, _: &mut Context<Self>) {
         let request = rpc.request;
         let own = rpc.from == request.leader;
-        let follows = own && self.standing.takes_entries() && self.heard(request.term, &request.leader);
+        // The leader's lease counts from when it sent this: a time that is not quite now would be too early.
+        let now = self.node.now();
+        let follows = own && self.standing.takes_entries() && self.heard(now, request.term, &request.leader);
+        let follows = follows && self.takes_part();
+        let sticks_ms = if follows { self.election.sticks_for().as_millis() } else { 0 };
         rpc.responder.respond(Ok(Response::Heartbeat(HeartbeatResponse {
             term: self.election.term(),
             incarnation: self.node.incarnation,
             round: request.round,
-            follows: follows && self.takes_part(),
+            follows,
+            sticks_ms: u64::try_from(sticks_ms).unwrap_or(u64::MAX),
         })));
     }
 }
@@ -175,17 +195,18 @@ impl Handler<Flushed> for Consensus {
     fn handle(&mut self, Flushed { ticket }: Flushed, _: &mut Context<Self>) {
         let rose = self.node.log.borrow_mut().flushed(ticket);
         self.disk.flushed();
-        if !rose {
-            return;
-        }
-        self.node.publish_log();
-        match &self.leadership {
-            Some(leadership) => {
-                let index = self.durable();
-                leadership.commitment.send_now(Match { session: OWN_SESSION, index });
+        self.node.board.counters.flushes.add(1);
+        if rose {
+            self.node.publish_log();
+            match &self.leadership {
+                Some(leadership) => {
+                    let index = self.durable();
+                    leadership.commitment.send_now(Match { session: OWN_SESSION, index });
+                }
+                None => self.release_acks(),
             }
-            None => self.release_acks(),
         }
+        self.log_was_reset(ticket);
     }
 }
 

@@ -146,13 +146,14 @@ impl Leader {
         }
     }
 
-    /// Whether an entry may be appended: the membership in force is committed, and so is an entry of this term. Without
+    /// Whether an entry may be appended: nobody else is to lead, the membership in force is committed, and so is an entry of
+    /// this term. Without
     /// the second, two leaders in a row could each change the membership that both began with, into two whose majorities
     /// do not meet (Ongaro, raft-dev 2015).
     fn may_change(&self) -> bool {
         let log = self.node.log.borrow();
         let own_term = log.commit() >= self.start || KnownBug::ChangeBeforeTermCommit.is_back();
-        self.tenure.is_live() && own_term && log.is_membership_settled()
+        self.tenure.is_live() && self.transfer.is_none() && own_term && log.is_membership_settled()
     }
 
     /// Appends the next entry of a change, if it needs one.
@@ -258,11 +259,15 @@ impl Leader {
         let log = self.node.log.borrow();
         let gone = log.is_membership_settled() && !log.membership().is_voter(&self.node.id);
         drop(log);
-        if gone {
-            let term = self.tenure.term();
-            let reason = StepDownReason::Removed;
-            self.node.ports().consensus.step_down.send_now(StepDown { term, seen: term, reason });
+        if gone && !self.says_farewell() {
+            self.leave();
         }
+    }
+
+    pub(super) fn leave(&self) {
+        let term = self.tenure.term();
+        let reason = StepDownReason::Removed;
+        self.node.ports().consensus.step_down.send_now(StepDown { term, seen: term, reason });
     }
 }
 

@@ -1,23 +1,26 @@
 //! One leadership, from the election to the step-down.
 //!
-//! Mailbox: [`Propose`], [`CommitAdvanced`], [`ReadIndex`], [`RoundAcked`], [`ChangeCluster`], [`Tick`]. Voice: [`Append`] to
-//! Storage, [`Replicate`] to the replicators, [`HeartbeatNow`] to the heartbeaters, [`ReadIndexReady`] to the
-//! front door, [`StepDown`] to Consensus. Go: `leaderLoop`, `dispatchLogs`.
-//! Owns the read rounds and the contact with the quorum. Never waits for its own disk (thesis §10.2.1),
+//! Mailbox: [`Propose`], [`CommitAdvanced`], [`ReadIndex`], [`AppendBarrier`], [`RoundAcked`], [`ChangeCluster`],
+//! [`Transfer`], [`Tick`]. Voice: [`Append`] to Storage, [`Replicate`] to the replicators, [`HeartbeatNow`] to the
+//! heartbeaters, [`ReadIndexReady`] and [`TransferEnded`] to the front door, [`StepDown`] to Consensus, `TimeoutNow` to
+//! the node that is to lead next. Go: `leaderLoop`, `dispatchLogs`.
+//! Owns the read rounds, the contact with the quorum, the lease and the transfer. Never waits for its own disk (thesis §10.2.1),
 //! and never counts itself: Consensus does, when the flush is done.
 
+mod barriers;
 mod membership;
 mod peers;
 mod reads;
+mod transfer;
 
-use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Handler};
 
 use crate::{
     actors::{
         commitment::Commitment,
-        node::{LeaderOutlets, Node},
+        node::{LeaderOutlets, LeaseView, Node},
     },
     error::Fatal,
     known_bug::KnownBug,
@@ -27,12 +30,14 @@ use crate::{
         CommitAdvanced, CommitDue, EntriesRead, Match, OWN_SESSION, Proposal, Propose, Reader, StepDown,
         StopActor, StoredEntries, Tick,
     },
-    protocol::{QuorumContact, ReadRounds, StepDownReason},
+    protocol::{Lease, QuorumContact, ReadRounds, StepDownReason},
     types::{EntryBuffer, EntryKind, LogId, LogIndex, Suffrage},
 };
 
+use barriers::Barriers;
 use membership::Changes;
 use peers::{Peer, spawn_commitment, spawn_peers};
+use transfer::Transferring;
 
 /// See the module.
 pub(crate) struct Leader {
@@ -51,6 +56,12 @@ pub(crate) struct Leader {
     /// Reads that came before the first entry of the term was committed.
     early: Vec<u64>,
     contact: QuorumContact,
+    /// Read by the front door, which answers reads by it; written here alone.
+    lease: Rc<Cell<Lease>>,
+    barriers: Barriers,
+    transfer: Option<Transferring>,
+    /// Whether a leader that was removed has tried to let somebody else lead.
+    said_farewell: bool,
     commit_due: bool,
     /// Proposals that are not taken yet.
     waiting: VecDeque<Arc<Proposal>>,
@@ -72,6 +83,7 @@ impl Leader {
     pub(crate) fn start(node: &Rc<Node>, tenure: Rc<Tenure>) -> Leadership {
         let start = node.log.borrow().last().index.next();
         let mut commitment = None;
+        let lease = Rc::new(Cell::new(Lease::new(node.config.lease_clock_drift_ppm)));
         let spawned = spawn(&node.inspector, "leader", |ctx| {
             let own = port_of(ctx);
             let port = spawn_commitment(node, &tenure, own.clone(), start);
@@ -95,6 +107,10 @@ impl Leader {
                 reads: ReadRounds::new(),
                 early: Vec::new(),
                 contact,
+                lease: lease.clone(),
+                barriers: Barriers::default(),
+                transfer: None,
+                said_farewell: false,
                 commit_due: false,
                 waiting: VecDeque::new(),
                 changes: Changes::default(),
@@ -111,14 +127,20 @@ impl Leader {
         let outlets = LeaderOutlets {
             propose: leader.outlet(),
             read_index: leader.outlet(),
+            barrier: leader.outlet(),
+            transfer: leader.outlet(),
+            lease: LeaseView::new(tenure.clone(), lease),
             change_cluster: leader.outlet(),
         };
         Leadership { tenure, leader, commitment, outlets }
     }
 
     /// Appends entries and sets them on their way: to the store and to every follower at once.
-    fn append(&mut self, buffer: EntryBuffer) -> Option<LogId> {
+    fn append(&mut self, mut buffer: EntryBuffer) -> Option<LogId> {
         let membership = self.node.log.borrow().membership_index();
+        if buffer.wants_time() {
+            buffer.stamp(self.node.wall_ns());
+        }
         let appended = self.node.log.borrow_mut().append_own(&self.tenure, buffer);
         let (batch, ticket) = match appended {
             Ok(appended) => appended?,
@@ -128,6 +150,10 @@ impl Leader {
             }
         };
         let first = LogId::new(self.tenure.term(), batch.first());
+        let counters = &self.node.board.counters;
+        counters.entries_appended.add(batch.count());
+        counters.bytes_appended.add(batch.len() as u64);
+        counters.batches_appended.add(1);
         // It is in force from here on: who replicates and whose acknowledgement counts, before it is sent.
         if self.node.log.borrow().membership_index() != membership {
             self.reconcile();
@@ -142,10 +168,13 @@ impl Leader {
     }
 
     /// Appends what was proposed, as long as this node's own disk keeps up: a quorum of the others may be
-    /// faster, and what is committed without it must not pile up here. What is not taken can go elsewhere.
+    /// faster, and what is committed without it must not pile up here. What is not taken can go elsewhere. While
+    /// somebody else is to lead, everything waits for him.
     fn take_up(&mut self) {
-        while self.node.log.borrow().unflushed_bytes() < self.node.config.unflushed_bytes_max {
-            let Some(proposal) = self.waiting.pop_front() else { return };
+        while self.transfer.is_none()
+            && self.node.log.borrow().unflushed_bytes() < self.node.config.unflushed_bytes_max
+        {
+            let Some(proposal) = self.waiting.pop_front() else { return self.append_barrier() };
             if let Some(first) = proposal.take().and_then(|buffer| self.append(buffer)) {
                 proposal.appended(first);
             }
@@ -207,9 +236,12 @@ impl Handler<CommitAdvanced> for Leader {
         if self.node.commit(index) {
             self.take_up();
             self.owe_commit(ctx);
+            self.open_lease();
+            self.pass_barriers();
             self.begin_round();
             self.go_on_changing();
             self.leave_if_removed();
+            self.go_on_transferring();
         }
     }
 }
@@ -230,6 +262,7 @@ impl Handler<Tick> for Leader {
         if self.tenure.is_live() {
             self.take_up();
             self.check_quorum(now);
+            self.give_up_transfer(now);
             self.go_on_changing();
         }
     }

@@ -24,7 +24,7 @@ pub(super) struct Peer {
     pub(super) id: NodeId,
     /// The life of its directory that is the member.
     incarnation: Incarnation,
-    address: String,
+    pub(super) address: String,
     pub(super) session: u64,
     pub(super) suffrage: Suffrage,
     pub(super) replicator: Port<FollowerReplicator>,
@@ -64,6 +64,7 @@ impl Leader {
         }
         self.commitment.send_now(SetVoters { sessions: self.voters.clone() });
         self.contact.set_voters(self.voters.iter().copied(), self.node.now());
+        self.renew_lease();
         self.node.publish_membership();
         // The old voters' answers say nothing about the new ones.
         self.reads.restart();
@@ -123,7 +124,7 @@ pub(super) fn spawn_commitment(
     let advanced = rule.set_voters(sessions.map(|(session, _)| session));
     debug_assert!(advanced.is_none(), "nothing of this term is replicated yet");
     let spawned = spawn(&node.inspector, "leader/commitment", |_| {
-        Commitment::new(tenure.clone(), rule, leader.outlet())
+        Commitment::new(tenure.clone(), rule, leader.outlet(), leader.outlet())
     });
     node.watch("commitment", spawned.task);
     spawned.port

@@ -7,9 +7,9 @@ use tokio::task::JoinHandle;
 
 use super::{RaftSystem, batch::Refusal};
 use crate::{
-    error::{Fatal, ReadError},
+    error::{Fatal, ReadError, TransferError},
     mailbox::{Park, Parked, ReplySender},
-    messages::{RemovedFromCluster, Shutdown, StorageClosed},
+    messages::{RemovedFromCluster, Shutdown, StopActor, StorageClosed},
     state_machine::StateMachine,
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Lifecycle {
 #[derive(Debug)]
 enum Stage {
     Running,
+    /// Nothing is admitted; somebody else is to lead, and gets what nobody has taken. At the latest until then.
+    HandingOver(Duration),
     /// Nothing is admitted; what was admitted is being answered.
     Settling,
     /// Everybody is answered; the store finishes, at the latest by then.
@@ -42,8 +44,13 @@ impl Lifecycle {
         match (&self.fatal, &self.stage) {
             (Some(fatal), _) => Some(Refusal::Failed(fatal.clone())),
             (None, Stage::Running) => None,
-            (None, Stage::Settling | Stage::Closing(_) | Stage::Stopped) => Some(Refusal::ShuttingDown),
+            (None, _) => Some(Refusal::ShuttingDown),
         }
+    }
+
+    /// Ticks at the pace of the settings in force now.
+    pub(super) fn tick_anew(&mut self, ticking: JoinHandle<()>) {
+        std::mem::replace(&mut self.ticking, ticking).abort();
     }
 
     /// Notes why the node cannot go on; the first reason stays.
@@ -71,9 +78,11 @@ impl<S: StateMachine> RaftSystem<S> {
             Refusal::Failed(fatal) => ReadError::Failed(fatal.clone()),
             _ => ReadError::ShuttingDown,
         };
+        self.end_all_transfers(&refusal.clone().into_transfer_error());
         self.settle_all_changes();
         self.settle_all_writes(&refusal);
         self.settle_all_reads(&error);
+        self.settle_snapshots(&(&refusal).into());
     }
 
     fn is_settled(&self) -> bool {
@@ -86,19 +95,39 @@ impl<S: StateMachine> RaftSystem<S> {
 
     fn begin_stopping(&mut self) {
         tracing::info!(node = %self.node.id, "shutting down");
-        self.lifecycle.stage = Stage::Settling;
         self.settle_intake(&Refusal::ShuttingDown);
+        self.refuse_held();
+        self.call_off_changes();
+        self.now = self.node.now();
+        self.lifecycle.stage = if self.hand_over() {
+            Stage::HandingOver(self.now.saturating_add(self.node.config.election_timeout))
+        } else {
+            Stage::Settling
+        };
+        self.go_on_stopping();
+    }
+
+    /// Whether somebody else leads, or nobody will because of this node.
+    fn is_handed_over(&self) -> bool {
+        let elsewhere = self.leadership.here.is_none() && self.leadership.leader.is_some();
+        elsewhere || self.transfers.is_empty() || self.lifecycle.fatal.is_some()
+    }
+
+    fn refuse_held(&mut self) {
         for batch in std::mem::take(&mut self.held) {
             self.refuse(batch, &Refusal::ShuttingDown);
         }
-        self.call_off_changes();
-        self.now = self.node.now();
-        self.go_on_stopping();
     }
 
     /// The next step on the way out, once the present one is done.
     pub(super) fn go_on_stopping(&mut self) {
         match self.lifecycle.stage {
+            Stage::HandingOver(until) if self.is_handed_over() || self.now >= until => {
+                self.lifecycle.stage = Stage::Settling;
+                self.end_all_transfers(&TransferError::ShuttingDown);
+                self.refuse_held();
+                self.go_on_stopping();
+            }
             Stage::Settling if self.is_settled() => {
                 self.lifecycle.stage =
                     Stage::Closing(self.now.saturating_add(self.node.config.request_timeout));
@@ -120,6 +149,7 @@ impl<S: StateMachine> RaftSystem<S> {
         self.lifecycle.stage = Stage::Stopped;
         self.settle_all();
         self.fsm.stop();
+        self.node.ports().snapshotter.stop.send_now(StopActor);
         self.lifecycle.ticking.abort();
         self.node.board.set_stopped();
         for caller in self.lifecycle.callers.take() {
@@ -136,7 +166,7 @@ impl<S: StateMachine> Handler<Shutdown> for RaftSystem<S> {
         match self.lifecycle.stage {
             Stage::Stopped => return Parked::Now(()),
             Stage::Running => self.begin_stopping(),
-            Stage::Settling | Stage::Closing(_) => {}
+            Stage::HandingOver(_) | Stage::Settling | Stage::Closing(_) => {}
         }
         Parked::Later(self.lifecycle.callers.clone())
     }

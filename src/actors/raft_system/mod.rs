@@ -1,20 +1,30 @@
 //! The front door: admission, batching, routing, forwarding, reads, and the end of every request.
 //!
-//! Mailbox: the client messages, [`Applied`], [`Queried`], [`ReadIndexReady`], [`LeadershipChanged`],
-//! [`NodeFailed`], forwarded requests of other nodes, [`Tick`]. Voice: [`Propose`](crate::messages::Propose)
-//! and [`ReadIndex`](crate::messages::ReadIndex) to the leader here, `ForwardApply` and `ForwardReadIndex` to
+//! Mailbox: the client messages, those of sessions among them, [`Applied`], [`Queried`], [`ReadIndexReady`],
+//! [`LeadershipChanged`], [`NodeFailed`], [`TransferEnded`](crate::messages::TransferEnded), forwarded requests of
+//! other nodes, [`Tick`]. Voice: [`Propose`](crate::messages::Propose), [`ReadIndex`](crate::messages::ReadIndex),
+//! [`AppendBarrier`](crate::messages::AppendBarrier) and [`Transfer`](crate::messages::Transfer) to the leader here,
+//! `ForwardApply` and `ForwardReadIndex` to
 //! the leader elsewhere, [`FsmQuery`](crate::messages::FsmQuery) to the state machine. Go: `api.go`.
 //! Owns everybody who waits for an answer. Each ends: applied, refused, or unknown, at the latest at its
 //! deadline, whatever the rest of the node does.
 
 mod batch;
+mod bootstrapping;
 mod forwarding;
 mod intake;
 mod lifecycle;
 mod management;
+mod observing;
+mod questions;
 mod reads;
+mod sessions;
+mod settings;
+mod snapshots;
 #[cfg(test)]
 mod tests;
+mod transfers;
+mod waiter;
 mod writes;
 
 use std::{
@@ -34,17 +44,21 @@ use crate::{
     },
     board::Status,
     mailbox::{Context, Credits, Port},
-    messages::{Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Tick},
+    messages::{
+        Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Restored, Tick,
+    },
     state_machine::StateMachine,
     transport::{ResponseSink, RpcError},
     types::Response,
 };
 
 use batch::Batch;
-use intake::{Intake, ReadIntake};
+use intake::Intake;
 pub(crate) use lifecycle::Lifecycle;
 use management::Changes;
-use reads::Reads;
+use reads::{ReadIntake, Reads};
+use snapshots::Snapshots;
+use transfers::Transfers;
 
 /// The actor a service talks to: spawn it with [`RaftSystem::builder`](crate::RaftSystem::builder), send it
 /// [`Apply`](crate::Apply), await the reply.
@@ -62,7 +76,11 @@ pub struct RaftSystem<S: StateMachine> {
     /// Batches the leader elsewhere was given, by request.
     forwarded: BTreeMap<u64, Batch<S>>,
     reads: Reads<S>,
+    transfers: Transfers,
     changes: Changes,
+    snapshots: Snapshots,
+    /// It was given a list of peers by a message.
+    bootstrapping: bool,
     requests: u64,
     answers: Arc<dyn ResponseSink>,
     leadership: LeadershipView,
@@ -95,7 +113,10 @@ impl<S: StateMachine> RaftSystem<S> {
             held: VecDeque::new(),
             forwarded: BTreeMap::new(),
             reads: Reads::default(),
+            transfers: Transfers::default(),
             changes: Changes::default(),
+            snapshots: Snapshots::default(),
+            bootstrapping: false,
             requests: 0,
             answers: Arc::new(Answers { port: own }),
             leadership: LeadershipView::default(),
@@ -143,6 +164,7 @@ impl<S: StateMachine> Handler<FlushIntake> for RaftSystem<S> {
     fn handle(&mut self, _: FlushIntake, _: &mut Self::Context) {
         self.flush_armed = false;
         self.cut_batch();
+        self.read_here();
         self.ask_for_index();
     }
 }
@@ -151,15 +173,29 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, message: Applied<S>, _: &mut Self::Context) {
-        for (at, reply) in message.replies {
-            self.resolve(at, reply);
+        for (at, replied) in message.replies {
+            self.resolve(at, replied);
         }
         self.give_up_replaced(message.last);
         self.node.awaited.set(!self.proposed.is_empty());
+        let counters = &self.node.board.counters;
+        counters.entries_applied.add(message.last.index.0.saturating_sub(self.node.applied().0));
+        counters.bytes_applied.add(message.bytes as u64);
+        counters.batches_applied.add(1);
         self.node.note_applied(message.last.index, message.bytes);
         self.node.hand_off();
         self.query_applied();
         self.go_on_stopping();
+    }
+}
+
+impl<S: StateMachine> Handler<Restored> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, Restored { last }: Restored, _: &mut Self::Context) {
+        self.give_up_through(last.index);
+        self.node.note_applied(last.index, 0);
+        self.query_applied();
     }
 }
 
@@ -191,6 +227,7 @@ impl<S: StateMachine> Handler<LeadershipChanged> for RaftSystem<S> {
         if view.term != self.leadership.term || view.leader != self.leadership.leader {
             self.forget_asked();
         }
+        self.settle_transfers(&view);
         self.leadership = view;
         if lost {
             self.leadership_lost();
@@ -199,6 +236,7 @@ impl<S: StateMachine> Handler<LeadershipChanged> for RaftSystem<S> {
         self.route_held();
         self.route_held_changes();
         self.ask_again();
+        self.go_on_stopping();
     }
 }
 
@@ -209,6 +247,7 @@ impl<S: StateMachine> Handler<Tick> for RaftSystem<S> {
         self.now = now;
         self.expire_writes();
         self.expire_reads();
+        self.expire_transfers();
         self.expire_changes();
         self.route_held();
         self.route_held_changes();

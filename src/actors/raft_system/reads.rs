@@ -1,36 +1,109 @@
 //! Linearizable reads: ask the leader for an index, wait until it is applied here, then query
-//! (thesis §6.4). Reads change nothing, so they are asked again until their deadline.
+//! (thesis §6.4). Reads change nothing, so they are asked again until their deadline. Barriers and the question
+//! whether this node leads go the same way.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
 use actix::Handler;
 
-use super::{RaftSystem, Shared, intake::Reader};
+use super::{
+    RaftSystem, Shared,
+    waiter::{Waiter, answer_all, expire},
+};
 use crate::{
     error::ReadError,
     known_bug::KnownBug,
     mailbox::{Context, Park, ReplySender},
-    messages::{FsmQuery, Queried, ReadIndex, ReadIndexReady, Rpc},
+    messages::{AppendBarrier, FsmQuery, Queried, ReadIndex, ReadIndexReady, Rpc},
     state_machine::{Answer, StateMachine},
     transport::{Responder, RpcError},
     types::{ForwardReadIndex, ForwardReadIndexResponse, LogIndex, NodeId, Request, Response},
 };
 
+/// Who waits for the answer to a query.
+pub(super) type Reader<S> = Waiter<Answer<S>>;
+
 /// Queries and who waits for their answers.
-type Queries<S> = Vec<(<S as StateMachine>::Query, Reader<S>)>;
+pub(super) type Queries<S> = Vec<(<S as StateMachine>::Query, Reader<S>)>;
+
+/// What was collected from the mailbox for the next questions to the leader.
+pub(super) struct ReadIntake<S: StateMachine> {
+    pub(super) queries: Shared<Queries<S>>,
+    pub(super) leased: Shared<Queries<S>>,
+    /// Reads that are content with what is here, and from which index on, each.
+    pub(super) stale: Shared<Queries<S>>,
+    pub(super) stale_from: Vec<LogIndex>,
+    pub(super) barriers: Shared<Vec<Waiter<LogIndex>>>,
+    pub(super) verifications: Shared<Vec<Waiter<()>>>,
+}
+
+impl<S: StateMachine> Default for ReadIntake<S> {
+    fn default() -> Self {
+        Self {
+            queries: Shared::default(),
+            leased: Shared::default(),
+            stale: Shared::default(),
+            stale_from: Vec::new(),
+            barriers: Shared::default(),
+            verifications: Shared::default(),
+        }
+    }
+}
+
+/// Puts the reply sender of the message in hand to the query it brought, the last one.
+impl<Q, T> Park<Result<T, ReadError>> for RefCell<Vec<(Q, Waiter<T>)>> {
+    fn park(&self, sender: ReplySender<Result<T, ReadError>>) {
+        if let Some((_, reader)) = self.borrow_mut().last_mut() {
+            reader.park(sender);
+        }
+    }
+}
 
 /// Reads by stage.
 pub(super) struct Reads<S: StateMachine> {
     /// Waiting for an index: by number of the question.
     asking: BTreeMap<u64, Asking<S>>,
     /// Waiting for the state machine to be that far.
-    applying: VecDeque<(LogIndex, Queries<S>)>,
+    applying: VecDeque<(LogIndex, Applying<S>)>,
     /// Given to the state machine.
     querying: Shared<BTreeMap<u64, Reader<S>>>,
     queries: u64,
+}
+
+/// Who waits for the state machine.
+pub(super) enum Applying<S: StateMachine> {
+    /// With an index that the leader has confirmed, or that is fresh enough for who gave it.
+    Queries(Queries<S>),
+    /// With the commit index of the leader here, as long as its lease holds.
+    Leased(Queries<S>),
+    Barriers(Vec<Waiter<LogIndex>>),
+}
+
+impl<S: StateMachine> Applying<S> {
+    fn expire(&mut self, now: Duration) {
+        match self {
+            Self::Queries(queries) | Self::Leased(queries) => expire_queries(queries, now),
+            Self::Barriers(barriers) => expire(barriers, now),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Queries(queries) | Self::Leased(queries) => queries.is_empty(),
+            Self::Barriers(barriers) => barriers.is_empty(),
+        }
+    }
+
+    fn end(self, error: &ReadError) {
+        match self {
+            Self::Queries(queries) | Self::Leased(queries) => end_queries(queries, error),
+            Self::Barriers(barriers) => answer_all(barriers, &Err(error.clone())),
+        }
+    }
 }
 
 impl<S: StateMachine> Default for Reads<S> {
@@ -48,8 +121,55 @@ struct Asking<S: StateMachine> {
 
 enum Who<S: StateMachine> {
     Local(Queries<S>),
-    /// Another node, until this time.
-    Remote(Option<Responder>, Duration),
+    Barriers(Vec<Waiter<LogIndex>>),
+    /// Who wants to know whether this node leads: nobody else is asked.
+    Verifications(Vec<Waiter<()>>),
+    Remote(Remote),
+}
+
+/// A question of another node.
+struct Remote {
+    responder: Option<Responder>,
+    deadline: Duration,
+    barrier: bool,
+}
+
+impl<S: StateMachine> Who<S> {
+    /// Whether an entry is to be behind what was proposed, or what is committed will do.
+    fn wants_barrier(&self) -> bool {
+        match self {
+            Self::Local(_) | Self::Verifications(_) => false,
+            Self::Barriers(_) => true,
+            Self::Remote(remote) => remote.barrier,
+        }
+    }
+
+    fn expire(&mut self, now: Duration) {
+        match self {
+            Self::Local(queries) => expire_queries(queries, now),
+            Self::Barriers(barriers) => expire(barriers, now),
+            Self::Verifications(verifications) => expire(verifications, now),
+            Self::Remote(_) => {}
+        }
+    }
+
+    fn is_over(&self, now: Duration) -> bool {
+        match self {
+            Self::Local(queries) => queries.is_empty(),
+            Self::Barriers(barriers) => barriers.is_empty(),
+            Self::Verifications(verifications) => verifications.is_empty(),
+            Self::Remote(remote) => remote.deadline <= now,
+        }
+    }
+
+    fn end(self, error: &ReadError) {
+        match self {
+            Self::Local(queries) => end_queries(queries, error),
+            Self::Barriers(barriers) => answer_all(barriers, &Err(error.clone())),
+            Self::Verifications(verifications) => answer_all(verifications, &Err(error.clone())),
+            Self::Remote(_) => {}
+        }
+    }
 }
 
 /// The slot of a query that is already with the state machine.
@@ -61,7 +181,7 @@ pub(super) struct Asked<S: StateMachine> {
 impl<S: StateMachine> Park<Result<Answer<S>, ReadError>> for Asked<S> {
     fn park(&self, sender: ReplySender<Result<Answer<S>, ReadError>>) {
         if let Some(reader) = self.querying.borrow_mut().get_mut(&self.number) {
-            reader.sender = Some(sender);
+            reader.park(sender);
         }
     }
 }
@@ -73,11 +193,19 @@ impl<S: StateMachine> Reads<S> {
 }
 
 impl<S: StateMachine> RaftSystem<S> {
-    /// One question for everything collected.
+    /// One question of each kind for everything collected.
     pub(super) fn ask_for_index(&mut self) {
-        let queries = std::mem::take(&mut *self.read_intake.queries.borrow_mut());
+        let queries = self.read_intake.queries.take();
         if !queries.is_empty() {
             self.ask(Who::Local(queries));
+        }
+        let barriers = self.read_intake.barriers.take();
+        if !barriers.is_empty() {
+            self.ask(Who::Barriers(barriers));
+        }
+        let verifications = self.read_intake.verifications.take();
+        if !verifications.is_empty() {
+            self.ask(Who::Verifications(verifications));
         }
     }
 
@@ -89,28 +217,33 @@ impl<S: StateMachine> RaftSystem<S> {
 
     fn ask_leader(&mut self, number: u64) {
         let Some(asking) = self.reads.asking.get_mut(&number) else { return };
+        let barrier = asking.who.wants_barrier();
         if let Some(leader) = &self.leadership.here {
             asking.asked = true;
-            leader.read_index.send_now(ReadIndex { reads: number });
+            if barrier {
+                leader.barrier.send_now(AppendBarrier { reads: number });
+            } else {
+                leader.read_index.send_now(ReadIndex { reads: number });
+            }
             return;
         }
-        if let Who::Remote(responder, _) = &mut asking.who {
+        if let Who::Remote(remote) = &mut asking.who {
             let leader = self.leadership.leader.as_ref().map(|leader| leader.id.clone());
-            if let Some(responder) = responder.take() {
+            if let Some(responder) = remote.responder.take() {
                 answer_index(responder, Err(leader));
             }
             self.reads.asking.remove(&number);
             return;
         }
         let elsewhere = self.leadership.leader.clone().filter(|leader| leader.id != self.node.id);
-        if !self.node.config.forwarding {
-            if let Some(Asking { who: Who::Local(queries), .. }) = self.reads.asking.remove(&number) {
-                self.end_reads(queries, &ReadError::NotLeader { leader: elsewhere });
+        if !self.node.config.forwarding || matches!(asking.who, Who::Verifications(_)) {
+            if let Some(Asking { who, .. }) = self.reads.asking.remove(&number) {
+                who.end(&ReadError::NotLeader { leader: elsewhere });
             }
         } else if let Some(leader) = elsewhere {
             asking.asked = true;
             let timeout_ms = self.node.config.request_timeout.as_millis() as u64;
-            let request = Request::ForwardReadIndex(ForwardReadIndex { timeout_ms });
+            let request = Request::ForwardReadIndex(ForwardReadIndex { timeout_ms, barrier });
             let responder = Responder::new(self.answers.clone(), number);
             self.node.links.send(&leader.id, &leader.address, request, responder);
         }
@@ -149,13 +282,21 @@ impl<S: StateMachine> RaftSystem<S> {
     fn index_known(&mut self, number: u64, index: LogIndex) {
         match self.reads.asking.remove(&number).map(|asking| asking.who) {
             None => {}
-            Some(Who::Remote(Some(responder), _)) => answer_index(responder, Ok(index)),
-            Some(Who::Remote(None, _)) => {}
-            Some(Who::Local(queries)) => {
-                self.reads.applying.push_back((index, queries));
-                self.query_applied();
+            Some(Who::Remote(remote)) => {
+                if let Some(responder) = remote.responder {
+                    answer_index(responder, Ok(index));
+                }
             }
+            Some(Who::Verifications(verifications)) => answer_all(verifications, &Ok(())),
+            Some(Who::Local(queries)) => self.wait_until_applied(index, Applying::Queries(queries)),
+            Some(Who::Barriers(barriers)) => self.wait_until_applied(index, Applying::Barriers(barriers)),
         }
+    }
+
+    /// Answers when everything up to `index` is applied here.
+    pub(super) fn wait_until_applied(&mut self, index: LogIndex, applying: Applying<S>) {
+        self.reads.applying.push_back((index, applying));
+        self.query_applied();
     }
 
     /// Queries whatever waited for an index that is applied by now.
@@ -166,11 +307,17 @@ impl<S: StateMachine> RaftSystem<S> {
         }
         let applied = self.node.applied();
         let mut ready = Vec::new();
-        for (index, queries) in std::mem::take(&mut self.reads.applying) {
-            if index <= applied || KnownBug::ReadBeforeApplied.is_back() {
-                ready.extend(queries);
-            } else {
-                self.reads.applying.push_back((index, queries));
+        for (index, applying) in std::mem::take(&mut self.reads.applying) {
+            match applying {
+                Applying::Queries(queries) if index <= applied || KnownBug::ReadBeforeApplied.is_back() => {
+                    ready.extend(queries);
+                }
+                Applying::Leased(queries) if index <= applied => match self.lease_holds() {
+                    true => ready.extend(queries),
+                    false => self.ask(Who::Local(queries)),
+                },
+                Applying::Barriers(barriers) if index <= applied => answer_all(barriers, &Ok(index)),
+                waiting => self.reads.applying.push_back((index, waiting)),
             }
         }
         self.node.readers_wait.set(!self.reads.applying.is_empty());
@@ -182,6 +329,13 @@ impl<S: StateMachine> RaftSystem<S> {
             queries.push((self.enlist_query(reader), query));
         }
         self.fsm.query(FsmQuery { queries });
+    }
+
+    /// Whether the leader here, if it is here, knows that nobody else leads: at this very moment, not when the last
+    /// tick came.
+    pub(super) fn lease_holds(&self) -> bool {
+        let leadership = self.node.leadership.borrow();
+        leadership.here.as_ref().is_some_and(|leader| leader.lease.holds(self.node.now()))
     }
 
     fn enlist_query(&mut self, reader: Reader<S>) -> u64 {
@@ -197,62 +351,58 @@ impl<S: StateMachine> RaftSystem<S> {
         Asked { number, querying: self.reads.querying.clone() }
     }
 
-    fn answer_reader(&self, reader: Reader<S>, result: Result<Answer<S>, ReadError>) {
-        if let Some(sender) = reader.sender {
-            // A caller that has gone needs no answer.
-            let _ = sender.send(result);
-        }
-    }
-
-    fn end_reads(&self, queries: Queries<S>, error: &ReadError) {
-        for (_, reader) in queries {
-            self.answer_reader(reader, Err(error.clone()));
-        }
-    }
-
     /// Ends the reads that have waited long enough, at whatever stage.
     pub(super) fn expire_reads(&mut self) {
         let now = self.now;
-        let mut expired = Vec::new();
         for asking in self.reads.asking.values_mut() {
-            if let Who::Local(queries) = &mut asking.who {
-                expired.extend(queries.extract_if(.., |(_, reader)| reader.deadline <= now).map(|(_, r)| r));
-            }
+            asking.who.expire(now);
         }
-        self.reads.asking.retain(|_, asking| match &asking.who {
-            Who::Local(queries) => !queries.is_empty(),
-            Who::Remote(_, deadline) => *deadline > now,
-        });
-        for (_, queries) in &mut self.reads.applying {
-            expired.extend(queries.extract_if(.., |(_, reader)| reader.deadline <= now).map(|(_, r)| r));
+        self.reads.asking.retain(|_, asking| !asking.who.is_over(now));
+        for (_, applying) in &mut self.reads.applying {
+            applying.expire(now);
         }
-        self.reads.applying.retain(|(_, queries)| !queries.is_empty());
-        let mut querying = self.reads.querying.borrow_mut();
-        let due: Vec<u64> =
-            querying.iter().filter(|(_, reader)| reader.deadline <= now).map(|(number, _)| *number).collect();
-        expired.extend(due.iter().filter_map(|number| querying.remove(number)));
-        drop(querying);
-        for reader in expired {
-            self.answer_reader(reader, Err(ReadError::Timeout));
+        self.reads.applying.retain(|(_, applying)| !applying.is_empty());
+        let expired = self
+            .reads
+            .querying
+            .borrow_mut()
+            .extract_if(.., |_, reader| reader.is_due(now))
+            .collect::<Vec<_>>();
+        for (_, reader) in expired {
+            reader.answer(Err(ReadError::Timeout));
         }
     }
 
     /// Ends every read: the node is going down.
     pub(super) fn settle_all_reads(&mut self, error: &ReadError) {
-        let collected = std::mem::take(&mut *self.read_intake.queries.borrow_mut());
-        self.end_reads(collected, error);
+        for collected in [&self.read_intake.queries, &self.read_intake.leased, &self.read_intake.stale] {
+            end_queries(collected.take(), error);
+        }
+        self.read_intake.stale_from.clear();
+        answer_all(self.read_intake.barriers.take(), &Err(error.clone()));
+        answer_all(self.read_intake.verifications.take(), &Err(error.clone()));
         for (_, asking) in std::mem::take(&mut self.reads.asking) {
-            if let Who::Local(queries) = asking.who {
-                self.end_reads(queries, error);
-            }
+            asking.who.end(error);
         }
-        for (_, queries) in std::mem::take(&mut self.reads.applying) {
-            self.end_reads(queries, error);
+        for (_, applying) in std::mem::take(&mut self.reads.applying) {
+            applying.end(error);
         }
-        let querying = std::mem::take(&mut *self.reads.querying.borrow_mut());
+        let querying = self.reads.querying.take();
         for (_, reader) in querying {
-            self.answer_reader(reader, Err(error.clone()));
+            reader.answer(Err(error.clone()));
         }
+    }
+}
+
+fn end_queries<Q, T>(queries: Vec<(Q, Waiter<T>)>, error: &ReadError) {
+    for (_, reader) in queries {
+        reader.answer(Err(error.clone()));
+    }
+}
+
+fn expire_queries<Q, T>(queries: &mut Vec<(Q, Waiter<T>)>, now: Duration) {
+    for (_, reader) in queries.extract_if(.., |(_, reader)| reader.is_due(now)) {
+        reader.answer(Err(ReadError::Timeout));
     }
 }
 
@@ -275,7 +425,7 @@ impl<S: StateMachine> Handler<Queried<S>> for RaftSystem<S> {
         for (number, answer) in answers {
             let reader = self.reads.querying.borrow_mut().remove(&number);
             if let Some(reader) = reader {
-                self.answer_reader(reader, Ok(answer));
+                reader.answer(Ok(answer));
             }
         }
         self.go_on_stopping();
@@ -290,6 +440,7 @@ impl<S: StateMachine> Handler<Rpc<ForwardReadIndex>> for RaftSystem<S> {
             return answer_index(rpc.responder, Err(None));
         }
         let deadline = self.node.now().saturating_add(Duration::from_millis(rpc.request.timeout_ms));
-        self.ask(Who::Remote(Some(rpc.responder), deadline));
+        let (responder, barrier) = (Some(rpc.responder), rpc.request.barrier);
+        self.ask(Who::Remote(Remote { responder, deadline, barrier }));
     }
 }

@@ -73,6 +73,8 @@ impl Election {
             return (false, Vec::new());
         }
         let mut effects = Vec::new();
+        // Whoever was promised something has just given it back.
+        self.promise = None;
         self.wait(now, self.config.election_timeout);
         self.stand(view, false, true, &mut effects);
         (true, effects)

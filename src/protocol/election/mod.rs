@@ -153,6 +153,11 @@ pub struct Election {
     leader: Option<NodeId>,
     /// When the leader was last heard. Votes, granted or not, never touch it (hashicorp/raft#609).
     last_contact: Option<Duration>,
+    /// To whom this node said that it elects nobody else, and until when. The leader's lease counts on it, so it stands
+    /// also when this node has come to a later term meanwhile, and knows no leader.
+    promise: Option<(NodeId, Duration)>,
+    /// A node that starts with state may have promised that before: it elects nobody until then.
+    silent_until: Duration,
     /// When this node loses patience; means nothing while it leads.
     deadline: Duration,
     /// Until when it does not stand, whatever happens.
@@ -188,6 +193,8 @@ impl Election {
             role: Role::Follower,
             leader: None,
             last_contact: None,
+            promise: None,
+            silent_until: now,
             deadline: now,
             forbidden_until: None,
             campaign: None,
@@ -195,6 +202,9 @@ impl Election {
             fruitless: 0,
             rng: fastrand::Rng::with_seed(seed),
         };
+        if election.vote.term > Term::ZERO && !KnownBug::RestartedVoterForgetsLease.is_back() {
+            election.silent_until = now.saturating_add(config.heartbeat_timeout);
+        }
         election.wait(now, config.heartbeat_timeout);
         election
     }
@@ -229,9 +239,26 @@ impl Election {
         self.last_contact
     }
 
+    /// How long, from when a leader is heard, this node elects nobody else: what its answers promise.
+    pub fn sticks_for(&self) -> Duration {
+        self.config.heartbeat_timeout
+    }
+
     /// The log end that is still missing after damage; `None` once the log is as up to date.
     pub fn withheld(&self) -> Option<LogId> {
         self.withheld
+    }
+
+    /// Waits by other times from `now` on. A shorter patience takes effect at once, a longer one when the leader
+    /// is heard next.
+    pub fn reconfigure(&mut self, now: Duration, config: ElectionConfig) {
+        self.config = config;
+        let drawn = self.deadline;
+        match self.role {
+            Role::Follower => self.wait(now, config.heartbeat_timeout),
+            Role::PreCandidate | Role::Candidate | Role::Leader => self.wait(now, config.election_timeout),
+        }
+        self.deadline = self.deadline.min(drawn);
     }
 
     /// Time passes. Once patience runs out the leader is forgotten, and the node stands if it may.
@@ -267,6 +294,7 @@ impl Election {
         self.campaign = None;
         self.fruitless = 0;
         self.last_contact = Some(now);
+        self.promise(now, leader);
         self.wait(now, self.config.heartbeat_timeout);
         self.follow(Some(leader.clone()), &mut effects);
         (true, effects)
@@ -351,11 +379,23 @@ impl Election {
         }
     }
 
-    /// Sets the deadline to between once and twice `timeout` from now.
+    /// Promises to elect nobody but `leader` for a heartbeat timeout. An earlier promise to it is not cut short.
+    fn promise(&mut self, now: Duration, leader: &NodeId) {
+        let until = now.saturating_add(self.config.heartbeat_timeout);
+        match &mut self.promise {
+            Some((to, promised)) if to == leader => *promised = until.max(*promised),
+            promise => *promise = Some((leader.clone(), until)),
+        }
+    }
+
+    /// Sets the deadline to between once and twice `timeout` from now, but not before it may elect somebody: its own
+    /// vote is one, too.
     fn wait(&mut self, now: Duration, timeout: Duration) {
         let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let jitter = Duration::from_nanos(self.rng.u64(0..nanos.max(1)));
-        self.deadline = now.saturating_add(timeout).saturating_add(jitter);
+        let promised = self.promise.as_ref().map_or(Duration::ZERO, |(_, until)| *until);
+        let deadline = now.saturating_add(timeout).saturating_add(jitter);
+        self.deadline = deadline.max(promised).max(self.silent_until);
     }
 }
 

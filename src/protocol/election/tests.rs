@@ -54,7 +54,9 @@ impl Node {
 
     fn start(config: ElectionConfig, vote: Vote, withheld: Option<LogId>) -> Self {
         let now = ms(1000);
-        let election = Election::new(config, "n1".into(), incarnation_of("n1"), vote, withheld, now, 7);
+        // Long enough ago to vote again.
+        let started = now - HEARTBEAT;
+        let election = Election::new(config, "n1".into(), incarnation_of("n1"), vote, withheld, started, 7);
         Self { election, members: members(3), last: at(7, 4), quarantined: false, now }
     }
 

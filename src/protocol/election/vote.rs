@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Effect, Election, LogView, Role};
 use crate::{
     known_bug::KnownBug,
-    types::{RequestVote, RequestVoteResponse, Vote},
+    types::{NodeId, RequestVote, RequestVoteResponse, Vote},
 };
 
 /// How a request fares before its term and log are looked at.
@@ -100,7 +100,7 @@ impl Election {
     fn standing(&self, now: Duration, request: &RequestVote, view: &LogView<'_>) -> Standing {
         let member = view.membership.get(&request.candidate);
         let known = member.is_some_and(|member| member.incarnation == request.incarnation);
-        if view.quarantined || !known || self.sticks_to_another(now, request) {
+        if view.quarantined || !known || self.is_bound(now, request) {
             Standing::Ignored
         } else if view.membership.is_voter(&request.candidate) {
             Standing::Eligible
@@ -109,14 +109,15 @@ impl Election {
         }
     }
 
-    /// Whether a living leader, not the candidate, makes this election needless (hashicorp/raft#12). The
-    /// leader itself may ask again (hashicorp/raft#74, #606), and may have asked for this.
-    fn sticks_to_another(&self, now: Duration, request: &RequestVote) -> bool {
-        let Some(leader) = self.leader.as_ref().filter(|leader| **leader != request.candidate) else {
-            return false;
-        };
-        let heard = |at| now.saturating_sub(at) < self.config.heartbeat_timeout;
-        !request.leadership_transfer && (*leader == self.id || self.last_contact.is_some_and(heard))
+    /// Whether this node must not elect the candidate, whatever its term: a leader heard lately is another
+    /// (hashicorp/raft#12), or may have been before a restart. A leader keeps to itself. The leader that was promised
+    /// this may ask for itself (hashicorp/raft#74, #606). An election that a leader asked for binds nobody: he gave his
+    /// lease up before, and no leader of that term or a later one is harmed, since another's votes have been given.
+    fn is_bound(&self, now: Duration, request: &RequestVote) -> bool {
+        let leads = self.role == Role::Leader && request.candidate != self.id;
+        let promised = |(to, until): &(NodeId, Duration)| *to != request.candidate && now < *until;
+        !request.leadership_transfer
+            && (leads || now < self.silent_until || self.promise.as_ref().is_some_and(promised))
     }
 
     /// Whether the vote of the request's term is still there for the candidate, or given to it already

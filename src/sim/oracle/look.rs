@@ -12,6 +12,7 @@ use crate::{
 pub(crate) struct Look {
     pub(crate) term: Term,
     pub(crate) role: ServerRole,
+    pub(crate) base: LogId,
     pub(crate) last: LogId,
     pub(crate) durable: LogIndex,
     pub(crate) commit: LogIndex,
@@ -26,6 +27,7 @@ impl Look {
         Self {
             term,
             role,
+            base: log.base(),
             last: log.last(),
             durable: log.durable(),
             commit: log.commit(),
@@ -45,10 +47,14 @@ impl Look {
         if self.commit < before.commit {
             return fell("commit index");
         }
+        if self.base < before.base {
+            return fell("base");
+        }
         if self.applied < before.applied || self.handed < before.handed {
             return fell("applied index");
         }
-        let ordered = self.applied <= self.handed
+        let ordered = self.base.index <= self.handed.min(self.durable)
+            && self.applied <= self.handed
             && self.handed <= self.commit
             && self.commit <= self.last.index
             && self.durable <= self.last.index;

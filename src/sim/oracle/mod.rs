@@ -15,12 +15,16 @@
 //! | neighbouring memberships differ by one voter (thesis §4.1) | when a membership is committed |
 //! | acknowledged means durable | at every acknowledgement that leaves a follower |
 //! | state machine safety: the same commands in the same order, each once (§5.4.3) | at every command applied |
+//! | a snapshot is the state at its index, and of committed entries | when one is captured, published, found and restored |
+//! | what is compacted is durable, committed and in a snapshot | when the front of a log goes, or all of it |
+//! | exactly once: no operation of a client is applied twice, also if it was sent again in its session (thesis §6.3) | at every command applied, and at every answer to what was sent again |
 //! | term, vote, commit and applied index never fall; applied ≤ commit ≤ last | at every look, and across restarts |
 
 mod ledger;
 mod look;
 mod membership;
 mod shadow;
+mod snapshots;
 mod store;
 mod traffic;
 
@@ -43,6 +47,7 @@ use ledger::{AppliedCommand, Ledger};
 pub(crate) use look::Look;
 use membership::Memberships;
 use shadow::Shadow;
+pub(crate) use snapshots::WatchedSnapshots;
 pub(crate) use store::WatchedStore;
 
 /// A law that did not hold.
@@ -78,6 +83,11 @@ struct State {
     nodes: Vec<Watched>,
     violation: Option<Violation>,
     stamp: u64,
+    /// The digest of the state after a command, by whoever was first to write it.
+    states: BTreeMap<LogIndex, (u64, usize)>,
+    published: u64,
+    purged: u64,
+    reset: u64,
 }
 
 /// One node, as the oracles see it.
@@ -93,8 +103,11 @@ struct Watched {
     applied: usize,
     /// Up to where its state machine is.
     applied_index: LogIndex,
-    /// What its disk held may have been damaged since it was last read.
+    /// Ends of the snapshots on its disk, ascending.
+    snapshots: Vec<LogId>,
+    /// What its disk held may have been damaged since it was last read: its log, and its snapshots.
     rotten: bool,
+    rotten_snapshots: bool,
     /// It lost its directory: what it holds from then on counts for nothing, until a membership names its new life.
     out: bool,
     /// The life of its directory that was last seen.
@@ -123,6 +136,10 @@ impl Oracle {
             nodes: watched,
             violation: None,
             stamp: 0,
+            states: BTreeMap::new(),
+            published: 0,
+            purged: 0,
+            reset: 0,
         };
         let addresses = Arc::new(addresses);
         Self {
@@ -250,6 +267,7 @@ impl Oracle {
     pub(crate) fn wiped(&self, node: usize) {
         self.check(|state| {
             state.nodes[node].shadow.lost();
+            state.nodes[node].snapshots.clear();
             state.nodes[node].out = true;
             state.nodes[node].incarnation = Incarnation::NONE;
             Ok(())
@@ -260,6 +278,7 @@ impl Oracle {
     pub(crate) fn rotted(&self, node: usize) {
         self.check(|state| {
             state.nodes[node].rotten = true;
+            state.nodes[node].rotten_snapshots = true;
             Ok(())
         });
     }

@@ -3,7 +3,7 @@
 use super::{Oracle, State, Violation, store::content};
 use crate::{
     sim::network::{Cargo, Passage, Watch},
-    types::{AppendEntries, AppendOutcome, LogIndex, NodeId, Request, Response, Term},
+    types::{AppendEntries, AppendOutcome, InstallOutcome, LogIndex, NodeId, Request, Response, Term},
 };
 
 impl Watch for Oracle {
@@ -104,8 +104,12 @@ fn describe(cargo: Cargo<'_>) -> (&'static str, [u64; 2]) {
             Request::TimeoutNow(r) => ("TimeoutNow", [r.term.0, 0]),
             Request::Greet(r) => ("Greet", [r.peers_hash, 0]),
             Request::ForwardApply(r) => ("ForwardApply", [r.commands.len() as u64, 0]),
+            Request::ForwardTransfer(r) => ("ForwardTransfer", [r.timeout_ms, 0]),
             Request::ForwardChange(r) => ("ForwardChange", [r.timeout_ms, 0]),
             Request::ForwardReadIndex(r) => ("ForwardReadIndex", [r.timeout_ms, 0]),
+            Request::InstallSnapshot(r) => {
+                ("InstallSnapshot", [r.snapshot.description.last.index.0, r.offset])
+            }
         },
         Cargo::Answer(Ok(response)) => match response {
             Response::AppendEntries(r) => match r.outcome {
@@ -119,8 +123,14 @@ fn describe(cargo: Cargo<'_>) -> (&'static str, [u64; 2]) {
             Response::TimeoutNow(r) => ("stands", [r.term.0, u64::from(r.accepted)]),
             Response::Greet(r) => ("greets", [r.peers_hash, u64::from(r.state.is_some())]),
             Response::ForwardApply(r) => ("forwarded apply", [r.results.len() as u64, 0]),
+            Response::ForwardTransfer(r) => ("forwarded transfer", [u64::from(r.result.is_ok()), 0]),
             Response::ForwardChange(r) => ("forwarded change", [r.result.as_ref().map_or(0, |i| i.0), 0]),
             Response::ForwardReadIndex(r) => ("forwarded read", [r.result.as_ref().map_or(0, |i| i.0), 0]),
+            Response::InstallSnapshot(r) => match r.outcome {
+                InstallOutcome::Wanted { offset } => ("wants", [r.term.0, offset]),
+                InstallOutcome::Installed => ("installed", [r.term.0, 0]),
+                InstallOutcome::Refused => ("refuses a snapshot", [r.term.0, 0]),
+            },
         },
         Cargo::Answer(Err(_)) => ("no answer", [0; 2]),
     }

@@ -111,7 +111,7 @@ impl Inbound for Node {
 
 /// A request that carries a number.
 pub(crate) fn ask(number: u64) -> Request {
-    Request::ForwardReadIndex(ForwardReadIndex { timeout_ms: number })
+    Request::ForwardReadIndex(ForwardReadIndex { timeout_ms: number, barrier: number.is_multiple_of(2) })
 }
 
 /// The number that [`ask`] put in.

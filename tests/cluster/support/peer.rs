@@ -114,6 +114,11 @@ impl Puppet {
         self.desk.kept().drain(..).collect()
     }
 
+    /// Takes out the first of what was kept.
+    pub(crate) fn kept_first(&self) -> Option<(Request, Responder)> {
+        self.desk.kept().pop_front()
+    }
+
     /// Sends a request to the real node and waits for the answer.
     pub(crate) async fn ask(&self, request: Request) -> Result<Response, RpcError> {
         let (sender, answer) = oneshot::channel();
@@ -237,6 +242,7 @@ pub(crate) fn agree(puppet: &Puppet) -> impl FnMut(&Request) -> Option<Response>
             incarnation,
             round: request.round,
             follows: true,
+            sticks_ms: 0,
         })),
         Request::PreVote(request) => {
             Some(Response::PreVote(RequestVoteResponse { term: request.term, incarnation, granted: true }))

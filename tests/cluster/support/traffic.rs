@@ -31,7 +31,9 @@ struct State {
     answered: BTreeMap<NodeId, Term>,
     violations: Vec<String>,
     heartbeats: u64,
-    delay: Option<(fastrand::Rng, Duration)>,
+    /// Where each piece of a snapshot began that was sent, and how long it was.
+    pieces: Vec<(u64, usize)>,
+    delay: Option<(fastrand::Rng, Duration, Duration)>,
     /// What is on its way, by when it arrives and the order it left in.
     queue: BTreeMap<(Instant, u64), Box<dyn FnOnce() + Send>>,
     sent: u64,
@@ -45,10 +47,19 @@ impl Traffic {
     ///
     /// Requests of one lane keep their order; answers do not.
     pub(crate) fn delay(&self, seed: u64, max: Duration) {
+        self.delay_between(seed, Duration::ZERO, max);
+    }
+
+    /// Lets every request and every answer take just so long.
+    pub(crate) fn delay_exactly(&self, latency: Duration) {
+        self.delay_between(0, latency, latency);
+    }
+
+    fn delay_between(&self, seed: u64, min: Duration, max: Duration) {
         let traffic = self.clone();
         let carrier = tokio::task::spawn_local(async move { traffic.carry().await });
         let mut state = self.state();
-        state.delay = Some((fastrand::Rng::with_seed(seed), max));
+        state.delay = Some((fastrand::Rng::with_seed(seed), min, max));
         state.carrier = Some(carrier.abort_handle());
     }
 
@@ -67,6 +78,11 @@ impl Traffic {
     /// How many heartbeats were sent so far.
     pub(crate) fn heartbeats(&self) -> u64 {
         self.state().heartbeats
+    }
+
+    /// The pieces of snapshots that were sent so far: where each began, and how long it was.
+    pub(crate) fn pieces(&self) -> Vec<(u64, usize)> {
+        self.state().pieces.clone()
     }
 
     /// # Panics
@@ -90,10 +106,14 @@ impl Traffic {
         let (term, leader) = match request {
             Request::AppendEntries(request) => (request.term, &request.leader),
             Request::Heartbeat(request) => (request.term, &request.leader),
+            Request::InstallSnapshot(request) => (request.term, &request.leader),
             _ => return,
         };
         let mut state = self.state();
         state.heartbeats += u64::from(matches!(request, Request::Heartbeat(_)));
+        if let Request::InstallSnapshot(request) = request {
+            state.pieces.push((request.offset, request.data.len()));
+        }
         let known = state.leaders.entry(term).or_insert_with(|| leader.clone()).clone();
         if known != *leader || leader != sender {
             state.violations.push(format!("term {term}: {sender} speaks for {leader}, {known} leads"));
@@ -108,6 +128,7 @@ impl Traffic {
         let term = match result {
             Ok(Response::AppendEntries(answer)) => answer.term,
             Ok(Response::Heartbeat(answer)) => answer.term,
+            Ok(Response::InstallSnapshot(answer)) => answer.term,
             Ok(Response::RequestVote(answer)) => answer.term,
             _ => return,
         };
@@ -120,7 +141,7 @@ impl Traffic {
     fn later(&self, lane: Option<(NodeId, NodeId, Lane)>, action: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
         let now = Instant::now();
-        let drawn = state.delay.as_mut().map(|(rng, max)| max.mul_f64(rng.f64()));
+        let drawn = state.delay.as_mut().map(|(rng, min, max)| *min + (*max - *min).mul_f64(rng.f64()));
         let due = drawn.map_or(now, |delay| now + delay);
         let due = match lane {
             Some(lane) => {

@@ -167,3 +167,67 @@ fn a_withheld_node_compares_with_what_its_damaged_tail_promised() {
     node.tick();
     assert_eq!(node.election.withheld(), None, "whole again");
 }
+
+/// n1, started just now with this term in its record.
+fn started(term: u64) -> Node {
+    let mut node = Node::start(CONFIG, Vote { term: Term(term), voted_for: None }, None);
+    node.now -= HEARTBEAT;
+    node
+}
+
+#[test]
+fn who_starts_with_state_elects_nobody_for_a_timeout() {
+    let mut node = started(4);
+    node.now += HEARTBEAT - ms(1);
+    let before = node.state();
+    assert_eq!(node.asked_for_vote(&request("n2", 9)).0, NONE);
+    assert!(!node.would_vote_for(&request("n2", 9)).1);
+    assert_eq!(node.tick(), NONE, "its own vote would be one, too");
+    assert_eq!(node.state(), before);
+    node.now += ms(1);
+    assert!(node.would_vote_for(&request("n2", 9)).1);
+    assert!(node.votes_for(&request("n2", 9)));
+}
+
+#[test]
+fn who_starts_without_state_has_promised_nothing() {
+    assert!(started(0).votes_for(&request("n2", 9)));
+}
+
+#[test]
+fn silence_does_not_hold_up_a_transfer() {
+    let transfer = RequestVote { leadership_transfer: true, ..request("n2", 5) };
+    assert!(started(4).votes_for(&transfer), "the leader of term 4 gave up its lease before");
+    let mut elected = started(4);
+    assert!(elected.heard(5, "n3").0);
+    assert!(!elected.votes_for(&RequestVote { last: at(6, 4), ..transfer.clone() }));
+    let mut silent = started(4);
+    silent.heard(6, "n3");
+    assert!(!silent.votes_for(&transfer), "a late one, of a term that is over");
+}
+
+#[test]
+fn a_promise_stands_in_a_later_term_that_has_no_leader() {
+    let mut node = Node::following();
+    node.now += ms(10);
+    node.with(|election, now, _| election.saw_term(now, Term(8)));
+    assert_eq!(node.election.leader(), None);
+    assert!(!node.votes_for(&request("n3", 8)), "n2 may still read by its lease");
+    assert!(!node.would_vote_for(&request("n3", 9)).1);
+    node.now += HEARTBEAT;
+    assert!(node.votes_for(&request("n3", 8)));
+}
+
+#[test]
+fn a_promise_is_to_the_newest_leader_and_never_cut_short() {
+    let mut node = Node::following();
+    node.now -= ms(50);
+    node.heard(4, "n2");
+    node.now += HEARTBEAT;
+    assert!(!node.votes_for(&request("n3", 9)), "what came later promised more");
+    node.heard(6, "n3");
+    assert!(node.votes_for(&request("n3", 7)));
+    let mut other = Node::following();
+    other.heard(6, "n3");
+    assert!(!other.votes_for(&request("n2", 7)));
+}
