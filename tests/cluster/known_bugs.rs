@@ -294,6 +294,8 @@ fn a_session_is_unknown_after_a_restart_from_a_snapshot() {
 fn a_membership_is_changed_before_a_commit_in_the_term() {
     let appended = || async {
         let stage = Stage::new().await;
+        // An earlier leader has told it that the first membership is committed.
+        stage.n2.append(2, (1, 1), Entries::none(), 1).await;
         keep_appends(&stage.n2);
         keep_appends(&stage.n3);
         stage.world.wait_for("n1 to lead", |world| world.leads(0)).await;

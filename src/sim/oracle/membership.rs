@@ -5,7 +5,7 @@
 
 use super::{Oracle, State, Violation};
 use crate::{
-    log::Log,
+    actors::node::Node,
     types::{Incarnation, LogIndex, Membership, NodeId},
 };
 
@@ -45,8 +45,9 @@ impl State {
         ids.filter_map(number).fold(0, |bits, number| bits | 1 << number)
     }
 
-    /// The entry at `index` is committed in `log`, by nobody before.
-    pub(super) fn commits_under(&mut self, index: LogIndex, log: &Log) -> Result<(), Violation> {
+    /// The entry at `index` is committed on `node`, by nobody before.
+    pub(super) fn commits_under(&mut self, index: LogIndex, node: &Node) -> Result<(), Violation> {
+        let log = node.log.borrow();
         let under = self.numbers(log.membership().voters().map(|server| &server.id));
         self.memberships.under.push(under);
         let now = log.membership_at(index);
