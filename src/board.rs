@@ -1,21 +1,33 @@
 //! What a node publishes about itself: readable from any thread, without queueing behind any mailbox.
 
+mod leadership;
+mod statistics;
+mod status;
+
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::{
+    clock::Clock,
     error::Fatal,
     transport::Identity,
-    types::{ClusterId, LogId, LogIndex, NodeId, Term},
+    types::{ClusterId, LogId, LogIndex, Membership, NodeId, Term},
 };
+
+pub use leadership::{Leadership, LeadershipWatch};
+pub(crate) use statistics::Counters;
+pub use statistics::Statistics;
+pub use status::{Member, Status};
 
 /// What a node does in its cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +63,8 @@ impl fmt::Display for ServerRole {
 pub(crate) enum Standing {
     /// Its directory is empty, and nobody has told it what to become.
     Blank,
+    /// Its directory is empty, and it is to be added to a cluster that exists.
+    Joining,
     /// Its first entry is written, and its directory does not say yet that it is a member's.
     Founding,
     /// Its votes and acknowledgements count.
@@ -70,7 +84,7 @@ impl Standing {
     }
 
     pub(crate) fn is_blank(&self) -> bool {
-        *self == Self::Blank
+        matches!(self, Self::Blank | Self::Joining)
     }
 
     /// Whether it may append what a leader sends: blank nodes must not, until it is known what they are.
@@ -82,40 +96,13 @@ impl Standing {
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Blank => f.write_str("blank: waiting for other nodes"),
+            Self::Blank => f.write_str("blank: waiting for the listed peers"),
+            Self::Joining => f.write_str("blank: waiting to be added to a cluster"),
             Self::Founding => f.write_str("writing the first entry"),
             Self::Member => f.write_str("member"),
             Self::Quarantined(why) => write!(f, "quarantined: {why}"),
         }
     }
-}
-
-/// A node's view of itself and its cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Status {
-    /// The node.
-    pub id: NodeId,
-    /// What it does.
-    pub role: ServerRole,
-    /// Its term.
-    pub term: Term,
-    /// The leader it knows.
-    pub leader: Option<NodeId>,
-    /// Everything up to here is committed, as far as it knows.
-    pub commit_index: LogIndex,
-    /// Everything up to here is applied to its state machine.
-    pub applied_index: LogIndex,
-    /// The last entry of its log.
-    pub last_index: LogIndex,
-    /// Everything up to here is on its medium.
-    pub durable_index: LogIndex,
-    /// The voters of its effective membership.
-    pub voters: Vec<NodeId>,
-    /// Whether it belongs to the cluster, and whether its log is whole, in words.
-    pub standing: String,
-    /// Why it stopped for good, if it did.
-    pub fatal: Option<String>,
 }
 
 /// See the module.
@@ -127,9 +114,19 @@ pub(crate) struct Board {
     commit: AtomicU64,
     applied: AtomicU64,
     last: AtomicU64,
+    last_term: AtomicU64,
     durable: AtomicU64,
+    /// When a leader was last heard, in nanoseconds of `clock`; [`NEVER`] if none was.
+    contact: AtomicU64,
+    clock: Clock,
+    /// What the node does, counted.
+    pub(crate) counters: Counters,
+    snapshot: AtomicU64,
     changed: Notify,
 }
+
+/// No time that a node's clock reaches.
+const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
 struct State {
@@ -137,22 +134,26 @@ struct State {
     role: ServerRole,
     term: Term,
     leader: Option<NodeId>,
-    voters: Vec<NodeId>,
+    members: Vec<Member>,
+    membership_index: LogIndex,
     standing: String,
+    step_downs: BTreeMap<String, u64>,
     fatal: Option<Fatal>,
     stopped: bool,
 }
 
 impl Board {
-    pub(crate) fn new(identity: Identity) -> Self {
+    pub(crate) fn new(identity: Identity, clock: Clock) -> Self {
         let known = Some(identity.cluster).filter(|cluster| !cluster.is_none());
         let state = State {
             identity,
             role: ServerRole::default(),
             term: Term::ZERO,
             leader: None,
-            voters: Vec::new(),
+            members: Vec::new(),
+            membership_index: LogIndex::ZERO,
             standing: String::new(),
+            step_downs: BTreeMap::new(),
             fatal: None,
             stopped: false,
         };
@@ -162,7 +163,12 @@ impl Board {
             commit: AtomicU64::new(0),
             applied: AtomicU64::new(0),
             last: AtomicU64::new(0),
+            last_term: AtomicU64::new(0),
             durable: AtomicU64::new(0),
+            contact: AtomicU64::new(NEVER),
+            clock,
+            counters: Counters::default(),
+            snapshot: AtomicU64::new(0),
             changed: Notify::new(),
         }
     }
@@ -174,27 +180,6 @@ impl Board {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state());
         self.changed.notify_waiters();
-    }
-
-    pub(crate) fn status(&self) -> Status {
-        let index = |index: &AtomicU64| LogIndex(index.load(Ordering::Relaxed));
-        // The smaller index is read first, so that a report never shows more applied than committed.
-        let (applied_index, commit_index) = (index(&self.applied), index(&self.commit));
-        let (durable_index, last_index) = (index(&self.durable), index(&self.last));
-        let state = self.state();
-        Status {
-            id: state.identity.id.clone(),
-            role: state.role,
-            term: state.term,
-            leader: state.leader.clone(),
-            commit_index,
-            applied_index,
-            last_index,
-            durable_index,
-            voters: state.voters.clone(),
-            standing: state.standing.clone(),
-            fatal: state.fatal.as_ref().map(ToString::to_string),
-        }
     }
 
     /// What the node does, in which term.
@@ -226,17 +211,32 @@ impl Board {
         self.change(|state| state.identity.cluster = cluster);
     }
 
-    pub(crate) fn set_role(&self, role: ServerRole, term: Term, leader: Option<NodeId>, voters: Vec<NodeId>) {
+    pub(crate) fn set_role(&self, role: ServerRole, term: Term, leader: Option<NodeId>) {
         self.change(|state| {
             state.role = role;
             state.term = term;
             state.leader = leader;
-            state.voters = voters;
         });
     }
 
-    pub(crate) fn set_voters(&self, voters: Vec<NodeId>) {
-        self.change(|state| state.voters = voters);
+    /// The membership in effect, whose entry is at `index`.
+    pub(crate) fn set_membership(&self, index: LogIndex, membership: &Membership) {
+        let member = |server: &crate::types::Server| Member {
+            id: server.id.clone(),
+            address: server.address.clone(),
+            suffrage: server.suffrage,
+        };
+        let members = membership.servers().iter().map(member).collect();
+        self.change(|state| {
+            state.members = members;
+            state.membership_index = index;
+        });
+    }
+
+    /// A leader was heard at `now`.
+    pub(crate) fn set_contact(&self, now: Duration) {
+        let nanos = u64::try_from(now.as_nanos()).unwrap_or(NEVER - 1);
+        self.contact.store(nanos, Ordering::Relaxed);
     }
 
     /// `withheld` is the end that a damaged log must reach again before the node counts as whole.
@@ -256,9 +256,14 @@ impl Board {
         self.applied.store(index.0, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_log(&self, last: LogIndex, durable: LogIndex) {
-        self.last.store(last.0, Ordering::Relaxed);
+    pub(crate) fn set_log(&self, last: LogId, durable: LogIndex) {
+        self.last.store(last.index.0, Ordering::Relaxed);
+        self.last_term.store(last.term.0, Ordering::Relaxed);
         self.durable.store(durable.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_snapshot(&self, index: LogIndex) {
+        self.snapshot.store(index.0, Ordering::Relaxed);
     }
 
     /// Notes why the node stopped. Whether this is the first reason, which stays.
@@ -313,7 +318,10 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{GroupId, Incarnation};
+    use crate::{
+        clock::ClockSkew,
+        types::{GroupId, Incarnation},
+    };
 
     fn identity(id: &str, cluster: u128) -> Identity {
         let (cluster, incarnation) = (ClusterId(cluster), Incarnation(1));
@@ -322,7 +330,7 @@ mod tests {
 
     #[test]
     fn who_was_let_in_while_this_node_was_blank_is_a_stranger_once_it_has_another_cluster() {
-        let board = Board::new(identity("n1", 0));
+        let board = Board::new(identity("n1", 0), Clock::start(ClockSkew::NONE, None));
         let (old, same, blank) = (identity("o1", 7), identity("n2", 8), identity("n3", 0));
         assert!(!board.is_stranger(&old));
         board.set_cluster(ClusterId(8));
@@ -332,7 +340,7 @@ mod tests {
 
     #[test]
     fn the_first_reason_to_stop_stays() {
-        let board = Board::new(identity("n1", 0));
+        let board = Board::new(identity("n1", 0), Clock::start(ClockSkew::NONE, None));
         assert!(board.set_fatal(&Fatal::Thread("first".to_owned())));
         assert!(!board.set_fatal(&Fatal::Thread("second".to_owned())));
         assert!(board.status().fatal.is_some_and(|why| why.contains("first")));

@@ -65,6 +65,31 @@ pub struct Config {
     /// A durable node whose disk has not finished a flush for this long gives up leadership.
     /// Default 5 s.
     pub disk_stall_timeout: Duration,
+    /// After how long without a command a client session opened by this leader expires, of the leaders' time.
+    /// Written into the log with the session, so a change holds for new ones. Default 1 h, at least 1 ms.
+    pub session_timeout: Duration,
+    /// How many client sessions there may be when this leader opens one; whichever was active longest ago makes
+    /// room. Written into the log likewise. Default 4096, at most 65,536.
+    pub sessions_max: usize,
+    /// How often a node looks whether a snapshot is due, drawn anew from `[T, 2T)` each time, so that not every node
+    /// writes at once. Default 120 s, at least 5 ms.
+    pub snapshot_interval: Duration,
+    /// How many entries must have been applied since the newest snapshot for another to be due. Default 8192.
+    pub snapshot_threshold: u64,
+    /// How many entries stay in the log behind a snapshot, so that a follower that lags a little needs none.
+    /// Default 10,240.
+    pub trailing_logs: u64,
+    /// How many snapshots are kept (hashicorp's `retain` of its file store). Default 2, at least 1.
+    pub snapshots_retained: usize,
+    /// How much of a snapshot a leader sends a follower at once, in bytes; four such pieces may be under way. Default
+    /// 1 MiB, at most 4 MiB.
+    pub snapshot_chunk_bytes: usize,
+    /// The largest snapshot that this node takes from a leader, in bytes. A node whose own grows beyond that of
+    /// others cannot bring them up to date. Default 64 GiB.
+    pub snapshot_bytes_max: u64,
+    /// Start without giving the newest snapshot to the state machine, which has kept its state by itself and must
+    /// hold everything up to there, no more and no less. Default off.
+    pub no_snapshot_restore_on_start: bool,
 }
 
 impl Default for Config {
@@ -90,7 +115,45 @@ impl Default for Config {
             log_cache_bytes: 64 << 20,
             shutdown_on_remove: true,
             disk_stall_timeout: Duration::from_secs(5),
+            session_timeout: Duration::from_secs(3600),
+            sessions_max: 4096,
+            snapshot_interval: Duration::from_secs(120),
+            snapshot_threshold: 8192,
+            trailing_logs: 10_240,
+            snapshots_retained: 2,
+            snapshot_chunk_bytes: 1 << 20,
+            snapshot_bytes_max: 64 << 30,
+            no_snapshot_restore_on_start: false,
         }
+    }
+}
+
+/// The settings that a running node may be given anew, with hashicorp's names. Take those in force from
+/// [`Config::reloadable`], and change what is to differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReloadableConfig {
+    /// See [`Config::heartbeat_timeout`]. A shorter one is obeyed at once, by followers and by the leader.
+    pub heartbeat_timeout: Duration,
+    /// See [`Config::election_timeout`].
+    pub election_timeout: Duration,
+    /// See [`Config::trailing_logs`]. Counts from the next snapshot on.
+    pub trailing_logs: u64,
+    /// See [`Config::snapshot_interval`]. A shorter one is obeyed at once.
+    pub snapshot_interval: Duration,
+    /// See [`Config::snapshot_threshold`].
+    pub snapshot_threshold: u64,
+}
+
+impl ReloadableConfig {
+    /// How often a leader sends heartbeats.
+    pub fn heartbeat_interval(&self) -> Duration {
+        self.heartbeat_timeout / 10
+    }
+
+    /// How often a node looks at the clock.
+    pub fn tick_interval(&self) -> Duration {
+        (self.heartbeat_timeout / 20).clamp(Duration::from_millis(1), Duration::from_millis(50))
     }
 }
 
@@ -117,12 +180,46 @@ impl Config {
 
     /// How often a leader sends heartbeats.
     pub fn heartbeat_interval(&self) -> Duration {
-        self.heartbeat_timeout / 10
+        self.reloadable().heartbeat_interval()
     }
 
     /// How often a node looks at the clock.
     pub fn tick_interval(&self) -> Duration {
-        (self.heartbeat_timeout / 20).clamp(Duration::from_millis(1), Duration::from_millis(50))
+        self.reloadable().tick_interval()
+    }
+
+    /// The part that [`ReloadConfig`](crate::ReloadConfig) may change.
+    pub fn reloadable(&self) -> ReloadableConfig {
+        ReloadableConfig {
+            heartbeat_timeout: self.heartbeat_timeout,
+            election_timeout: self.election_timeout,
+            trailing_logs: self.trailing_logs,
+            snapshot_interval: self.snapshot_interval,
+            snapshot_threshold: self.snapshot_threshold,
+        }
+    }
+
+    /// The same settings with another reloadable part, checked as a whole: what is reloaded must also suit what
+    /// is not.
+    ///
+    /// # Errors
+    /// Names the first field that breaks a rule.
+    pub fn reloaded(&self, part: ReloadableConfig) -> Result<Self, ConfigError> {
+        let config = Self {
+            heartbeat_timeout: part.heartbeat_timeout,
+            election_timeout: part.election_timeout,
+            trailing_logs: part.trailing_logs,
+            snapshot_interval: part.snapshot_interval,
+            snapshot_threshold: part.snapshot_threshold,
+            ..self.clone()
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// How long either side of a snapshot waits for the other.
+    pub(crate) fn snapshot_patience(&self) -> Duration {
+        self.election_timeout.max(Duration::from_secs(1))
     }
 
     /// Checks every rule.
@@ -153,9 +250,18 @@ impl Config {
         )?;
         rule(self.commit_timeout >= ms(1), "commit_timeout", "must be at least 1 ms")?;
         rule(self.request_timeout >= ms(1), "request_timeout", "must be at least 1 ms")?;
+        rule(self.snapshot_interval >= ms(5), "snapshot_interval", "must be at least 5 ms")?;
+        rule(self.snapshots_retained >= 1, "snapshots_retained", "must be at least 1")?;
+        rule(
+            (1..=4 << 20).contains(&self.snapshot_chunk_bytes),
+            "snapshot_chunk_bytes",
+            "must be between 1 byte and 4 MiB",
+        )?;
         rule(self.max_append_entries >= 1, "max_append_entries", "must be at least 1")?;
         rule(self.inflight_requests_max >= 1, "inflight_requests_max", "must be at least 1")?;
         rule(self.pending_requests_max >= 1, "pending_requests_max", "must be at least 1")?;
+        rule(self.session_timeout >= ms(1), "session_timeout", "must be at least 1 ms")?;
+        rule((1..=65_536).contains(&self.sessions_max), "sessions_max", "must be between 1 and 65,536")?;
         let mib64 = 64 << 20;
         rule(
             (1..=mib64).contains(&self.entry_bytes_max),
@@ -183,6 +289,30 @@ mod tests {
     fn the_shipped_settings_are_valid() {
         Config::default().validate().unwrap();
         Config::fast().validate().unwrap();
+    }
+
+    #[test]
+    fn what_is_reloaded_must_suit_what_is_not() {
+        let config = Config::default();
+        let mut part = config.reloadable();
+        part.heartbeat_timeout = Duration::from_millis(200);
+        assert_eq!(config.reloaded(part).unwrap_err().field, "leader_lease_timeout");
+        part.heartbeat_timeout = Duration::from_millis(600);
+        let reloaded = config.reloaded(part).unwrap();
+        assert_eq!(reloaded.heartbeat_interval(), Duration::from_millis(60));
+        assert_eq!(reloaded.election_timeout, config.election_timeout);
+    }
+
+    #[test]
+    fn snapshots_that_are_never_kept_are_refused() {
+        let config = Config { snapshots_retained: 0, ..Config::default() };
+        assert_eq!(config.validate().unwrap_err().field, "snapshots_retained");
+        let config = Config { snapshot_interval: Duration::from_millis(4), ..Config::default() };
+        assert_eq!(config.validate().unwrap_err().field, "snapshot_interval");
+        for snapshot_chunk_bytes in [0, (4 << 20) + 1] {
+            let config = Config { snapshot_chunk_bytes, ..Config::default() };
+            assert_eq!(config.validate().unwrap_err().field, "snapshot_chunk_bytes");
+        }
     }
 
     #[test]

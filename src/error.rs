@@ -1,15 +1,23 @@
 //! How requests fail. Each variant says whether the command may still take effect.
 
+mod operating;
+
 use std::{fmt, sync::Arc};
 
 use thiserror::Error;
+
+mod recover;
+
+pub use recover::RecoverError;
 
 use crate::{
     config::ConfigError,
     storage::StorageError,
     transport::TransportError,
-    types::{LogIndex, MembershipError, NodeId},
+    types::{LogId, LogIndex, MembershipError, NodeId},
 };
+
+pub use operating::{BootstrapError, ObserveError};
 
 /// Who leads, as far as this node knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +30,8 @@ pub struct LeaderHint {
 
 /// Why an [`Apply`](crate::messages::Apply) did not succeed.
 ///
-/// Every variant but [`OutcomeUnknown`](Self::OutcomeUnknown) means *definitely not applied*, and gives
-/// the command back.
+/// Every variant but [`OutcomeUnknown`](Self::OutcomeUnknown) and [`SequenceTooOld`](Self::SequenceTooOld) means that
+/// this request was *definitely not applied*, and gives the command back.
 #[derive(Error)]
 #[non_exhaustive]
 pub enum ApplyError<C> {
@@ -74,8 +82,19 @@ pub enum ApplyError<C> {
         /// The command.
         command: C,
     },
+    /// The session has ended, or never began: this attempt was not applied. If an earlier one of the same sequence
+    /// ended in [`OutcomeUnknown`](Self::OutcomeUnknown), that one may have been, and nothing remembers it.
+    #[error("the client session has expired")]
+    SessionExpired {
+        /// The command.
+        command: C,
+    },
+    /// The session has gone so far past this sequence that its reply is not kept, or the reply was too large to be:
+    /// this attempt was not applied, an earlier one may have been.
+    #[error("the session has gone past this sequence; its reply is not kept")]
+    SequenceTooOld,
     /// It was not decided in time, or leadership was lost meanwhile: the command may have been applied,
-    /// may still be, or never will. Only an idempotent command is safe to repeat.
+    /// may still be, or never will. Only an idempotent command is safe to repeat, or one in a session.
     #[error("outcome unknown: {why}")]
     OutcomeUnknown {
         /// The index it was given, if it got one on this node.
@@ -104,6 +123,9 @@ pub enum UnknownReason {
     /// The node stopped or failed after the command was logged.
     #[error("the node stopped after the command was logged")]
     Stopped,
+    /// The session expired before a retry could tell.
+    #[error("the session expired before a retry could tell")]
+    SessionExpired,
 }
 
 /// Without the command: it may not be printable, and may be a secret.
@@ -114,9 +136,9 @@ impl<C> fmt::Debug for ApplyError<C> {
 }
 
 impl<C> ApplyError<C> {
-    /// Whether the command is known not to have been applied, now and for ever.
+    /// Whether the command is known not to have been applied by this request, now and for ever.
     pub fn is_refused(&self) -> bool {
-        !matches!(self, Self::OutcomeUnknown { .. })
+        !matches!(self, Self::OutcomeUnknown { .. } | Self::SequenceTooOld)
     }
 
     /// The command, if it was given back.
@@ -127,8 +149,9 @@ impl<C> ApplyError<C> {
             | Self::EntryTooLarge { command, .. }
             | Self::Encode { command, .. }
             | Self::ShuttingDown { command }
+            | Self::SessionExpired { command }
             | Self::Failed { command, .. } => Some(command),
-            Self::OutcomeUnknown { .. } => None,
+            Self::OutcomeUnknown { .. } | Self::SequenceTooOld => None,
         }
     }
 }
@@ -312,6 +335,41 @@ pub enum Fatal {
         /// What serde said.
         reason: String,
     },
+    /// The state machine cannot read a snapshot: it is of another version.
+    #[error("the snapshot up to {last} cannot be restored: {reason}")]
+    Restore {
+        /// The last entry that it holds.
+        last: LogId,
+        /// What the state machine said.
+        reason: String,
+    },
+}
+
+/// Why a [`Snapshot`](crate::messages::Snapshot) was not taken. The log keeps what it holds.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// Nothing was applied since the newest snapshot.
+    #[error("nothing was applied since the newest snapshot")]
+    NothingNew,
+    /// The state machine has no snapshots, or the node has no place for them.
+    #[error("snapshots are not supported: {0}")]
+    Unsupported(&'static str),
+    /// One is being taken already.
+    #[error("a snapshot is being taken already")]
+    InProgress,
+    /// The store has no room, or another error; the node goes on without this snapshot.
+    #[error("the snapshot was given up: {0}")]
+    Storage(Arc<StorageError>),
+    /// The state could not be written: what the state machine or the medium said.
+    #[error("the state could not be written: {0}")]
+    Persist(String),
+    /// The node is stopping.
+    #[error("the node is shutting down")]
+    ShuttingDown,
+    /// The node has failed.
+    #[error("the node has failed: {0}")]
+    Failed(Fatal),
 }
 
 /// Why a node did not start.
@@ -333,6 +391,9 @@ pub enum StartError {
     /// Something is missing that has no default.
     #[error("{0}")]
     Incomplete(&'static str),
+    /// The cluster was to be recovered first.
+    #[error("recovering the cluster: {0}")]
+    Recover(#[from] RecoverError),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),

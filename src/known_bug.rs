@@ -142,6 +142,12 @@ known_bugs! {
     ///
     /// *Source*: Raft §5.3, where it is ruled out. *Correct*: index and term must match. *Law*: Log Matching.
     PrevTermNotCompared = "prev-term-not-compared",
+    /// A snapshot is installed into a log that has an entry of another term at the snapshot's last index: that entry and
+    /// everything behind it stay, the leader's entries fit nowhere, and the snapshot comes again and again.
+    ///
+    /// *Source*: hashicorp/raft#697. *Correct*: a log that does not hold the snapshot's last entry goes, all of it.
+    /// *Law*: Log Matching; Liveness.
+    StaleSuffixKeptUnderSnapshot = "stale-suffix-kept-under-snapshot",
     /// A read joins the round of heartbeats that is already running, with the index taken when that began: what was
     /// acknowledged to a client since is missed by a reader on another node.
     ///
@@ -231,6 +237,17 @@ known_bugs! {
     /// *Source*: of the kind of etcd-io/etcd#13766. *Correct*: one cursor, whoever leads.
     /// *Law*: each entry is applied once, in order; Linearizability.
     EntryHandedTwice = "entry-handed-twice",
+    /// A retry of a session's command is applied as if it were the first attempt.
+    ///
+    /// *Source*: thesis §6.3, where it is ruled out. *Correct*: it gets the reply that was given then.
+    /// *Law*: exactly once.
+    SessionRetryAppliedAgain = "session-retry-applied-again",
+    /// A snapshot carries the state and not the table of sessions: after a restart from it nobody knows what was
+    /// applied.
+    ///
+    /// *Source*: thesis §6.3, where it is ruled out. *Correct*: the table is a part of the state.
+    /// *Law*: exactly once; Outcome.
+    SessionsNotInSnapshot = "sessions-not-in-snapshot",
     /// A command that a deposed leader had appended is told to the node that forwarded it as definitely not applied;
     /// another node may still hold and commit it.
     ///

@@ -59,6 +59,7 @@
 //! | [`RaftSystem`] | the actor; [`RaftSystem::builder`] describes a node, [`Raft`] is the handle of a running one |
 //! | [`StateMachine`] | the one trait to implement |
 //! | [`Apply`], [`Read`] | replicate a command; ask a question whose answer is never stale |
+//! | [`ClientSession`] | commands that are applied once, however often they are sent |
 //! | [`ApplyError`] | refused, so definitely not applied and given back; or *outcome unknown* |
 //! | [`Config`] | timing and limits, each with a safe default |
 //!
@@ -72,8 +73,8 @@
 //!
 //! [`Raft::mailboxes`] shows what every actor does and what waits for it, as [`inspect`] describes; [`mailbox`] is how.
 //! The actors follow hashicorp/raft channel by channel.
-//! ARCHITECTURE.md is the map; every message stands in [the table of channels](docs::channels); [the log](docs::wal)
-//! and [the wire](docs::wire) are described by byte.
+//! ARCHITECTURE.md is the map; every message stands in [the table of channels](docs::channels); [the log](docs::wal),
+//! [the snapshots](docs::snapshot) and [the wire](docs::wire) are described by byte.
 //!
 //! # Layout
 //!
@@ -121,23 +122,34 @@ pub mod types;
 pub mod wire;
 
 pub use actors::raft_system::RaftSystem;
-pub use config::Config;
-pub use error::{ApplyError, ChangeError, Fatal, ReadError, StartError, TransferError, UnknownReason};
+pub use config::{Config, ReloadableConfig};
+pub use error::{
+    ApplyError, BootstrapError, ChangeError, Fatal, ObserveError, ReadError, RecoverError, SnapshotError,
+    StartError, TransferError, UnknownReason,
+};
 pub use messages::{
-    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Barrier, Configuration, DemoteVoter,
-    GetConfiguration, GetStatus, Indexed, InspectMailboxes, LeaseRead, Read, ReadWithin, RemoveServer,
-    Shutdown, StaleRead, StaleReadFrom, TransferLeadership, VerifyLeader,
+    AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyInSession, ApplyIndexed, ApplyWithin, Barrier, Bootstrap,
+    CloseSession, Configuration, DemoteVoter, EventKind, GetConfig, GetConfiguration, GetStatus, Indexed,
+    InspectMailboxes, LeaseRead, Observation, Observe, ObserverHandle, ObserverId, OpenSession, RaftEvent,
+    Read, ReadWithin, ReloadConfig, RemoveServer, Shutdown, Snapshot, StaleRead, StaleReadFrom,
+    StopObserving, TransferLeadership, VerifyLeader,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
-pub use system::{Placement, Raft, RaftBuilder, ServerRole, Status};
+#[cfg(feature = "peers-json")]
+pub use system::read_peers_json;
+pub use system::{
+    ClientSession, Leadership, LeadershipWatch, Member, Placement, Raft, RaftBuilder, RecoveredServer,
+    Recovery, ServerRole, Statistics, Status, recover_cluster,
+};
 
 /// What a service usually needs.
 pub mod prelude {
     pub use crate::{
-        AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyError, ChangeError, Config, DemoteVoter, Fatal,
-        GetConfiguration, GetStatus, InspectMailboxes, Raft, RaftSystem, Read, ReadError, RemoveServer,
-        ServerRole, Shutdown, StaleRead, StartError, StateMachine, StateSnapshot, Status,
-        types::{LogId, LogIndex, NodeId, Term},
+        AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyError, ChangeError, ClientSession, CloseSession,
+        Config, DemoteVoter, Fatal, GetConfiguration, GetStatus, InspectMailboxes, OpenSession, Raft,
+        RaftSystem, Read, ReadError, RemoveServer, ServerRole, Shutdown, Snapshot, SnapshotError, StaleRead,
+        StartError, StateMachine, StateSnapshot, Status,
+        types::{LogId, LogIndex, NodeId, SessionId, Term},
     };
 }
 
@@ -147,6 +159,8 @@ pub mod prelude {
 pub mod docs {
     #[doc = include_str!("../docs/channels.md")]
     pub mod channels {}
+    #[doc = include_str!("../docs/snapshot.md")]
+    pub mod snapshot {}
     #[doc = include_str!("../docs/wal.md")]
     pub mod wal {}
     #[doc = include_str!("../docs/wire.md")]

@@ -18,7 +18,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::{
-    node::{Peer, Timing},
+    node::{Peer, Snapshots, Timing},
     signals,
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct ClusterArgs {
     raft_port_base: u16,
     #[command(flatten)]
     timing: Timing,
+    #[command(flatten)]
+    snapshots: Snapshots,
 }
 
 /// One node as seen from outside.
@@ -122,6 +124,7 @@ fn members(args: &ClusterArgs) -> Result<Vec<Member>, String> {
         let mut arguments = vec!["node".to_owned()];
         arguments.extend(named.into_iter().flat_map(|(name, value)| [name.to_owned(), value.to_owned()]));
         arguments.extend(args.timing.arguments());
+        arguments.extend(args.snapshots.arguments());
         Ok(Member { id: peer.id.clone(), http, arguments })
     };
     (0..).zip(&peers).map(member).collect()
@@ -150,6 +153,7 @@ fn print_usage(members: &[Member]) {
     println!("  curl -X DELETE http://{first}/kv/greeting");
     println!("  curl http://{first}/status");
     println!("  curl http://{first}/mailboxes");
+    println!("  kv ctl --http {first} status");
     println!("Ctrl-C stops them all; what was written is there again on the next start.");
 }
 

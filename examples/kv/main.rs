@@ -11,11 +11,14 @@
 //! 1. `store.rs`: the state machine, all that is replicated;
 //! 2. `node.rs`: one node, from `RaftSystem::builder` to an ordered stop;
 //! 3. `http/`: what clients see, and what each failure of Raft means to them;
-//! 4. `cluster.rs`: several nodes on one machine, as child processes.
+//! 4. `cluster.rs`: several nodes on one machine, as child processes;
+//! 5. `ctl.rs`: what an operator does with a running cluster.
 
 mod cluster;
+mod ctl;
 mod http;
 mod node;
+mod requests;
 mod signals;
 mod store;
 
@@ -48,8 +51,10 @@ enum Command {
     ///
     /// With blank directories on all listed peers they found a cluster together. A node whose directory
     /// holds state ignores the list. A blank node among peers that hold state is quarantined: it has no
-    /// vote, and says so.
+    /// vote, and says so. A node with --join waits to be added to a cluster: see `kv ctl add`.
     Node(node::NodeArgs),
+    /// Look at a running cluster, or change it, through any of its nodes.
+    Ctl(ctl::CtlArgs),
 }
 
 fn main() -> ExitCode {
@@ -74,5 +79,6 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Cluster(args) => cluster::run(args).await,
         Command::Node(args) => node::run(args).await,
+        Command::Ctl(args) => ctl::run(args),
     }
 }

@@ -39,13 +39,57 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// Every node of a new cluster, this one included, as id=host:port,id=host:port,…
-    #[arg(long, value_delimiter = ',', required = true, value_parser = parse_peer)]
+    #[arg(long, value_delimiter = ',', required_unless_present = "join", value_parser = parse_peer)]
     pub(crate) peers: Vec<Peer>,
+    /// Wait to be added to the cluster that these nodes, or one of them, belong to. Where they listen for nodes.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with = "peers")]
+    pub(crate) join: Vec<String>,
     /// Stop when standard input ends. `kv cluster` sets it, so that no node outlives it.
     #[arg(long)]
     pub(crate) supervised: bool,
     #[command(flatten)]
     pub(crate) timing: Timing,
+    #[command(flatten)]
+    pub(crate) snapshots: Snapshots,
+}
+
+/// When the state is written down, where it differs from [`Config::default`].
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Snapshots {
+    /// How many entries must have been applied since the last snapshot for another one.
+    #[arg(long, value_name = "ENTRIES")]
+    pub(crate) snapshot_threshold: Option<u64>,
+    /// How often it is looked whether there are that many.
+    #[arg(long, value_name = "MS")]
+    pub(crate) snapshot_interval_ms: Option<u64>,
+    /// How many entries stay in the log behind a snapshot.
+    #[arg(long, value_name = "ENTRIES")]
+    pub(crate) trailing_logs: Option<u64>,
+}
+
+impl Snapshots {
+    /// The same as arguments, for a child process.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = String> {
+        let named = [
+            ("--snapshot-threshold", self.snapshot_threshold),
+            ("--snapshot-interval-ms", self.snapshot_interval_ms),
+            ("--trailing-logs", self.trailing_logs),
+        ];
+        arguments(named)
+    }
+
+    fn apply_to(&self, config: &mut Config) {
+        config.snapshot_threshold = self.snapshot_threshold.unwrap_or(config.snapshot_threshold);
+        config.trailing_logs = self.trailing_logs.unwrap_or(config.trailing_logs);
+        if let Some(ms) = self.snapshot_interval_ms {
+            config.snapshot_interval = Duration::from_millis(ms);
+        }
+    }
+}
+
+/// Those that have a value, as arguments.
+fn arguments<const N: usize>(named: [(&'static str, Option<u64>); N]) -> impl Iterator<Item = String> {
+    named.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?.to_string()])).flatten()
 }
 
 /// Timing, where it differs from [`Config::default`].
@@ -74,7 +118,7 @@ impl Timing {
             ("--leader-lease-timeout-ms", self.leader_lease_timeout_ms),
             ("--request-timeout-ms", self.request_timeout_ms),
         ];
-        named.into_iter().filter_map(|(name, ms)| Some([name.to_owned(), ms?.to_string()])).flatten()
+        arguments(named)
     }
 
     fn config(&self) -> Config {
@@ -141,11 +185,16 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Box<dyn Error>> {
 }
 
 async fn start(args: &NodeArgs) -> Result<Node, StartError> {
-    let mut builder = RaftSystem::builder(args.id.as_str())
-        .data_dir(&args.data)
-        .listen(args.raft.as_str())
-        .peers(args.peers.iter().map(|peer| (peer.id.as_str(), peer.address.as_str())))
-        .config(args.timing.config());
+    let mut config = args.timing.config();
+    args.snapshots.apply_to(&mut config);
+    let mut builder =
+        RaftSystem::builder(args.id.as_str()).data_dir(&args.data).listen(args.raft.as_str()).config(config);
+    if args.join.is_empty() {
+        builder = builder.peers(args.peers.iter().map(|peer| (peer.id.as_str(), peer.address.as_str())));
+    } else {
+        builder = builder.join(args.join.iter().map(String::as_str));
+    }
+    builder = builder.recover_from_peers_json(true);
     if let Some(address) = &args.advertise {
         builder = builder.advertise(address.as_str());
     }

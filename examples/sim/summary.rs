@@ -43,7 +43,11 @@ impl Summary<'_> {
         writeln!(f, "  seeds per second   {:>10.2}", tally.seeds() as f64 / seconds)?;
         writeln!(f, "  virtual : wall     {:>10.0}", virtually / seconds)?;
         writeln!(f, "  acknowledged       {:>10} operations", tally.acknowledged)?;
-        writeln!(f, "  leader changes     {:>10}", tally.leader_changes)
+        let Tally { retried, resolved, sessions_expired, .. } = tally;
+        writeln!(f, "  sent again         {retried:>10} in sessions, {resolved} answered")?;
+        writeln!(f, "  sessions over      {sessions_expired:>10} commands met one")?;
+        writeln!(f, "  leader changes     {:>10}", tally.leader_changes)?;
+        writeln!(f, "  membership changes {:>10}", tally.membership_changes)
     }
 
     /// Counts lie between one and millions, so a bar shows their size and not their share.

@@ -9,7 +9,7 @@ use actix::{Actor, ActorContext, Handler};
 
 use crate::{
     actors::node::Node,
-    mailbox::{Context, Port},
+    mailbox::{Context, Port, port_of, spawn},
     messages::{Decided, Greeted, Tick},
     protocol::{Bootstrap, Decision, peers_hash},
     transport::{Responder, ResponseSink, RpcError},
@@ -40,7 +40,20 @@ struct Peer {
 }
 
 impl Bootstrapper {
-    pub(crate) fn new(node: Rc<Node>, listed: Vec<(NodeId, String)>, own: Port<Self>) -> Self {
+    /// Starts greeting the `listed` nodes, this one among them.
+    pub(crate) fn start(node: &Rc<Node>, listed: Vec<(NodeId, String)>) {
+        let spawned = spawn(&node.inspector, "consensus/bootstrapper", |ctx| {
+            Self::new(node.clone(), listed, port_of(ctx))
+        });
+        node.watch("bootstrapper", spawned.task);
+        let port = spawned.port;
+        node.ticker.subscribe(move |tick| {
+            port.send_now(tick);
+            port.connected()
+        });
+    }
+
+    fn new(node: Rc<Node>, listed: Vec<(NodeId, String)>, own: Port<Self>) -> Self {
         let greet = Greet {
             from: node.id.clone(),
             incarnation: node.incarnation,

@@ -1,6 +1,7 @@
 //! Brings one follower up to date and keeps it there: probe, then a pipeline within its window.
 //!
-//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`PeerMoved`], [`CatchUp`], [`StopAt`], [`Tick`]. Voice: `AppendEntries` to the
+//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`SnapshotSent`], [`PeerMoved`], [`CatchUp`],
+//! [`StopAt`], [`Tick`]. Voice: `AppendEntries` to the
 //! peer, [`Match`] to Commitment, [`StepDown`] to Consensus, [`ReadEntries`] to Storage. Go: `replication.go`.
 //! Owns the peer's [`Progress`]. Reads the log and sends only while its tenure lives.
 
@@ -9,14 +10,13 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use actix::{Actor, Handler};
 
 use crate::{
-    actors::node::Node,
-    error::Fatal,
+    actors::{node::Node, snapshot_sender::SnapshotSender},
     known_bug::KnownBug,
     log::{Slice, Tenure},
     mailbox::{Context, Latch, Outlet, Port},
     messages::{
         AppendAnswered, CatchUp, CaughtUpTo, Match, MatchLost, PeerMoved, ReadEntries, Reader, Replicate,
-        ReplicationEnded, StepDown, StopActor, StopAt, StoredEntries, Tick,
+        ReplicationEnded, SnapshotSent, StepDown, StopActor, StopAt, StoredEntries, Tick,
     },
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
@@ -35,10 +35,8 @@ pub(crate) struct FollowerReplicator {
     tenure: Rc<Tenure>,
     peer: Server,
     session: u64,
-    matched: Outlet<Match>,
-    match_lost: Outlet<MatchLost>,
-    caught_up: Outlet<CaughtUpTo>,
-    ended: Outlet<ReplicationEnded>,
+    voice: Voice,
+    own: Port<Self>,
     link: Rc<dyn Link>,
     answers: Arc<dyn ResponseSink>,
     latch: Latch,
@@ -53,6 +51,8 @@ pub(crate) struct FollowerReplicator {
     /// When the last request left.
     sent_at: Duration,
     reading: bool,
+    /// The peer needs what is compacted, and is brought a snapshot.
+    snapshot: Option<Port<SnapshotSender>>,
     /// When something was last heard, or first sent after silence: an older one means a lost request.
     waiting_since: Option<Duration>,
     /// Nothing is sent before, after a request was lost.
@@ -63,14 +63,21 @@ pub(crate) struct FollowerReplicator {
     leaving: Option<(LogIndex, Duration)>,
 }
 
+/// Whom it tells what, beside those that every actor of the node can reach.
+pub(crate) struct Voice {
+    pub(crate) matched: Outlet<Match>,
+    pub(crate) match_lost: Outlet<MatchLost>,
+    pub(crate) caught_up: Outlet<CaughtUpTo>,
+    pub(crate) ended: Outlet<ReplicationEnded>,
+}
+
 impl FollowerReplicator {
     pub(crate) fn new(
         node: Rc<Node>,
         tenure: Rc<Tenure>,
         peer: Server,
         session: u64,
-        (matched, match_lost): (Outlet<Match>, Outlet<MatchLost>),
-        (caught_up, ended): (Outlet<CaughtUpTo>, Outlet<ReplicationEnded>),
+        voice: Voice,
         own: Port<Self>,
         latch: Latch,
     ) -> Self {
@@ -82,12 +89,10 @@ impl FollowerReplicator {
             tenure,
             peer,
             session,
-            matched,
-            match_lost,
-            caught_up,
-            ended,
+            voice,
             link,
-            answers: Arc::new(Answers { port: own }),
+            answers: Arc::new(Answers { port: own.clone() }),
+            own,
             latch,
             progress,
             life,
@@ -96,6 +101,7 @@ impl FollowerReplicator {
             told: LogIndex::ZERO,
             sent_at: Duration::ZERO,
             reading: false,
+            snapshot: None,
             waiting_since: None,
             pause_until: Duration::ZERO,
             reports: false,
@@ -125,7 +131,10 @@ impl FollowerReplicator {
     }
 
     fn may_send(&self) -> bool {
-        self.tenure.is_live() && self.progress.may_send() && self.node.recent() >= self.pause_until
+        self.tenure.is_live()
+            && self.snapshot.is_none()
+            && self.progress.may_send()
+            && self.node.recent() >= self.pause_until
     }
 
     /// Whether the peer is known to have everything although it is still being probed.
@@ -148,6 +157,10 @@ impl FollowerReplicator {
         self.told = commit.min(last);
         self.sent_at = self.node.recent();
         self.waiting_since.get_or_insert_with(|| self.node.recent());
+        let counters = &self.node.board.counters;
+        counters.appends_sent.add(1);
+        counters.entries_sent.add(entries.count());
+        counters.bytes_sent.add(entries.bytes_len() as u64);
         let request = AppendEntries {
             term: self.tenure.term(),
             leader: self.node.id.clone(),
@@ -170,7 +183,7 @@ impl FollowerReplicator {
     /// A quiet peer is told the commit index again, with a heartbeat's frequency: it may have been restarted
     /// and know of none, or have cut a damaged tail that it had acknowledged. Nobody else would notice.
     fn repeat_commit(&mut self, now: Duration) {
-        let quiet = now.saturating_sub(self.sent_at) >= self.node.config.heartbeat_interval();
+        let quiet = now.saturating_sub(self.sent_at) >= self.node.reloadable().heartbeat_interval();
         if quiet && self.progress.is_idle() {
             self.told = LogIndex::ZERO;
         }
@@ -186,11 +199,12 @@ impl FollowerReplicator {
         });
     }
 
+    /// The peer needs an entry that is compacted: a snapshot is brought to it, and nothing else meanwhile.
     fn fall_behind(&mut self) {
-        // Nothing compacts the log before there are snapshots to send instead.
-        self.pause_until = Duration::MAX;
-        let what = format!("{} needs entry {}, which is gone", self.peer.id, self.progress.next());
-        self.node.fail(Fatal::Invariant(what));
+        if self.snapshot.is_none() {
+            let sent = self.own.outlet();
+            self.snapshot = Some(SnapshotSender::start(&self.node, &self.tenure, &self.peer, sent));
+        }
     }
 
     fn answered(&mut self, request: u64, answer: AppendEntriesResponse) {
@@ -216,16 +230,19 @@ impl FollowerReplicator {
                 let rose = self.progress.acknowledged(request, matched);
                 // What another life of the directory holds counts for nothing.
                 if rose && (answer.incarnation == self.peer.incarnation || any_life) {
-                    self.matched.send_now(Match { session: self.session, index: self.progress.matched() });
+                    self.voice
+                        .matched
+                        .send_now(Match { session: self.session, index: self.progress.matched() });
                     self.report();
                 }
             }
             AppendOutcome::Conflict { refused, hint } => {
+                self.node.board.counters.appends_conflicted.add(1);
                 let before = self.progress.matched();
                 self.progress.refused(request, refused, hint, self.node.log.borrow().runs());
                 if self.progress.matched() < before {
                     tracing::error!(node = %self.node.id, peer = %self.peer.id, "the peer lost entries it had acknowledged");
-                    self.match_lost.send_now(MatchLost { session: self.session });
+                    self.voice.match_lost.send_now(MatchLost { session: self.session });
                 }
             }
             AppendOutcome::Refused => self.lost(request),
@@ -235,7 +252,7 @@ impl FollowerReplicator {
     /// The peer lost its directory: nothing that is known of the old one is true of the new one, and what the
     /// old one acknowledged must not help to commit anything any more.
     fn begin_anew(&mut self, life: Incarnation) {
-        self.match_lost.send_now(MatchLost { session: self.session });
+        self.voice.match_lost.send_now(MatchLost { session: self.session });
         self.life = life;
         self.outlived = self.sent;
         self.progress = unknown_progress(&self.node);
@@ -245,7 +262,9 @@ impl FollowerReplicator {
     /// Tells the leader how far the peer is, if it wants to hear it.
     fn report(&self) {
         if self.reports {
-            self.caught_up.send_now(CaughtUpTo { session: self.session, index: self.progress.matched() });
+            self.voice
+                .caught_up
+                .send_now(CaughtUpTo { session: self.session, index: self.progress.matched() });
         }
     }
 
@@ -260,14 +279,14 @@ impl FollowerReplicator {
 
     fn end(&mut self) {
         self.pause_until = Duration::MAX;
-        self.ended.send_now(ReplicationEnded { session: self.session });
+        self.voice.ended.send_now(ReplicationEnded { session: self.session });
     }
 
     fn lost(&mut self, request: u64) {
         self.progress.lost(request);
         self.told = LogIndex::ZERO;
         self.waiting_since = None;
-        self.pause_until = self.node.recent().saturating_add(self.node.config.heartbeat_interval());
+        self.pause_until = self.node.recent().saturating_add(self.node.reloadable().heartbeat_interval());
     }
 }
 
@@ -305,7 +324,10 @@ impl Handler<AppendAnswered> for FollowerReplicator {
                 self.waiting_since = None;
                 self.answered(message.request, answer);
             }
-            Ok(_) | Err(_) => self.lost(message.request),
+            Ok(_) | Err(_) => {
+                self.node.board.counters.appends_lost.add(1);
+                self.lost(message.request);
+            }
         }
         self.pump();
         if !self.progress.is_idle() {
@@ -343,11 +365,26 @@ impl Handler<StoredEntries> for FollowerReplicator {
     }
 }
 
+impl Handler<SnapshotSent> for FollowerReplicator {
+    type Result = ();
+
+    fn handle(&mut self, SnapshotSent { last }: SnapshotSent, _: &mut Self::Context) {
+        self.snapshot = None;
+        self.waiting_since = None;
+        match last {
+            Some(last) => self.progress.reset(last.index.next()),
+            // Whatever it was, it lasts longer than a heartbeat.
+            None => self.pause_until = self.node.recent().saturating_add(self.node.config.election_timeout),
+        }
+        self.pump();
+    }
+}
+
 impl Handler<Tick> for FollowerReplicator {
     type Result = ();
 
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
-        let patience = self.node.config.election_timeout.max(Duration::from_secs(1));
+        let patience = self.node.reloadable().election_timeout.max(Duration::from_secs(1));
         if self.waiting_since.is_some_and(|since| now.saturating_sub(since) > patience) {
             self.lost(self.sent);
         }
@@ -391,6 +428,9 @@ impl Handler<StopActor> for FollowerReplicator {
     type Result = ();
 
     fn handle(&mut self, _: StopActor, ctx: &mut Self::Context) {
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.send_now(StopActor);
+        }
         actix::ActorContext::stop(ctx);
     }
 }

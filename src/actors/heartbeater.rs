@@ -15,7 +15,9 @@ use crate::{
     known_bug::KnownBug,
     log::Tenure,
     mailbox::{Context, Outlet, Port},
-    messages::{HeartbeatAnswered, HeartbeatNow, PeerMoved, RoundAcked, StepDown, StopActor, Tick},
+    messages::{
+        HeartbeatAnswered, HeartbeatNow, PeerMoved, RaftEvent, RoundAcked, StepDown, StopActor, Tick,
+    },
     protocol::StepDownReason,
     transport::{Responder, ResponseSink, RpcError},
     types::{Heartbeat, Request, Response, Server},
@@ -39,6 +41,10 @@ pub(crate) struct Heartbeater {
     unanswered: VecDeque<Unanswered>,
     /// When the next one leaves, at the first tick from then on.
     due: Duration,
+    /// When the newest one that was answered had been sent.
+    answered: Option<Duration>,
+    /// Whether the last one to come to an end had no answer.
+    failing: bool,
 }
 
 /// One heartbeat that was sent. What its answer proves is taken from here, not from what the peer repeats.
@@ -69,6 +75,8 @@ impl Heartbeater {
             sent: 0,
             unanswered: VecDeque::new(),
             due: Duration::ZERO,
+            answered: None,
+            failing: false,
         }
     }
 
@@ -76,7 +84,7 @@ impl Heartbeater {
     fn beat_at_once(&mut self) {
         let now = self.node.now();
         self.beat(now);
-        self.due = now + self.node.config.heartbeat_interval();
+        self.due = now + self.node.reloadable().heartbeat_interval();
     }
 
     fn beat(&mut self, now: Duration) {
@@ -84,6 +92,7 @@ impl Heartbeater {
             return;
         }
         self.sent += 1;
+        self.node.board.counters.heartbeats_sent.add(1);
         if self.unanswered.len() == UNANSWERED_MAX {
             self.unanswered.pop_front();
         }
@@ -92,6 +101,28 @@ impl Heartbeater {
             Heartbeat { term: self.tenure.term(), leader: self.node.id.clone(), round: self.round };
         let responder = Responder::new(self.answers.clone(), self.sent);
         self.node.links.send(&self.peer.id, &self.peer.address, Request::Heartbeat(heartbeat), responder);
+    }
+}
+
+impl Heartbeater {
+    /// One came to its end. Tells observers when the peer falls silent, and when it answers again.
+    fn note_contact(&mut self, sent_at: Duration, answered: bool) {
+        if answered {
+            self.answered = self.answered.max(Some(sent_at));
+        } else {
+            self.node.board.counters.heartbeats_failed.add(1);
+        }
+        if std::mem::replace(&mut self.failing, !answered) == answered {
+            let peer = self.peer.id.clone();
+            let last_contact = self.answered.map(|sent_at| self.node.recent().saturating_sub(sent_at));
+            self.node.observers.tell(|| {
+                if answered {
+                    RaftEvent::HeartbeatResumed { peer }
+                } else {
+                    RaftEvent::HeartbeatFailed { peer, last_contact }
+                }
+            });
+        }
     }
 }
 
@@ -107,11 +138,13 @@ impl Handler<Tick> for Heartbeater {
     type Result = ();
 
     fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
+        let interval = self.node.reloadable().heartbeat_interval();
+        // It may have become shorter.
+        self.due = self.due.min(now + interval);
         if now >= self.due {
             self.beat(now);
             // From when it was due and not from now: a tick that comes a little late would delay all that
             // follow (openraft 5e15946d). What was missed altogether is not made up for.
-            let interval = self.node.config.heartbeat_interval();
             self.due = if now < self.due + interval { self.due + interval } else { now + interval };
         }
     }
@@ -132,10 +165,11 @@ impl Handler<HeartbeatAnswered> for Heartbeater {
     fn handle(&mut self, message: HeartbeatAnswered, _: &mut Self::Context) {
         let at = self.unanswered.iter().position(|heartbeat| heartbeat.number == message.request);
         let Some(sent) = at.and_then(|at| self.unanswered.remove(at)) else { return };
-        let Ok(Response::Heartbeat(answer)) = message.result else { return };
         if !self.tenure.is_live() {
             return;
         }
+        self.note_contact(sent.sent_at, message.result.is_ok());
+        let Ok(Response::Heartbeat(answer)) = message.result else { return };
         let term = self.tenure.term();
         if answer.term > term {
             let reason = StepDownReason::HigherTerm;

@@ -11,6 +11,7 @@
 //! │       └─ Heartbeater × peer          never waits for log, disk or entries
 //! ├─ Storage                  append, truncate, vote record, flush       (I/O thread when durable)
 //! ├─ FsmApplier               applies and answers queries                (own thread unless inline)
+//! ├─ Snapshotter              when to snapshot, and the files           (threads of its own when durable)
 //! └─ Ticker                   turns time into `Tick` messages, merged when late
 //! ```
 //!
@@ -26,8 +27,11 @@ pub(crate) mod heartbeater;
 pub(crate) mod joiner;
 pub(crate) mod leader;
 pub(crate) mod node;
+pub(crate) mod observers;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod paced;
 pub(crate) mod raft_system;
+pub(crate) mod snapshot_sender;
+pub(crate) mod snapshotter;
 pub(crate) mod storage;
 pub(crate) mod ticker;

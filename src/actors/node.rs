@@ -12,17 +12,18 @@ use std::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    actors::{storage::StorageQueue, ticker::Ticker},
+    actors::{observers::Observers, storage::StorageQueue, ticker::Ticker},
     board::Board,
     clock::Clock,
-    config::Config,
+    config::{Config, ConfigError, ReloadableConfig},
     error::{Fatal, LeaderHint},
     log::{Log, Slice, Tenure},
     mailbox::{Inspector, Outlet},
     messages::{
-        AppendBarrier, ChangeCluster, ClusterChanged, Decided, FsmMutate, LeadershipChanged, NodeFailed,
-        Propose, ReadEntries, ReadIndex, ReadIndexReady, Reader, RemovedFromCluster, StepDown, StopActor,
-        Transfer, TransferEnded,
+        AppendBarrier, ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FormCluster, FsmMutate,
+        FsmRestore, LeadershipChanged, NodeFailed, OpenSnapshot, Propose, ReadEntries, ReadIndex,
+        ReadIndexReady, ReadPiece, Reader, ReceiveSnapshot, RemovedFromCluster, SnapshotAnswered,
+        SnapshotReceived, SnapshotTaken, StepDown, StopActor, TakeSnapshot, Transfer, TransferEnded,
     },
     protocol::Lease,
     transport::{Link, Responder, Transport},
@@ -39,19 +40,24 @@ pub(crate) trait FrontDoor {
     fn transfer_ended(&self, message: TransferEnded);
     fn cluster_changed(&self, message: ClusterChanged);
     fn removed(&self, message: RemovedFromCluster);
+    fn snapshot_answered(&self, message: SnapshotAnswered);
     fn failed(&self, message: NodeFailed);
 }
 
 /// The state machine's queue, whatever the state machine's type.
 pub(crate) trait FsmQueue {
     fn mutate(&self, message: FsmMutate);
+    fn snapshot(&self);
+    fn restore(&self, message: FsmRestore);
 }
 
 /// See the module.
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) incarnation: Incarnation,
+    /// As the node was started; what may be reloaded is in [`reloadable`](Self::reloadable).
     pub(crate) config: Config,
+    reloadable: Cell<ReloadableConfig>,
     pub(crate) seed: u64,
     clock: Clock,
     /// When the clock was last looked at.
@@ -63,15 +69,18 @@ pub(crate) struct Node {
     pub(crate) leadership: RefCell<LeadershipView>,
     pub(crate) links: Links,
     pub(crate) ticker: Ticker,
+    pub(crate) observers: Observers,
     /// Whether callers of this node wait for replies of the state machine.
     pub(crate) awaited: Cell<bool>,
     /// Whether reads of this node wait for the state machine to be further.
     pub(crate) readers_wait: Cell<bool>,
-    /// Everything up to here is applied.
+    /// Everything up to here is applied; zero until a snapshot that the node starts from is restored.
     applied: Cell<LogIndex>,
     /// Bytes handed to the state machine and not applied yet.
     handed_bytes: Cell<usize>,
     reading: Cell<bool>,
+    /// What is being read from the store for the state machine came with a snapshot meanwhile.
+    outdated: Cell<bool>,
     ports: OnceCell<Ports>,
 }
 
@@ -81,12 +90,26 @@ pub(crate) struct Ports {
     pub(crate) fsm: Box<dyn FsmQueue>,
     pub(crate) storage: StorageQueue,
     pub(crate) consensus: ConsensusOutlets,
+    pub(crate) snapshotter: SnapshotterOutlets,
 }
 
 /// What the other actors tell Consensus.
 pub(crate) struct ConsensusOutlets {
     pub(crate) step_down: Outlet<StepDown>,
     pub(crate) decided: Outlet<Decided>,
+    pub(crate) form: Outlet<FormCluster>,
+    pub(crate) reloaded: Outlet<ConfigReloaded>,
+    pub(crate) snapshot_taken: Outlet<SnapshotTaken>,
+    pub(crate) snapshot_received: Outlet<SnapshotReceived>,
+    pub(crate) stop: Outlet<StopActor>,
+}
+
+/// What the other actors tell the Snapshotter.
+pub(crate) struct SnapshotterOutlets {
+    pub(crate) take: Outlet<TakeSnapshot>,
+    pub(crate) open: Outlet<OpenSnapshot>,
+    pub(crate) read: Outlet<ReadPiece>,
+    pub(crate) receive: Outlet<ReceiveSnapshot>,
     pub(crate) stop: Outlet<StopActor>,
 }
 
@@ -96,6 +119,8 @@ pub(crate) struct LeadershipView {
     pub(crate) term: Term,
     /// The leader, wherever it is.
     pub(crate) leader: Option<LeaderHint>,
+    /// Whether this node is blank, and if so whether it was given a list of peers.
+    pub(crate) blank: Option<bool>,
     /// The leader's mailbox, if it is this node.
     pub(crate) here: Option<LeaderOutlets>,
 }
@@ -145,10 +170,11 @@ pub(crate) struct NodeParts {
 
 impl Node {
     pub(crate) fn new(parts: NodeParts) -> Rc<Self> {
-        let base = parts.log.base().index;
         Rc::new(Self {
+            observers: Observers::new(parts.id.clone()),
             id: parts.id,
             incarnation: parts.incarnation,
+            reloadable: Cell::new(parts.config.reloadable()),
             config: parts.config,
             seed: parts.seed,
             recent: Cell::new(parts.clock.now()),
@@ -161,9 +187,10 @@ impl Node {
             ticker: parts.ticker,
             awaited: Cell::new(false),
             readers_wait: Cell::new(false),
-            applied: Cell::new(base),
+            applied: Cell::new(LogIndex::ZERO),
             handed_bytes: Cell::new(0),
             reading: Cell::new(false),
+            outdated: Cell::new(false),
             ports: OnceCell::new(),
         })
     }
@@ -177,11 +204,37 @@ impl Node {
         self.ports.get().expect("actors handle no message before they are connected")
     }
 
+    /// The settings that may be reloaded, as they are now.
+    pub(crate) fn reloadable(&self) -> ReloadableConfig {
+        self.reloadable.get()
+    }
+
+    /// The settings in force.
+    pub(crate) fn config_in_force(&self) -> Config {
+        self.config.reloaded(self.reloadable()).expect("checked when it was reloaded")
+    }
+
+    /// Takes other settings if they suit those that stay. Whoever does not read them each time has to be told.
+    pub(crate) fn reload(&self, part: ReloadableConfig) -> Result<(), ConfigError> {
+        self.reloadable.set(self.config.reloaded(part)?.reloadable());
+        Ok(())
+    }
+
+    /// Starts the ticks, at the pace of the settings in force.
+    pub(crate) fn start_ticking(&self) -> JoinHandle<()> {
+        self.ticker.start(self.clock, self.reloadable().tick_interval())
+    }
+
     /// The time, and for [`recent`](Self::recent) from here on.
     pub(crate) fn now(&self) -> Duration {
         let now = self.clock.now();
         self.recent.set(now);
         now
+    }
+
+    /// The time of day, Unix nanoseconds: for what is written into the log. Nothing of the protocol depends on it.
+    pub(crate) fn wall_ns(&self) -> i64 {
+        self.clock.wall_ns()
     }
 
     /// A time no older than a tick. Reading the clock costs as much as a quarter of a message, so what is
@@ -232,6 +285,9 @@ impl Node {
     /// The same with entries the store was asked for.
     pub(crate) fn hand_off_stored(&self, batches: &[crate::types::EntryBatch]) {
         self.reading.set(false);
+        if self.outdated.take() {
+            return self.hand_off();
+        }
         let entries = self.log.borrow_mut().hand_off_stored(batches);
         if entries.is_empty() {
             // One read at a time, and nothing else moves the cursor meanwhile: asking again would not help.
@@ -239,6 +295,15 @@ impl Node {
             return self.fail(Fatal::Invariant(what.to_owned()));
         }
         self.mutate(entries);
+        self.hand_off();
+    }
+
+    /// The log was swapped for a snapshot's: the state machine gets that state behind what it was handed, and in front of
+    /// everything that comes.
+    pub(crate) fn replace_state(&self, message: FsmRestore) {
+        self.board.set_commit(self.log.borrow().commit());
+        self.outdated.set(self.reading.get());
+        self.ports().fsm.restore(message);
         self.hand_off();
     }
 
@@ -288,16 +353,17 @@ impl Node {
         });
     }
 
-    /// Publishes who votes.
+    /// Publishes who belongs to the cluster.
     pub(crate) fn publish_membership(&self) {
         let log = self.log.borrow();
-        self.board.set_voters(log.membership().voters().map(|server| server.id.clone()).collect());
+        self.board.set_membership(log.membership_index(), log.membership());
+        self.observers.note_membership(log.membership_index(), log.membership());
     }
 
     /// Publishes how long the log is and how much of it is durable.
     pub(crate) fn publish_log(&self) {
         let log = self.log.borrow();
-        self.board.set_log(log.last().index, log.durable());
+        self.board.set_log(log.last(), log.durable());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The bridge of a simulator: stands for a thread, on the protocol's own thread and in virtual time.
 //!
-//! What the log's thread and the state machine's do is a step without a thread of its own ([`Job`]). Here it is run
+//! What the log's thread, the state machine's and those of the snapshots do is a step without a thread of its own ([`Job`]). Here it is run
 //! when [`Pace`] says, and its completions arrive when `Pace` says, so that they come between the other
 //! messages as a thread's would: late, in a burst, or just before the power fails.
 
@@ -17,6 +17,10 @@ pub(crate) enum Thread {
     Storage,
     /// The state machine's.
     StateMachine,
+    /// The snapshot store's.
+    Snapshots,
+    /// The one that writes a state.
+    Persist,
 }
 
 /// How fast the threads of a simulated node are.

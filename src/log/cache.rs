@@ -51,6 +51,19 @@ impl TailCache {
         }
     }
 
+    /// Forgets every batch that ends at or before `through`.
+    pub(super) fn purge(&mut self, through: LogIndex) {
+        while let Some(batch) = self.batches.pop_front_if(|batch| batch.last() <= through) {
+            self.bytes -= cost(&batch);
+            self.first = batch.last().next();
+        }
+    }
+
+    /// Forgets everything; the next entry to come is at `first`.
+    pub(super) fn reset(&mut self, first: LogIndex) {
+        *self = Self::new(first, self.bytes_max);
+    }
+
     /// Forgets the oldest batches that end at or before `through` while there are too many bytes.
     pub(super) fn evict(&mut self, through: LogIndex) {
         while self.bytes > self.bytes_max {

@@ -56,6 +56,15 @@ impl FlushLedger {
         }
     }
 
+    /// The store was reset to a base at `durable`, durably. What is still on its way to it was before that, and says
+    /// nothing of what comes now.
+    pub(super) fn reset(&mut self, durable: LogIndex) {
+        self.durable = durable;
+        for (_, last, _) in &mut self.outstanding {
+            *last = LogIndex::ZERO;
+        }
+    }
+
     pub(super) fn flushed(&mut self, ticket: Ticket) -> bool {
         let before = self.durable;
         while let Some((_, last, bytes)) = self.outstanding.pop_front_if(|issued| issued.0 <= ticket) {
@@ -89,6 +98,18 @@ mod tests {
         assert_eq!(ledger.durable(), LogIndex(4));
         ledger.flushed(rewritten);
         assert_eq!(ledger.durable(), LogIndex(8));
+    }
+
+    #[test]
+    fn a_flush_from_before_a_reset_says_nothing_about_what_comes_behind_it() {
+        let mut ledger = FlushLedger::new(LogIndex(3));
+        let old = ledger.issue(LogIndex(9), 10);
+        ledger.reset(LogIndex(5));
+        let next = ledger.issue(LogIndex(6), 10);
+        ledger.flushed(old);
+        assert_eq!((ledger.durable(), ledger.bytes()), (LogIndex(5), 10));
+        ledger.flushed(next);
+        assert_eq!(ledger.durable(), LogIndex(6));
     }
 
     #[test]

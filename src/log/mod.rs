@@ -18,7 +18,7 @@ use flush::FlushLedger;
 use crate::{
     known_bug::KnownBug,
     protocol::{MembershipHistory, TermRuns, Verdict, check_append},
-    storage::Recovered,
+    storage::{Recovered, snapshot::SnapshotDescription},
     types::{
         Entries, EntryBatch, EntryBuffer, EntryKind, EntryRef, LogBase, LogId, LogIndex, Membership,
         MembershipError, Term,
@@ -99,6 +99,23 @@ impl Log {
         }
     }
 
+    /// The state machine begins with the snapshot that `description` is of: what it holds is committed, and is not
+    /// handed off again.
+    ///
+    /// # Panics
+    /// If the log does not hold the snapshot's last entry: a start completes what a crash left undone before.
+    pub fn restored(&mut self, description: &SnapshotDescription) {
+        let last = description.last;
+        assert!(self.holds(last), "a log of {} does not hold {last}, which a snapshot ends with", self.runs);
+        self.commit = self.commit.max(last.index);
+        self.handed = self.handed.max(last.index);
+    }
+
+    /// Whether the entry at `id` is the one here, the last compacted one included.
+    pub fn holds(&self, id: LogId) -> bool {
+        self.runs.term_at(id.index) == Some(id.term)
+    }
+
     /// Position of the last entry, flushed or not: what candidates are compared with (Raft §5.4.1).
     pub fn last(&self) -> LogId {
         self.runs.last()
@@ -132,6 +149,11 @@ impl Log {
     /// The membership in effect: the newest in the log, committed or not (Raft §6).
     pub fn membership(&self) -> &Membership {
         self.memberships.effective()
+    }
+
+    /// The membership as of the entry at `index`, which is not before the base.
+    pub fn membership_at(&self, index: LogIndex) -> &Membership {
+        self.memberships.committed(index)
     }
 
     /// Index of the effective membership's entry; that of the base if the entry is compacted.
@@ -304,6 +326,61 @@ impl Log {
         } else {
             Slice::Entries(self.cache.read(first, last, count_max, bytes_max))
         }
+    }
+
+    /// Removes the entries up to `upto`, which a durable snapshot stands for. What is now to go from the store; `None` if
+    /// nothing is.
+    ///
+    /// # Panics
+    /// If what goes is not durable or was not handed off: a broken invariant.
+    pub fn compact(&mut self, upto: LogIndex) -> Option<LogBase> {
+        if upto <= self.base().index {
+            return None;
+        }
+        assert!(
+            upto <= self.durable() && upto <= self.handed,
+            "compaction up to {upto} of a log durable up to {} and handed off up to {}",
+            self.durable(),
+            self.handed
+        );
+        let term = self.runs.term_at(upto).expect("what is durable is in the log");
+        self.runs.compact(LogId::new(term, upto));
+        self.memberships.compacted(upto);
+        self.cache.purge(upto);
+        Some(self.log_base())
+    }
+
+    /// Swaps what is in memory for a snapshot from elsewhere that is published. Nothing moves backwards: one at or
+    /// before the commit index changes nothing. If the log holds the snapshot's last entry, everything stays, and the
+    /// entry is committed; if not, every entry goes, and the store must have been reset to the same base, durably,
+    /// before. Whether the entries went.
+    pub fn install(&mut self, description: &SnapshotDescription) -> bool {
+        let last = description.last;
+        if last.index <= self.commit {
+            return false;
+        }
+        let stale = KnownBug::StaleSuffixKeptUnderSnapshot.is_back() && last.index <= self.last().index;
+        let goes = !self.holds(last) && !stale;
+        if goes {
+            self.runs.reset(last);
+            self.cache.reset(last.index.next());
+            self.flushes.reset(last.index);
+            self.memberships.reset(last.index, description.membership.clone());
+        }
+        self.commit = last.index;
+        self.handed = last.index;
+        goes
+    }
+
+    /// What a snapshot of everything up to `at` is to be called; `None` if the log has gone on from a later one
+    /// meanwhile.
+    pub fn describe(&self, at: LogId) -> Option<SnapshotDescription> {
+        let (membership_index, membership) = self.memberships.committed_entry(at.index);
+        (at.index > self.base().index && self.holds(at)).then(|| SnapshotDescription {
+            last: at,
+            membership: membership.clone(),
+            membership_index,
+        })
     }
 
     /// What lies before the first entry, as the store keeps it.

@@ -171,3 +171,116 @@ fn a_membership_that_does_not_decode_is_refused_with_everything_beside_it() {
     assert!(log.append_own(&Tenure::new(Term(1)), buffer).is_err());
     assert!(log.membership().is_empty() && log.last() == LogId::ZERO);
 }
+
+fn described(index: u64, term: u64) -> SnapshotDescription {
+    SnapshotDescription { last: LogId::new(Term(term), LogIndex(index)), ..SnapshotDescription::default() }
+}
+
+/// Entries 1 to 5 of term 1, durable, committed and handed off.
+fn applied() -> Log {
+    let mut log = log();
+    let ticket = leading(&mut log, &Tenure::new(Term(1)), &["a", "b", "c", "d", "e"]);
+    log.flushed(ticket);
+    log.commit_to(LogIndex(5));
+    assert!(matches!(log.hand_off(1 << 20), Slice::Entries(_)));
+    log
+}
+
+#[test]
+fn regress_e4_compaction_removes_the_front_once_and_never_comes_back() {
+    let mut log = applied();
+    assert_eq!(log.compact(LogIndex::ZERO), None, "nothing to remove");
+    let base = log.compact(LogIndex(3)).unwrap();
+    assert_eq!((base.last, log.base()), (LogId::new(Term(1), LogIndex(3)), base.last));
+    assert_eq!(log.read(LogIndex(3), 10, 1 << 20), Slice::Compacted);
+    let Slice::Entries(rest) = log.read(LogIndex(4), 10, 1 << 20) else { panic!() };
+    assert_eq!((rest.first(), rest.last()), (Some(LogIndex(4)), Some(LogIndex(5))));
+    assert_eq!(log.compact(LogIndex(3)), None);
+    assert_eq!(log.compact(LogIndex(2)), None, "the base never moves back");
+    assert!(log.compact(LogIndex(5)).is_some());
+    assert_eq!((log.last(), log.commit(), log.handed()), (log.base(), LogIndex(5), LogIndex(5)));
+    leading(&mut log, &Tenure::new(Term(2)), &["f"]);
+    assert!(matches!(log.read(LogIndex(6), 10, 1 << 20), Slice::Entries(_)));
+}
+
+#[test]
+#[should_panic(expected = "compaction up to 2")]
+fn what_is_not_durable_is_never_compacted() {
+    let mut log = log();
+    leading(&mut log, &Tenure::new(Term(1)), &["a", "b"]);
+    log.commit_to(LogIndex(2));
+    log.hand_off(1 << 20);
+    log.compact(LogIndex(2));
+}
+
+#[test]
+fn a_start_from_a_snapshot_hands_off_only_what_is_behind_it() {
+    let recovered = Recovered {
+        last: LogId::new(Term(1), LogIndex(5)),
+        term_runs: vec![(LogIndex(1), Term(1))],
+        ..Recovered::default()
+    };
+    let mut log = Log::new(&recovered, 1 << 20);
+    log.restored(&described(3, 1));
+    assert_eq!((log.commit(), log.handed()), (LogIndex(3), LogIndex(3)));
+    assert_eq!(log.hand_off(1 << 20), Slice::Empty);
+    log.commit_to(LogIndex(5));
+    assert_eq!(log.hand_off(1 << 20), Slice::Stored { first: LogIndex(4), last: LogIndex(5) });
+}
+
+#[test]
+fn regress_h36_a_snapshot_whose_last_entry_is_here_leaves_the_log_as_it_is() {
+    let mut log = log();
+    let ticket = leading(&mut log, &Tenure::new(Term(1)), &["a", "b", "c"]);
+    log.flushed(ticket);
+    assert!(!log.install(&described(2, 1)), "everything stays");
+    assert_eq!((log.last().index, log.commit(), log.handed()), (LogIndex(3), LogIndex(2), LogIndex(2)));
+    assert!(!log.install(&described(1, 1)), "nothing moves back");
+    assert_eq!(log.commit(), LogIndex(2));
+    assert!(log.install(&described(3, 2)), "another entry is here");
+    assert_eq!(
+        (log.base(), log.last()),
+        (LogId::new(Term(2), LogIndex(3)), LogId::new(Term(2), LogIndex(3)))
+    );
+}
+
+#[test]
+fn regress_d3_a_snapshot_ahead_of_the_log_replaces_all_of_it() {
+    use crate::types::{Incarnation, Server, Suffrage};
+    let (id, address) = ("z".into(), "z".into());
+    let newcomer = Server { id, address, suffrage: Suffrage::Voter, incarnation: Incarnation(1) };
+    let membership = Membership::new([newcomer]).unwrap();
+    let mut log = applied();
+    let late = leading(&mut log, &Tenure::new(Term(1)), &["f"]);
+    let ahead = SnapshotDescription { membership: membership.clone(), ..described(40, 3) };
+    assert!(log.install(&ahead));
+    assert_eq!((log.base(), log.last(), log.durable()), (ahead.last, ahead.last, LogIndex(40)));
+    assert_eq!((log.commit(), log.handed(), log.membership()), (LogIndex(40), LogIndex(40), &membership));
+    assert!(!log.flushed(late), "what was written before says nothing now");
+    let next = leading(&mut log, &Tenure::new(Term(3)), &["g"]);
+    assert_eq!((log.last().index, log.durable()), (LogIndex(41), LogIndex(40)));
+    assert!(log.flushed(next));
+}
+
+#[test]
+fn regress_d5_a_snapshot_is_of_the_membership_at_its_last_entry() {
+    use crate::types::{Incarnation, Server, Suffrage};
+    let server = |id: &str| Server {
+        id: id.into(),
+        address: id.into(),
+        suffrage: Suffrage::Voter,
+        incarnation: Incarnation(1),
+    };
+    let mut buffer = EntryBuffer::default();
+    for ids in [&["a"][..], &["a", "b"]] {
+        let membership = Membership::new(ids.iter().map(|id| server(id))).unwrap();
+        buffer.push(EntryKind::Configuration, &membership.encode());
+        buffer.push(EntryKind::Noop, b"");
+    }
+    let mut log = log();
+    log.append_own(&Tenure::new(Term(1)), buffer).unwrap();
+    let described = |index| log.describe(LogId::new(Term(1), LogIndex(index))).unwrap();
+    let shape = |index| (described(index).membership.servers().len(), described(index).membership_index.0);
+    assert_eq!([1, 2, 3, 4].map(shape), [(1, 1), (1, 1), (2, 3), (2, 3)]);
+    assert_eq!(log.describe(LogId::new(Term(2), LogIndex(2))), None, "not an entry of this log");
+}

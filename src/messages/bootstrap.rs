@@ -3,6 +3,7 @@
 use actix::Message;
 
 use crate::{
+    error::BootstrapError,
     protocol::Decision,
     transport::RpcError,
     types::{ClusterId, NodeId, Response},
@@ -33,6 +34,43 @@ pub(crate) struct Greeted {
 #[rtype(result = "()")]
 pub(crate) struct MemberGreeted {
     pub(crate) result: Result<Response, RpcError>,
+}
+
+/// Form a cluster with these nodes: what [`peers`](crate::RaftBuilder::peers) on the builder does, for a node that was
+/// started without a list ([`wait_for_bootstrap`](crate::RaftBuilder::wait_for_bootstrap)).
+///
+/// Every node of the list is to get the same one, by message or when it is started, and must be blank: the cluster is
+/// there once each has seen that of all others. A list of this node alone forms a cluster at once, to which others are
+/// added. A node that is restarted before has to be told again.
+///
+/// - *Go*: `Raft.BootstrapCluster`, `bootstrapCh`, where one node decides for all.
+/// - *From → to*: client → RaftSystem.
+/// - *Reply*: that it is begun; what comes of it is seen in [`Status::standing`](crate::Status::standing) and by
+///   [`leader_elected`](crate::Raft::leader_elected). A second one is refused.
+/// - *Loss*: the node goes on waiting.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), BootstrapError>")]
+pub struct Bootstrap {
+    pub(crate) peers: Vec<(NodeId, String)>,
+}
+
+impl Bootstrap {
+    /// With these nodes, this one among them, and the addresses they advertise.
+    pub fn new<I: Into<NodeId>, A: Into<String>>(peers: impl IntoIterator<Item = (I, A)>) -> Self {
+        Self { peers: peers.into_iter().map(|(id, address)| (id.into(), address.into())).collect() }
+    }
+}
+
+/// Greet these nodes until it is known what this one is to become.
+///
+/// - *Go*: `bootstrapCh`.
+/// - *From → to*: RaftSystem → Consensus.
+/// - *Follows*: a Bootstrapper begins, unless the node has become something meanwhile.
+/// - *Loss*: never.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct FormCluster {
+    pub(crate) peers: Vec<(NodeId, String)>,
 }
 
 /// What this blank node is to become.

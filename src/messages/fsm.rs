@@ -1,10 +1,11 @@
-//! The state machine's queue. Go: `fsmMutateCh`.
+//! The state machine's queue. Go: `fsmMutateCh`, `fsmSnapshotCh`.
 
 use actix::Message;
 
 use crate::{
     error::Fatal,
-    state_machine::{Answer, Reply, StateMachine},
+    state_machine::{Answer, Reply, StateMachine, StateSnapshot},
+    storage::snapshot::SnapshotSource,
     types::{Entries, LogId},
 };
 
@@ -35,8 +36,20 @@ pub(crate) struct Applied<S: StateMachine> {
     pub(crate) last: LogId,
     /// How many bytes of entries are done with.
     pub(crate) bytes: usize,
-    /// The replies to the commands among the entries, if they were asked for.
-    pub(crate) replies: Vec<(LogId, Reply<S>)>,
+    /// What is to be told of the entries that clients sent, if they were asked for.
+    pub(crate) replies: Vec<(LogId, Replied<S>)>,
+}
+
+/// What an entry is answered with.
+pub(crate) enum Replied<S: StateMachine> {
+    /// The state machine's reply: to this command or, if it is a retry, to the attempt that was applied.
+    Command(Reply<S>),
+    /// A session is opened, or closed.
+    SessionDone,
+    /// The session is over and nothing was applied. The command is given back; `None` if it does not decode.
+    SessionExpired(Option<Box<S::Command>>),
+    /// The session has gone past this sequence and nothing was applied.
+    SequenceTooOld,
 }
 
 /// Answer these queries from the present state.
@@ -63,7 +76,62 @@ pub(crate) struct Queried<S: StateMachine> {
     pub(crate) answers: Vec<(u64, Answer<S>)>,
 }
 
-/// The state machine panicked, or a committed command does not decode.
+/// Give the state as of now, to be written beside the commands that follow.
+///
+/// - *Go*: `fsmSnapshotCh`.
+/// - *From → to*: Snapshotter → FsmApplier.
+/// - *Reply*: [`FsmSnapshotted`].
+/// - *Loss*: never; the node stops if the state machine does.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct FsmSnapshot;
+
+/// The state as of `at`.
+///
+/// - *Go*: the answer on `reqSnapshotFuture`.
+/// - *From → to*: FsmApplier → Snapshotter.
+/// - *Follows*: the snapshot is described, begun and written.
+/// - *Loss*: never.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct FsmSnapshotted {
+    /// The last entry applied; zero if none was.
+    pub(crate) at: LogId,
+    /// The sessions table as of then, encoded.
+    pub(crate) sessions: Vec<u8>,
+    /// The state; `None` if the state machine has no snapshots.
+    pub(crate) state: Option<Box<dyn StateSnapshot>>,
+}
+
+/// Replace the state by a snapshot's; everything queued behind it is applied to that.
+///
+/// - *Go*: `restoreFuture` on `fsmMutateCh`.
+/// - *From → to*: the start of a node → FsmApplier, as its first message.
+/// - *Reply*: [`Restored`].
+/// - *Loss*: never; the node stops if the snapshot cannot be restored.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct FsmRestore {
+    /// The content, at its beginning.
+    pub(crate) source: Box<dyn SnapshotSource>,
+    /// Whether the state machine is to read its own part: one that keeps its state by itself has it already.
+    pub(crate) state: bool,
+}
+
+/// The state is that of a snapshot.
+///
+/// - *Go*: `future.respond` of the `restoreFuture`.
+/// - *From → to*: FsmApplier → RaftSystem.
+/// - *Follows*: the applied index is the snapshot's, and reads that waited for it go on.
+/// - *Loss*: never.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Restored {
+    /// The last entry whose effect the state holds.
+    pub(crate) last: LogId,
+}
+
+/// The state machine panicked, a committed command does not decode, or a snapshot cannot be restored.
 ///
 /// - *Go*: the panic of `runFSM`.
 /// - *From → to*: FsmApplier → RaftSystem.

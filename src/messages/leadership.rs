@@ -54,8 +54,8 @@ pub(crate) struct RemovedFromCluster;
 /// End this actor: its tenure is over, or the node stops.
 ///
 /// - *Go*: the close of `leaderState`'s channels.
-/// - *From → to*: Consensus → Leader → Commitment, FollowerReplicator, Heartbeater; a node that
-///   stops or fails → Consensus; RaftSystem → FsmApplier.
+/// - *From → to*: Consensus → Leader → Commitment, FollowerReplicator → SnapshotSender, Heartbeater; a node that
+///   stops or fails → Consensus; RaftSystem → FsmApplier, Snapshotter.
 /// - *Follows*: the actor ends and drops what is queued.
 /// - *Loss*: the tenure is revoked already; a left-over actor can do nothing.
 #[derive(Clone, Copy, Debug, Message)]

@@ -11,33 +11,47 @@ mod client;
 mod client_read;
 mod commit;
 mod fsm;
+mod install;
 mod leadership;
 mod membership;
+mod observe;
 mod read;
 mod replicate;
 mod rpc;
+mod session;
+mod settings;
+mod snapshot;
 mod storage;
 mod tick;
 mod transfer;
 
 pub use apply_indexed::*;
+pub use bootstrap::Bootstrap;
 pub use client::*;
 pub use client_read::*;
 pub use membership::{AddNonvoter, AddVoter, Configuration, DemoteVoter, GetConfiguration, RemoveServer};
+pub use observe::{EventKind, Observation, Observe, ObserverHandle, ObserverId, RaftEvent, StopObserving};
+pub use session::*;
+pub use settings::{GetConfig, ReloadConfig};
+pub use snapshot::Snapshot;
 pub use transfer::TransferLeadership;
 
 pub(crate) use apply::*;
-pub(crate) use bootstrap::*;
+pub(crate) use bootstrap::{Decided, FormCluster, Greeted, IdentitySaved, MemberGreeted, SaveIdentity};
 pub(crate) use commit::*;
 pub(crate) use fsm::*;
+pub(crate) use install::*;
 pub(crate) use leadership::*;
 pub(crate) use membership::{
     CatchUp, CaughtUpTo, ChangeCluster, ClusterChanged, NewcomerGreeted, PeerMoved, Permit, ReplicationEnded,
     SetVoters, StopAt,
 };
+pub(crate) use observe::ObserverCounts;
 pub(crate) use read::*;
 pub(crate) use replicate::*;
 pub(crate) use rpc::*;
+pub(crate) use settings::ConfigReloaded;
+pub(crate) use snapshot::{SnapshotAnswered, SnapshotBegun, SnapshotTaken, SnapshotWritten, TakeSnapshot};
 pub(crate) use storage::*;
 pub(crate) use tick::*;
 pub(crate) use transfer::*;

@@ -7,7 +7,7 @@ use actix::Message;
 use crate::{
     log::Ticket,
     storage::StorageError,
-    types::{EntryBatch, LogIndex, Term, Vote},
+    types::{EntryBatch, LogBase, LogIndex, Term, Vote},
 };
 
 /// Write these entries and make them durable.
@@ -34,6 +34,31 @@ pub(crate) struct Append {
 pub(crate) struct Truncate {
     pub(crate) ticket: Ticket,
     pub(crate) from: LogIndex,
+}
+
+/// Remove every entry up to `base`: a durable snapshot holds what they did.
+///
+/// - *Go*: `LogStore.DeleteRange`, by `compactLogs`.
+/// - *From → to*: Consensus → Storage, ahead of what waits for room, since it makes some.
+/// - *Follows*: nothing; it is durable with the next flush.
+/// - *Loss*: the next one covers it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Purge {
+    pub(crate) base: LogBase,
+}
+
+/// Remove every entry and start anew behind `base`: a snapshot from elsewhere is ahead of this log.
+///
+/// - *Go*: `removeOldLogs`.
+/// - *From → to*: Consensus → Storage.
+/// - *Reply*: [`Flushed`].
+/// - *Loss*: a restart does it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct ResetLog {
+    pub(crate) ticket: Ticket,
+    pub(crate) base: LogBase,
 }
 
 /// Replace the record of term and vote, ahead of entries that wait for room.

@@ -7,7 +7,8 @@ use actix::Message;
 /// It is `now`.
 ///
 /// - *Go*: the timers of `runFollower`, `runCandidate` and `leaderLoop`.
-/// - *From → to*: Ticker → RaftSystem, Consensus, Bootstrapper, Leader, FollowerReplicator, Heartbeater, Storage.
+/// - *From → to*: Ticker → RaftSystem, Consensus, Bootstrapper, Joiner, Leader, FollowerReplicator, Heartbeater, Storage,
+///   Snapshotter, SnapshotSender.
 /// - *Follows*: whatever was due by then.
 /// - *Loss*: late ones are merged; each carries the whole truth.
 #[derive(Clone, Copy, Debug, Message)]

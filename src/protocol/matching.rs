@@ -57,8 +57,11 @@ pub fn is_contiguous(request: &AppendEntries) -> bool {
 /// runs of terms begin as `entries` says, against a log with `runs`, committed up to `commit`.
 ///
 /// What is compacted is committed and counts as equal, so a request that begins before the base is no
-/// conflict (hashicorp/raft#86, and its "log not found" for retransmitted entries). The usual request, whose
-/// `prev` is the last entry, costs nothing.
+/// conflict (hashicorp/raft#86, and its "log not found" for retransmitted entries), unless it has a later term than the
+/// base there: terms never fall along a log, so the leader's does not hold the base. A cluster that was recovered from
+/// several survivors whose logs differ gets here.
+///
+/// The usual request, whose `prev` is the last entry, costs nothing.
 pub fn check_append(
     runs: &TermRuns,
     commit: LogIndex,
@@ -78,6 +81,9 @@ pub fn check_append(
             return Verdict::CommittedConflict { at: prev.index };
         }
         return Verdict::Conflict { hint: runs.agreement_before(prev) };
+    }
+    if prev.index < base.index && prev.term > base.term {
+        return Verdict::CommittedConflict { at: prev.index };
     }
     match first_conflict(runs, entries, last) {
         Some(at) if at <= commit => Verdict::CommittedConflict { at },
@@ -102,6 +108,9 @@ fn first_conflict(
 ) -> Option<LogIndex> {
     let mut entries = entries.peekable();
     while let Some((first, term)) = entries.next() {
+        if first < runs.base().index && term > runs.base().term {
+            return Some(first);
+        }
         let end = entries.peek().map_or(last, |next| next.0.prev());
         let mut index = first.max(runs.base().index);
         while index <= end {
@@ -201,6 +210,16 @@ mod tests {
         let runs = log(id(4, 2), &[2]);
         assert_eq!(check(&runs, 0, id(4, 1), &[3]), committed(4), "the base is committed");
         assert_eq!(check(&runs, 0, id(3, 1), &[3, 3]), committed(4));
+    }
+
+    #[test]
+    fn a_log_that_cannot_hold_what_is_compacted_is_not_taken_for_one_that_does() {
+        let runs = log(id(4, 2), &[]);
+        let committed = |at| Verdict::CommittedConflict { at: LogIndex(at) };
+        assert_eq!(check(&runs, 4, id(2, 1), &[3]), committed(3), "it ends before the base, in a later term");
+        assert_eq!(check(&runs, 4, id(1, 1), &[2, 3]), committed(3));
+        assert_eq!(check(&runs, 4, id(3, 3), &[]), committed(3), "so does what comes before it");
+        assert_eq!(check(&runs, 4, id(2, 2), &[2, 2, 3]), accepted(0, 5, 5), "a later term behind the base");
     }
 
     #[test]

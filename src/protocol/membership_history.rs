@@ -35,8 +35,18 @@ impl MembershipHistory {
 
     /// The newest membership at or before `commit`: what a snapshot at `commit` contains.
     pub fn committed(&self, commit: LogIndex) -> &Membership {
+        &self.entry_at(commit).1
+    }
+
+    /// The same with the index of its entry, or an index at which it was in force already.
+    pub fn committed_entry(&self, commit: LogIndex) -> (LogIndex, &Membership) {
+        let (index, membership) = self.entry_at(commit);
+        (*index, membership)
+    }
+
+    fn entry_at(&self, commit: LogIndex) -> &(LogIndex, Membership) {
         let known = self.later.partition_point(|later| later.0 <= commit);
-        &known.checked_sub(1).and_then(|newest| self.later.get(newest)).unwrap_or(&self.base).1
+        known.checked_sub(1).and_then(|newest| self.later.get(newest)).unwrap_or(&self.base)
     }
 
     /// Whether the effective membership is committed: only then may another change begin (thesis §4.1).
@@ -131,6 +141,8 @@ mod tests {
         let history = history();
         let committed = |index| history.committed(LogIndex(index)).servers().len();
         assert_eq!([2, 5, 6, 8, 9, 20].map(committed), [1, 1, 2, 2, 3, 3]);
+        assert_eq!(history.committed_entry(LogIndex(8)), (LogIndex(6), &members(&["n1", "n2"])));
+        assert_eq!(history.committed_entry(LogIndex(5)), (LogIndex(4), &members(&["n1"])));
     }
 
     #[test]

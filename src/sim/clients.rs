@@ -1,4 +1,7 @@
 //! The clients of a run: they ask random nodes, wait, and write down what they were told.
+//!
+//! Half of them work in a session, and send a command whose outcome they do not know again, to any node, until they
+//! know. For the history that is one operation: it was asked for once, and took effect once or never.
 
 use std::{
     cell::{Cell, Ref, RefCell},
@@ -17,20 +20,21 @@ use super::{
     history::{Action, History, Outcome},
     observed::{Asked, Observed, Seen, Tagged},
     oracle::Oracle,
+    sessions::Session,
     workload::{Client, Workload},
 };
 use crate::{
     error::ReadError,
-    messages::{Apply, Read},
+    messages::Read,
     state_machine::{Answer, StateMachine},
     system::Raft,
     types::NodeId,
 };
 
 /// How long a client gives a request.
-const DEADLINE: Duration = Duration::from_secs(2);
+pub(super) const DEADLINE: Duration = Duration::from_secs(2);
 /// When it does not believe any more that its node will answer: a node that was stopped may be for long.
-const PATIENCE: Duration = Duration::from_secs(4);
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A node, and how to reach it if it runs.
 pub(super) type Reachable<S> = (NodeId, Option<Raft<Observed<S>>>);
@@ -38,7 +42,9 @@ pub(super) type Reachable<S> = (NodeId, Option<Raft<Observed<S>>>);
 /// What the clients of a run share.
 pub(super) struct Clients<W: Workload> {
     workload: W,
-    oracle: Oracle,
+    pub(super) oracle: Oracle,
+    /// What became of commands in sessions.
+    pub(super) retries: Cell<Retries>,
     /// The nodes there are, and how to reach those that run.
     pub(super) nodes: RefCell<Vec<Reachable<W::Machine>>>,
     history: RefCell<History<W::Machine>>,
@@ -53,6 +59,7 @@ impl<W: Workload> Clients<W> {
         Rc::new(Self {
             workload,
             oracle,
+            retries: Cell::default(),
             nodes: RefCell::new(nodes.into_iter().map(|id| (id, None)).collect()),
             history: RefCell::new(History::new()),
             acknowledged: Cell::new(0),
@@ -88,7 +95,7 @@ impl<W: Workload> Clients<W> {
         let mut client = self.workload.client(number, number);
         let mut answered = 0;
         while answered < answers {
-            match self.ask(number, &mut client, node).await {
+            match self.ask(number, &mut client, &mut Session::none(), node).await {
                 Told::Answer => answered += 1,
                 Told::Refusal => {}
                 Told::Nothing => {
@@ -120,34 +127,44 @@ impl<W: Workload> Clients<W> {
         while !self.over.get() {
             let number = self.next_number();
             let mut client = self.workload.client(number, rng.u64(..));
-            self.be(number, &mut client, think_ms, &mut rng).await;
+            let mut session = if rng.bool() { Session::of(rng.fork()) } else { Session::none() };
+            self.be(number, &mut client, &mut session, think_ms, &mut rng).await;
         }
     }
 
     /// Acts as one client until it does not know any more what became of its request: from then on it could
     /// do nothing that is known to come later, so another takes its place.
-    async fn be(&self, number: u64, client: &mut W::Client, think_ms: u64, rng: &mut fastrand::Rng) {
+    async fn be(
+        &self,
+        number: u64,
+        client: &mut W::Client,
+        session: &mut Session,
+        think_ms: u64,
+        rng: &mut fastrand::Rng,
+    ) {
         while !self.over.get() {
             sleep(Duration::from_millis(rng.u64(1..=think_ms))).await;
             if self.held.get() {
                 continue;
             }
             let node = rng.usize(..self.nodes.borrow().len());
-            if self.ask(number, client, node).await == Told::Nothing {
+            session.open_on(self, node).await;
+            if self.ask(number, client, session, node).await == Told::Nothing {
                 return;
             }
         }
     }
 
     /// Asks the node of this number for what `client` wants.
-    async fn ask(&self, number: u64, client: &mut W::Client, node: usize) -> Told {
+    async fn ask(&self, number: u64, client: &mut W::Client, session: &mut Session, node: usize) -> Told {
         let (id, raft) = self.nodes.borrow()[node].clone();
-        let Some(raft) = raft else { return Told::Refusal };
+        // Who is in no cluster yet has nobody to ask.
+        let Some(raft) = raft.filter(|raft| !raft.status().voters.is_empty()) else { return Told::Refusal };
         let action = client.next_action();
         let operation = self.history.borrow_mut().invoked(self.oracle.stamp(), number, id, action.clone());
         self.oracle.note("invoke", Some(node), [operation, number, 0]);
         let outcome = match action {
-            Action::Apply(command) => apply(&raft, Tagged { operation, command }).await,
+            Action::Apply(command) => session.apply(self, &raft, Tagged { operation, command }).await,
             // The leader may answer every other one by its lease.
             Action::Query(query) if operation.is_multiple_of(2) => {
                 read(raft.send(Read(Asked(query)).lease())).await
@@ -174,6 +191,17 @@ impl<W: Workload> Clients<W> {
     }
 }
 
+/// What became of commands of unknown outcome that were sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Retries {
+    /// How many commands were.
+    pub(super) retried: u64,
+    /// How many of them were answered.
+    pub(super) resolved: u64,
+    /// How many attempts met a session that was over.
+    pub(super) expired: u64,
+}
+
 /// What a client knows when its request has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
@@ -183,15 +211,6 @@ enum Told {
     Refusal,
     /// Neither.
     Nothing,
-}
-
-async fn apply<S: StateMachine>(raft: &Raft<Observed<S>>, command: Tagged<S::Command>) -> Outcome<S> {
-    match timeout(PATIENCE, raft.send(Apply(command).timeout(DEADLINE))).await {
-        Ok(Ok(Ok(placed))) => Outcome::Applied { at: placed.at, reply: placed.reply },
-        Ok(Ok(Err(error))) if error.is_refused() => Outcome::Refused,
-        // It does not know, it died, or it does not answer.
-        Ok(Ok(Err(_)) | Err(_)) | Err(_) => Outcome::Unknown,
-    }
 }
 
 /// What a node makes of a read.

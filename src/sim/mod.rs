@@ -24,6 +24,7 @@
 //! | [`kv`] | the simulator's own state machine |
 //! | [`shrink()`] | leaves out what a failure does not need |
 
+mod changes;
 mod chaos;
 mod clients;
 mod fault;
@@ -38,6 +39,7 @@ mod pace;
 mod plan;
 mod report;
 mod run;
+mod sessions;
 mod shrink;
 mod trace;
 pub mod vfs;

@@ -1,15 +1,15 @@
 //! The user's state machine, wrapped: commands carry the operation they belong to, replies where they stand in the
 //! log, and the oracle is told of each.
 
-use std::fmt;
+use std::{fmt, io};
 
 use actix::Message;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::oracle::Oracle;
 use crate::{
-    state_machine::{Answer, Reply, StateMachine},
+    state_machine::{Answer, Reply, StateMachine, StateSnapshot},
     types::{LogId, LogIndex},
 };
 
@@ -81,6 +81,69 @@ impl<S: StateMachine> StateMachine for Observed<S> {
 
     fn query(&self, Asked(query): Self::Query) -> Seen<Answer<S>> {
         Seen { at: self.last, answer: self.machine.query(query) }
+    }
+
+    /// The state is written twice: at once, for the oracle to know it, and later, as the node wants it.
+    fn snapshot(&self) -> Option<Box<dyn StateSnapshot>> {
+        let mut digest = Xxh3::new();
+        let known =
+            self.machine.snapshot()?.persist(&mut Digesting { inner: io::sink(), digest: &mut digest });
+        if known.is_ok() {
+            self.oracle.captured(self.node, self.last, digest.digest());
+        }
+        Some(Box::new(ObservedState { state: self.machine.snapshot()?, last: self.last }))
+    }
+
+    fn restore(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
+        let mut last = [0; 8];
+        reader.read_exact(&mut last)?;
+        let last = LogIndex(u64::from_le_bytes(last));
+        let mut digest = Xxh3::new();
+        let mut content = Digesting { inner: reader, digest: &mut digest };
+        self.machine.restore(&mut content)?;
+        io::copy(&mut content, &mut io::sink())?;
+        self.last = last;
+        self.oracle.restored(self.node, last, digest.digest());
+        Ok(())
+    }
+}
+
+/// A state with the last command that it contains.
+struct ObservedState {
+    state: Box<dyn StateSnapshot>,
+    last: LogIndex,
+}
+
+impl StateSnapshot for ObservedState {
+    fn persist(self: Box<Self>, writer: &mut dyn io::Write) -> io::Result<()> {
+        writer.write_all(&self.last.0.to_le_bytes())?;
+        self.state.persist(writer)
+    }
+}
+
+/// Takes note of what passes.
+struct Digesting<'a, T> {
+    inner: T,
+    digest: &'a mut Xxh3,
+}
+
+impl<T: io::Read> io::Read for Digesting<'_, T> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(bytes)?;
+        self.digest.update(&bytes[..read]);
+        Ok(read)
+    }
+}
+
+impl<T: io::Write> io::Write for Digesting<'_, T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 

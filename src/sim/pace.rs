@@ -1,4 +1,4 @@
-//! How fast the threads of a simulated node are: the log's disk and the state machine.
+//! How fast the threads of a simulated node are: the log's disk, the state machine, and what writes snapshots.
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,6 +17,8 @@ pub(crate) struct ThreadTimes {
     pub(crate) flush_us: (u64, u64),
     /// What a portion of commands takes.
     pub(crate) apply_us: (u64, u64),
+    /// What writing a state takes.
+    pub(crate) persist_us: (u64, u64),
     /// How much later a completion arrives.
     pub(crate) completion_us: (u64, u64),
 }
@@ -77,6 +79,8 @@ impl Pace for NodePace {
                 let slow = self.0.slow_machine.get().filter(|(until, _)| now < *until);
                 slow.map_or(Duration::ZERO, |(_, each)| each) + self.draw(self.0.times.apply_us)
             }
+            Thread::Snapshots => self.draw(self.0.times.flush_us),
+            Thread::Persist => self.draw(self.0.times.persist_us),
         }
     }
 

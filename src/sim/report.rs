@@ -44,10 +44,18 @@ pub struct Report {
     pub verdict: Verdict,
     /// How many operations were answered.
     pub acknowledged: u64,
+    /// How many commands of unknown outcome their clients sent again, in a session.
+    pub retried: u64,
+    /// How many of those were answered in the end.
+    pub resolved: u64,
+    /// How many commands met a session that was over.
+    pub sessions_expired: u64,
     /// How often the leadership changed hands.
     pub leader_changes: u64,
     /// How many processes ended with something that was not flushed.
     pub unflushed_ends: u64,
+    /// How often the membership changed.
+    pub membership_changes: u64,
     /// How often each kind of fault struck; zero for those that were enabled and did not.
     pub faults: BTreeMap<&'static str, u64>,
     /// How long it was, for those in it.

@@ -5,11 +5,11 @@ use super::{
     oracle::Violation,
 };
 
-/// A state machine under test and its clients.
+/// A state machine under test and its clients. A machine that has snapshots writes the same bytes for the same state.
 ///
 /// What every run checks by itself: every state machine sees the same commands in the same order, each once;
 /// every reply and every answer is what a fresh machine gives at that place of the log; no answer is older than
-/// what its client could know. [`check`](Self::check) is for what only the user knows.
+/// what its client could know; every snapshot is the state at its index. [`check`](Self::check) is for what only the user knows.
 pub trait Workload: Clone + Send + 'static {
     /// The state machine.
     type Machine: Checkable;

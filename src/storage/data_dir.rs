@@ -5,6 +5,8 @@
 //!   LOCK        held while a process uses the directory; names its pid
 //!   IDENTITY    node id, incarnation, cluster, and whether this is a member's
 //!   wal/        segments of the log
+//!   snapshots/  the state as of some index, a file each
+//!   RECOVERY    while a recovery of the cluster from this directory is not finished; empty
 //! ```
 //!
 //! IDENTITY by byte, little-endian:
@@ -31,6 +33,7 @@ use crate::types::{ClusterId, GroupId, Incarnation, NodeId};
 const MAGIC: [u8; 8] = *b"raftix\0\x02";
 const VERSION: u32 = 1;
 const FIXED_BYTES: usize = 56;
+const RECOVERY: &str = "RECOVERY";
 
 /// Whose directory it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,16 +84,50 @@ impl DataDir {
         draw: impl FnOnce() -> io::Result<Incarnation>,
     ) -> Result<Self, StorageError> {
         vfs.create_dir_all(path).map_err(|e| failed("create", path, e))?;
-        let lock = match vfs.lock(&path.join("LOCK")).map_err(|e| failed("lock", path, e))? {
-            Lock::Held(guard) => guard,
-            Lock::Busy(holder) => return Err(StorageError::Locked { path: text(path), holder }),
+        let lock = lock(vfs.as_ref(), path)?;
+        let mark = path.join(RECOVERY);
+        match vfs.open(&mark) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("open", &mark, error)),
+            Ok(_) => {
+                let what =
+                    "a recovery of the cluster from this directory was begun and not finished".to_owned();
+                let remedy = "Run the recovery again, with the same servers".to_owned();
+                return Err(StorageError::Corrupt { file: text(&mark), offset: 0, what, remedy });
+            }
+        }
+        let identity = match read_identity(vfs.as_ref(), path)? {
+            Some(identity) => identity,
+            None => create(vfs.as_ref(), path, node, draw)?,
         };
-        let file = path.join("IDENTITY");
-        let identity = match read_file(vfs.as_ref(), &file) {
-            Ok(bytes) => decode(&bytes).map_err(|what| damaged(&file, what))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create(vfs.as_ref(), path, node, draw)?,
-            Err(error) => return Err(failed("read", &file, error)),
-        };
+        Self::owned(vfs, path, identity, node, lock)
+    }
+
+    /// Locks `path` if a node's state is there, for a recovery of its cluster: also when one was begun before.
+    /// `None`, and nothing is made, if there is none.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_existing(
+        vfs: Arc<dyn Vfs>,
+        path: &Path,
+        node: &NodeId,
+    ) -> Result<Option<Self>, StorageError> {
+        if read_identity(vfs.as_ref(), path)?.is_none() {
+            return check_blank(vfs.as_ref(), path).map(|()| None);
+        }
+        let lock = lock(vfs.as_ref(), path)?;
+        let identity = read_identity(vfs.as_ref(), path)?;
+        identity.map(|identity| Self::owned(vfs, path, identity, node, lock)).transpose()
+    }
+
+    fn owned(
+        vfs: Arc<dyn Vfs>,
+        path: &Path,
+        identity: Identity,
+        node: &NodeId,
+        lock: Box<dyn LockGuard>,
+    ) -> Result<Self, StorageError> {
         if identity.node != *node {
             let (owner, wanted) = (identity.node.to_string(), node.to_string());
             return Err(StorageError::Foreign { path: text(path), owner, wanted });
@@ -111,6 +148,11 @@ impl DataDir {
     /// Where the log is.
     pub fn wal_dir(&self) -> PathBuf {
         self.path.join("wal")
+    }
+
+    /// Where the snapshots are.
+    pub fn snapshots_dir(&self) -> PathBuf {
+        self.path.join("snapshots")
     }
 
     /// How to open the log of `group` in this directory, with everything else at its default.
@@ -154,6 +196,35 @@ impl DataDir {
         self.replace(Identity { member: true, ..self.identity.clone() })
     }
 
+    /// From here on until [`finish_recovery`](Self::finish_recovery) no node starts from this directory: what it
+    /// holds is neither the old cluster's nor the new one's. Durable when it returns.
+    ///
+    /// # Errors
+    /// Of the medium.
+    pub fn begin_recovery(&mut self) -> Result<(), StorageError> {
+        let mark = self.path.join(RECOVERY);
+        replace_file(self.vfs.as_ref(), &mark, b"").map_err(|e| failed("create", &mark, e))
+    }
+
+    /// The directory is a member's of the recovered cluster. Durable when it returns.
+    ///
+    /// # Errors
+    /// Of the medium.
+    pub fn join_recovered(&mut self, cluster: ClusterId) -> Result<(), StorageError> {
+        let identity = Identity { cluster, member: true, ..self.identity.clone() };
+        if self.identity == identity { Ok(()) } else { self.replace(identity) }
+    }
+
+    /// What the directory holds is whole again. Durable when it returns.
+    ///
+    /// # Errors
+    /// Of the medium.
+    pub fn finish_recovery(&mut self) -> Result<(), StorageError> {
+        let mark = self.path.join(RECOVERY);
+        self.vfs.remove(&mark).map_err(|e| failed("remove", &mark, e))?;
+        self.vfs.sync_dir(&self.path).map_err(|e| failed("sync", &self.path, e))
+    }
+
     fn replace(&mut self, identity: Identity) -> Result<(), StorageError> {
         let file = self.path.join("IDENTITY");
         if self.failed {
@@ -168,27 +239,53 @@ impl DataDir {
     }
 }
 
-/// A directory without an identity is new, unless there is a log in it.
+fn lock(vfs: &dyn Vfs, path: &Path) -> Result<Box<dyn LockGuard>, StorageError> {
+    match vfs.lock(&path.join("LOCK")).map_err(|e| failed("lock", path, e))? {
+        Lock::Held(guard) => Ok(guard),
+        Lock::Busy(holder) => Err(StorageError::Locked { path: text(path), holder }),
+    }
+}
+
+/// `None` if there is no such file.
+fn read_identity(vfs: &dyn Vfs, path: &Path) -> Result<Option<Identity>, StorageError> {
+    let file = path.join("IDENTITY");
+    match read_file(vfs, &file) {
+        Ok(bytes) => decode(&bytes).map(Some).map_err(|what| damaged(&file, what)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", &file, error)),
+    }
+}
+
+/// A directory without an identity is new, unless there is a log or a snapshot in it.
+fn check_blank(vfs: &dyn Vfs, path: &Path) -> Result<(), StorageError> {
+    let file = path.join("IDENTITY");
+    for (folder, end, what) in [
+        ("wal", ".wal", "it is missing beside a log"),
+        ("snapshots", ".snapshot", "it is missing beside a snapshot"),
+    ] {
+        match vfs.list(&path.join(folder)) {
+            Ok(names) if names.iter().any(|name| name.ends_with(end)) => return Err(damaged(&file, what)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("list", path, error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Makes the identity of a new directory.
 fn create(
     vfs: &dyn Vfs,
     path: &Path,
     node: &NodeId,
     draw: impl FnOnce() -> io::Result<Incarnation>,
 ) -> Result<Identity, StorageError> {
-    let file = path.join("IDENTITY");
-    let log = match vfs.list(&path.join("wal")) {
-        Ok(names) => names.iter().any(|name| name.ends_with(".wal")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(failed("list", path, error)),
-    };
-    if log {
-        return Err(damaged(&file, "it is missing beside a log"));
-    }
+    check_blank(vfs, path)?;
     if !(1..=NodeId::BYTES_MAX).contains(&node.as_str().len()) {
         return Err(StorageError::Misuse("a node's name has 1 to 255 bytes".to_owned()));
     }
     let incarnation = draw().map_err(|e| failed("draw an incarnation for", path, e))?;
     let identity = Identity { node: node.clone(), incarnation, cluster: ClusterId::NONE, member: false };
+    let file = path.join("IDENTITY");
     replace_file(vfs, &file, &encode(&identity)).map_err(|e| failed("create", &file, e))?;
     Ok(identity)
 }
@@ -283,11 +380,18 @@ mod tests {
     }
 
     #[test]
-    fn a_log_without_an_identity_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("wal")).unwrap();
-        std::fs::write(dir.path().join("wal/0000000000000001.wal"), b"").unwrap();
-        assert!(matches!(open(dir.path(), "n1"), Err(StorageError::Corrupt { .. })));
+    fn a_log_or_a_snapshot_without_an_identity_is_refused() {
+        for file in ["wal/0000000000000001.wal", "snapshots/0000000000000001-0000000000000001.snapshot"] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join(file);
+            std::fs::create_dir(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, b"").unwrap();
+            assert!(
+                matches!(open(dir.path(), "n1"), Err(StorageError::Corrupt { .. })),
+                "{}",
+                file.display()
+            );
+        }
     }
 
     #[test]
@@ -318,6 +422,28 @@ mod tests {
                 assert!(!told.member || found.member);
             }
         }
+    }
+
+    #[test]
+    fn no_node_starts_from_a_directory_that_is_half_recovered() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("n1");
+        let existing = || DataDir::open_existing(Arc::new(RealVfs), &path, &"n1".into());
+        assert!(existing().unwrap().is_none() && !path.exists(), "nothing is made");
+        open(&path, "n1").unwrap().set_cluster(ClusterId(7)).unwrap();
+        let mut found = existing().unwrap().unwrap();
+        assert!(matches!(existing(), Err(StorageError::Locked { .. })));
+        found.begin_recovery().unwrap();
+        drop(found);
+        let Err(StorageError::Corrupt { remedy, .. }) = open(&path, "n1") else { panic!("it opened") };
+        assert!(remedy.contains("again"));
+        let mut found = existing().unwrap().unwrap();
+        found.begin_recovery().unwrap();
+        found.join_recovered(ClusterId(8)).unwrap();
+        found.finish_recovery().unwrap();
+        drop(found);
+        let identity = open(&path, "n1").unwrap().identity().clone();
+        assert!(identity.cluster == ClusterId(8) && identity.member);
     }
 
     #[test]

@@ -6,7 +6,13 @@ use crate::{
     actors::{raft_system::RaftSystem, storage::FlushGate},
     config::Config,
     state_machine::{Answer, Reply, StateMachine},
-    storage::{LogStore, memory::MemoryStore, vfs::Vfs, wal::WalOptions},
+    storage::{
+        LogStore,
+        memory::MemoryStore,
+        snapshot::{SnapshotStore, memory::MemorySnapshotStore},
+        vfs::Vfs,
+        wal::WalOptions,
+    },
     transport::{
         Transport,
         memory::MemoryNetwork,
@@ -34,6 +40,13 @@ pub(super) enum StoreChoice {
     Directory(PathBuf),
     Own(Box<dyn LogStore>),
     Memory,
+}
+
+/// Where snapshots are kept.
+pub(super) enum SnapshotChoice {
+    /// Beside the log: files in its directory, memory for one in memory, nowhere for a store of the user's.
+    Auto,
+    Own(Box<dyn SnapshotStore>),
 }
 
 /// How the node reaches the others.
@@ -71,6 +84,7 @@ impl RaftSystem<NoStateMachine> {
             id: id.into(),
             config: Config::default(),
             store: StoreChoice::Missing,
+            snapshots: SnapshotChoice::Auto,
             vfs: None,
             segment_bytes: WalOptions::default().segment_bytes,
             transport: TransportChoice::Tcp,
@@ -82,6 +96,8 @@ impl RaftSystem<NoStateMachine> {
             incarnation: None,
             flush_gate: None,
             seed: None,
+            #[cfg(feature = "peers-json")]
+            peers_json: false,
             machine: None,
         }
     }
@@ -92,6 +108,7 @@ pub struct RaftBuilder<S> {
     pub(super) id: NodeId,
     pub(super) config: Config,
     pub(super) store: StoreChoice,
+    pub(super) snapshots: SnapshotChoice,
     pub(super) vfs: Option<Arc<dyn Vfs>>,
     pub(super) segment_bytes: u64,
     pub(super) transport: TransportChoice,
@@ -103,6 +120,8 @@ pub struct RaftBuilder<S> {
     pub(super) incarnation: Option<Incarnation>,
     pub(super) flush_gate: Option<FlushGate>,
     pub(super) seed: Option<u64>,
+    #[cfg(feature = "peers-json")]
+    pub(super) peers_json: bool,
     pub(super) machine: Option<S>,
 }
 
@@ -120,9 +139,18 @@ impl<S> RaftBuilder<S> {
         self
     }
 
-    /// Keeps the log in a store of your own that passes [`storage::conformance`](crate::storage::conformance).
+    /// Keeps the log in a store of your own that passes [`storage::conformance`](crate::storage::conformance). Without a
+    /// [`snapshot_store`](Self::snapshot_store) beside it there are no snapshots.
     pub fn log_store(mut self, store: impl LogStore) -> Self {
         self.store = StoreChoice::Own(Box::new(store));
+        self
+    }
+
+    /// Keeps the snapshots in a store of your own that passes
+    /// [`storage::snapshot::conformance`](crate::storage::snapshot::conformance). It must last at least as long as the
+    /// log: once a snapshot is published, the log does not hold what it holds.
+    pub fn snapshot_store(mut self, store: impl SnapshotStore) -> Self {
+        self.snapshots = SnapshotChoice::Own(Box::new(store));
         self
     }
 
@@ -183,6 +211,13 @@ impl<S> RaftBuilder<S> {
         self
     }
 
+    /// Waits for a [`Bootstrap`](crate::Bootstrap) message, or to be added to a cluster, instead of forming one with
+    /// [`peers`](Self::peers). A node that has state already ignores this.
+    pub fn wait_for_bootstrap(mut self) -> Self {
+        self.join = Some(Vec::new());
+        self
+    }
+
     /// Timing and limits.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
@@ -207,6 +242,15 @@ impl<S> RaftBuilder<S> {
         self
     }
 
+    /// Whether the start looks for a `peers.json` in the [`data_dir`](Self::data_dir), and if there is one first does what
+    /// [`recover_cluster`](crate::recover_cluster) does, with the servers that it lists, and removes the file. Off by
+    /// default. [`read_peers_json`](crate::read_peers_json) describes the file.
+    #[cfg(feature = "peers-json")]
+    pub fn recover_from_peers_json(mut self, recover: bool) -> Self {
+        self.peers_json = recover;
+        self
+    }
+
     /// Where election timeouts are drawn from; the system's entropy by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -219,6 +263,7 @@ impl<S> RaftBuilder<S> {
             id: self.id,
             config: self.config,
             store: self.store,
+            snapshots: self.snapshots,
             vfs: self.vfs,
             segment_bytes: self.segment_bytes,
             transport: self.transport,
@@ -230,6 +275,8 @@ impl<S> RaftBuilder<S> {
             incarnation: self.incarnation,
             flush_gate: self.flush_gate,
             seed: self.seed,
+            #[cfg(feature = "peers-json")]
+            peers_json: self.peers_json,
             machine: Some(machine),
         }
     }
@@ -263,6 +310,12 @@ impl TransportChoice {
 impl StoreChoice {
     pub(super) fn memory() -> Box<dyn LogStore> {
         Box::new(MemoryStore::new())
+    }
+}
+
+impl SnapshotChoice {
+    pub(super) fn memory() -> Box<dyn SnapshotStore> {
+        Box::new(MemorySnapshotStore::new())
     }
 }
 

@@ -6,7 +6,7 @@ use actix::{Actor, Addr, Handler, MailboxError, Message};
 
 use crate::{
     actors::raft_system::RaftSystem,
-    board::{Board, Status},
+    board::{Board, LeadershipWatch, Statistics, Status},
     error::Fatal,
     inspect::{InspectionDisabled, MailboxReport},
     mailbox::{Context, Inspector, Port},
@@ -48,6 +48,16 @@ impl<S: StateMachine> Raft<S> {
     /// What the node knows of itself; read without queueing.
     pub fn status(&self) -> Status {
         self.board.status()
+    }
+
+    /// What the node has done since it started; read without queueing.
+    pub fn statistics(&self) -> Statistics {
+        self.board.statistics()
+    }
+
+    /// Follows who leads: the latest counts.
+    pub fn leadership(&self) -> LeadershipWatch {
+        LeadershipWatch::new(self.board.clone())
     }
 
     /// What every actor's mailbox holds; read without queueing behind any of them.

@@ -38,6 +38,7 @@ impl<S: StateMachine> Inbound for NodeInbound<S> {
             Request::ForwardReadIndex(request) => self.front.send_now(Rpc { from, request, responder }),
             Request::ForwardTransfer(request) => self.front.send_now(Rpc { from, request, responder }),
             Request::ForwardChange(request) => self.front.send_now(Rpc { from, request, responder }),
+            Request::InstallSnapshot(request) => to.send_now(Rpc { from, request, responder }),
         }
     }
 

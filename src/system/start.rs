@@ -12,9 +12,11 @@ use super::{
     Raft,
     builder::{Placement, RaftBuilder, StoreChoice},
     inbound::NodeInbound,
+    open::{Opened, entropy, open},
     surroundings::Surroundings,
     wiring::{
-        consensus_outlets, fsm_bridge, fsm_completions, storage_bridge, storage_completions, subscribe,
+        consensus_outlets, fsm_bridge, fsm_completions, snapshot_bridge, snapshotter_outlets, storage_bridge,
+        storage_completions, subscribe,
     },
 };
 use crate::{
@@ -23,8 +25,9 @@ use crate::{
         consensus::Consensus,
         fsm_applier::{FsmApplier, InlineFsm, StateMachineQueue},
         joiner::Joiner,
-        node::{Node, NodeParts, Ports},
+        node::{FsmQueue as _, Node, NodeParts, Ports},
         raft_system::{Lifecycle, RaftSystem},
+        snapshotter::{FileStep, Snapshotter},
         storage::{InlineStorage, Storage, StorageQueue, StorageStep},
         ticker::Ticker,
     },
@@ -33,26 +36,11 @@ use crate::{
     error::StartError,
     log::Log,
     mailbox::{Credits, Inspector, Port, port_of, spawn},
+    messages::FsmRestore,
     state_machine::StateMachine,
-    storage::{
-        LogStore, Recovered, StorageError,
-        data_dir::DataDir,
-        vfs::{RealVfs, Vfs},
-        wal::{Wal, WalOptions},
-    },
     transport::Identity,
-    types::{ClusterId, GroupId, Incarnation, LogIndex, Membership, NodeId, Server, Suffrage},
+    types::{ClusterId, GroupId, Incarnation, LogId, LogIndex, Membership, NodeId, Server, Suffrage},
 };
-
-/// A store that was opened and read.
-struct Opened {
-    store: Box<dyn LogStore>,
-    directory: Option<DataDir>,
-    recovered: Recovered,
-    incarnation: Incarnation,
-    cluster: ClusterId,
-    member: bool,
-}
 
 impl<S: StateMachine> RaftBuilder<S> {
     /// Opens the store, begins to listen and spawns the actors on the caller's arbiter, or any tokio
@@ -95,6 +83,8 @@ pub(crate) async fn start_in<S: StateMachine>(
     if builder.join.is_none() {
         check_peers(&builder.peers)?;
     }
+    #[cfg(feature = "peers-json")]
+    let machine = super::recover::recover_at_start(&mut builder, machine).await?;
     let opened = open(&mut builder, &mut surroundings).await?;
     for repair in &opened.recovered.repairs {
         tracing::warn!(node = %builder.id, %repair, "recovered the log");
@@ -131,97 +121,6 @@ fn check_peers(peers: &[(NodeId, String)]) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Opens and reads the store, on another thread when that may take long.
-async fn open<S>(
-    builder: &mut RaftBuilder<S>,
-    surroundings: &mut Surroundings,
-) -> Result<Opened, StartError> {
-    if let (StoreChoice::Directory(path), Some(watch)) = (&builder.store, surroundings.watch.take()) {
-        let vfs = builder.vfs.clone().unwrap_or_else(|| Arc::new(RealVfs));
-        let incarnation = surroundings.incarnation;
-        let directory = DataDir::open_with(vfs.clone(), path, &builder.id, || {
-            incarnation.ok_or_else(|| std::io::Error::other("a watched node is told its incarnation"))
-        })?;
-        return Ok(open_log(vfs, directory, builder.segment_bytes, false, watch)?);
-    }
-    let vfs = builder.vfs.clone();
-    let inline = builder.placement == Placement::Inline;
-    let choice = std::mem::replace(&mut builder.store, StoreChoice::Missing);
-    let id = builder.id.clone();
-    let segment_bytes = builder.segment_bytes;
-    let incarnation = builder.incarnation;
-    let opening = move || -> Result<Opened, StorageError> {
-        match choice {
-            StoreChoice::Missing => Err(StorageError::Misuse(
-                "a node needs a place for its log: data_dir, in_memory or log_store".to_owned(),
-            )),
-            StoreChoice::Memory => open_volatile(StoreChoice::memory(), None),
-            StoreChoice::Own(store) => open_volatile(store, incarnation),
-            StoreChoice::Directory(path) => {
-                let vfs: Arc<dyn Vfs> = vfs.unwrap_or_else(|| Arc::new(RealVfs));
-                let directory = DataDir::open(vfs.clone(), &path, &id)?;
-                open_log(vfs, directory, segment_bytes, !inline, |store| store)
-            }
-        }
-    };
-    if inline {
-        return Ok(opening()?);
-    }
-    let (report, opened) = oneshot::channel();
-    std::thread::Builder::new()
-        .name(format!("raftix-open-{}", builder.id))
-        .spawn(move || drop(report.send(opening())))
-        .map_err(StartError::Thread)?;
-    match opened.await {
-        Ok(opened) => Ok(opened?),
-        Err(_) => Err(StartError::Incomplete("opening the store panicked")),
-    }
-}
-
-/// Opens and reads the log of a directory; `watch` may stand before it.
-fn open_log(
-    vfs: Arc<dyn Vfs>,
-    directory: DataDir,
-    segment_bytes: u64,
-    background: bool,
-    watch: impl FnOnce(Box<dyn LogStore>) -> Box<dyn LogStore>,
-) -> Result<Opened, StorageError> {
-    let identity = directory.identity().clone();
-    let options = WalOptions { segment_bytes, background, ..directory.wal_options(GroupId::ZERO) };
-    let mut store = watch(Box::new(Wal::open(vfs, &directory.wal_dir(), options)));
-    let recovered = store.recover()?;
-    Ok(Opened {
-        store,
-        recovered,
-        incarnation: identity.incarnation,
-        cluster: identity.cluster,
-        member: identity.member,
-        directory: Some(directory),
-    })
-}
-
-/// A store without an identity of its own: unless its incarnation is known, it lasts as long as this start.
-fn open_volatile(
-    mut store: Box<dyn LogStore>,
-    incarnation: Option<Incarnation>,
-) -> Result<Opened, StorageError> {
-    let recovered = store.recover()?;
-    Ok(Opened {
-        store,
-        directory: None,
-        recovered,
-        incarnation: incarnation.unwrap_or_else(|| Incarnation(entropy())),
-        cluster: ClusterId::NONE,
-        member: false,
-    })
-}
-
-fn entropy() -> u128 {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the system has entropy");
-    u128::from_le_bytes(bytes).max(1)
-}
-
 /// Everything that the actors are made of.
 struct Assembly<S> {
     builder: RaftBuilder<S>,
@@ -247,13 +146,18 @@ impl<S: StateMachine> Assembly<S> {
         let recovered = &self.opened.recovered;
         let first = recovered.memberships.first().filter(|(index, _)| *index == LogIndex(1));
         let named = first.and_then(|(_, membership)| membership.get(&self.builder.id));
-        if self.opened.member {
+        // What is compacted was committed, so a store without an identity has the word of the cluster instead.
+        let admitted =
+            recovered.base.membership.get(&self.builder.id).filter(|_| self.opened.directory.is_none());
+        if self.opened.member || admitted.is_some_and(|own| own.incarnation == self.opened.incarnation) {
             Standing::Member
         } else if named.is_some_and(|own| own.incarnation == self.opened.incarnation) {
             // It stopped between its first entry and the mark of a member, which comes before its first vote.
             Standing::Founding
         } else if !self.opened.cluster.is_none() {
             Standing::waiting()
+        } else if recovered.last.index == LogIndex::ZERO && self.builder.join.is_some() {
+            Standing::Joining
         } else if recovered.last.index == LogIndex::ZERO {
             Standing::Blank
         } else {
@@ -279,7 +183,8 @@ impl<S: StateMachine> Assembly<S> {
     fn run(mut self, machine: S) -> Result<(Raft<S>, Weak<Node>), StartError> {
         let standing = self.standing();
         let identity = self.identity();
-        let board = Arc::new(Board::new(identity.clone()));
+        let clock = Clock::start(self.surroundings.skew, self.surroundings.virtual_epoch);
+        let board = Arc::new(Board::new(identity.clone(), clock));
         let inspector = Inspector::new(self.builder.id.to_string());
         let tcp = self.builder.tcp.take().map(|mut options| {
             options.seed ^= self.seed;
@@ -290,8 +195,13 @@ impl<S: StateMachine> Assembly<S> {
         });
         let choice = std::mem::replace(&mut self.builder.transport, super::builder::TransportChoice::Tcp);
         let transport = Rc::new(RefCell::new(choice.open(tcp)));
-        let clock = Clock::start(self.surroundings.skew);
         let ticker = Ticker::default();
+        let mut log = Log::new(&self.opened.recovered, self.builder.config.log_cache_bytes);
+        if let Some(meta) = &self.opened.newest {
+            log.restored(&meta.description);
+            board.set_snapshot(meta.description.last.index);
+        }
+        board.set_commit(log.commit());
         let node = Node::new(NodeParts {
             id: self.builder.id.clone(),
             incarnation: identity.incarnation,
@@ -299,7 +209,7 @@ impl<S: StateMachine> Assembly<S> {
             seed: self.seed,
             clock,
             inspector: inspector.clone(),
-            log: Log::new(&self.opened.recovered, self.builder.config.log_cache_bytes),
+            log,
             board: board.clone(),
             transport: transport.clone(),
             ticker: ticker.clone(),
@@ -309,18 +219,19 @@ impl<S: StateMachine> Assembly<S> {
         let name = format!("raft_system/{}", self.builder.id);
         let spawned = spawn(&inspector, name, |ctx| {
             let front = port_of(ctx);
-            let ticking = ticker.start(clock, self.builder.config.tick_interval());
-            let fsm = self.spawn_fsm(machine, &node, &front);
-            let consensus = self.spawn_consensus(&node, standing.clone(), &front, &fsm);
+            let ticking = node.start_ticking();
+            let snapshotter = self.spawn_snapshotter(&node);
+            let fsm = self.spawn_fsm(machine, &node, &front, &snapshotter);
+            let consensus = self.spawn_consensus(&node, standing.clone(), &front, (&fsm, &snapshotter));
             inbound = Some(NodeInbound {
                 board: board.clone(),
                 consensus: consensus.clone(),
                 front: front.clone(),
             });
-            if standing == Standing::Blank {
+            if standing.is_blank() {
                 match self.builder.join.take() {
                     Some(addresses) => spawn_joiner(&node, addresses),
-                    None => spawn_bootstrapper(&node, self.builder.peers.clone()),
+                    None => Bootstrapper::start(&node, self.builder.peers.clone()),
                 }
             }
             let config = &self.builder.config;
@@ -339,15 +250,42 @@ impl<S: StateMachine> Assembly<S> {
         Ok((raft, Rc::downgrade(&node)))
     }
 
-    fn spawn_fsm(&self, machine: S, node: &Rc<Node>, front: &Port<RaftSystem<S>>) -> StateMachineQueue<S> {
-        let done = fsm_completions(front.clone());
-        if !self.threads {
-            return StateMachineQueue::Inline(InlineFsm::new(machine, done, node));
+    fn spawn_snapshotter(&mut self, node: &Rc<Node>) -> Port<Snapshotter> {
+        let newest = self.opened.newest.as_ref().map_or(LogId::ZERO, |meta| meta.description.last);
+        let files = self.opened.snapshots.take().map(FileStep::new);
+        let spawned = spawn(&node.inspector, "snapshotter", |ctx| {
+            let own = port_of(ctx);
+            let bridge =
+                files.map(|files| snapshot_bridge(&self.surroundings, node, files, own, self.threads));
+            Snapshotter::new(node.clone(), bridge, newest)
+        });
+        subscribe(&node.ticker, &spawned.port);
+        node.watch("snapshotter", spawned.task);
+        spawned.port
+    }
+
+    /// The state machine; what it is to begin with is the first thing it is given.
+    fn spawn_fsm(
+        &mut self,
+        machine: S,
+        node: &Rc<Node>,
+        front: &Port<RaftSystem<S>>,
+        snapshotter: &Port<Snapshotter>,
+    ) -> StateMachineQueue<S> {
+        let done = fsm_completions(front.clone(), snapshotter.clone());
+        let fsm = if self.threads {
+            let applier = FsmApplier::new(fsm_bridge(&self.surroundings, node, machine, done));
+            let spawned = spawn(&node.inspector, "fsm_applier", |_| applier);
+            node.watch("fsm applier", spawned.task);
+            StateMachineQueue::Actor(spawned.port)
+        } else {
+            StateMachineQueue::Inline(InlineFsm::new(machine, done, node))
+        };
+        if let Some(source) = self.opened.source.take() {
+            let state = !self.builder.config.no_snapshot_restore_on_start;
+            fsm.restore(FsmRestore { source, state });
         }
-        let applier = FsmApplier::new(fsm_bridge(&self.surroundings, node, machine, done));
-        let spawned = spawn(&node.inspector, "fsm_applier", |_| applier);
-        node.watch("fsm applier", spawned.task);
-        StateMachineQueue::Actor(spawned.port)
+        fsm
     }
 
     fn spawn_consensus(
@@ -355,7 +293,7 @@ impl<S: StateMachine> Assembly<S> {
         node: &Rc<Node>,
         standing: Standing,
         front: &Port<RaftSystem<S>>,
-        fsm: &StateMachineQueue<S>,
+        (fsm, snapshotter): (&StateMachineQueue<S>, &Port<Snapshotter>),
     ) -> Port<Consensus> {
         let store = std::mem::replace(&mut self.opened.store, StoreChoice::memory());
         let step = StorageStep::new(store, self.opened.directory.take());
@@ -385,6 +323,7 @@ impl<S: StateMachine> Assembly<S> {
                 fsm: Box::new(fsm.clone()),
                 storage,
                 consensus: consensus_outlets(&consensus),
+                snapshotter: snapshotter_outlets(snapshotter),
             });
             Consensus::new(
                 node.clone(),
@@ -405,12 +344,4 @@ fn spawn_joiner(node: &Rc<Node>, addresses: Vec<String>) {
         spawn(&node.inspector, "consensus/joiner", |ctx| Joiner::new(node.clone(), addresses, port_of(ctx)));
     subscribe(&node.ticker, &spawned.port);
     node.watch("joiner", spawned.task);
-}
-
-fn spawn_bootstrapper(node: &Rc<Node>, peers: Vec<(NodeId, String)>) {
-    let spawned = spawn(&node.inspector, "consensus/bootstrapper", |ctx| {
-        Bootstrapper::new(node.clone(), peers, port_of(ctx))
-    });
-    subscribe(&node.ticker, &spawned.port);
-    node.watch("bootstrapper", spawned.task);
 }

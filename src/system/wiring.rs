@@ -9,21 +9,41 @@ use crate::{
     actors::{
         consensus::Consensus,
         fsm_applier::{self, FsmCompletion},
-        node::{ConsensusOutlets, FrontDoor, Node},
+        node::{ConsensusOutlets, FrontDoor, Node, SnapshotterOutlets},
         raft_system::RaftSystem,
+        snapshotter::{self, FileStep, SnapshotCompletion, Snapshotter},
         storage::{self, Completion, Completions, StorageStep},
         ticker::Ticker,
     },
     mailbox::{Outlet, Port},
     messages::{
         ClusterChanged, EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady,
-        RemovedFromCluster, StorageClosed, StorageFailed, StorageRoom, TransferEnded, VoteSaved,
+        RemovedFromCluster, SnapshotAnswered, SnapshotBegun, SnapshotWritten, StorageClosed, StorageFailed,
+        StorageRoom, TransferEnded, VoteSaved,
     },
     state_machine::StateMachine,
 };
 
 pub(super) fn consensus_outlets(consensus: &Port<Consensus>) -> ConsensusOutlets {
-    ConsensusOutlets { step_down: consensus.outlet(), decided: consensus.outlet(), stop: consensus.outlet() }
+    ConsensusOutlets {
+        step_down: consensus.outlet(),
+        decided: consensus.outlet(),
+        form: consensus.outlet(),
+        reloaded: consensus.outlet(),
+        snapshot_taken: consensus.outlet(),
+        snapshot_received: consensus.outlet(),
+        stop: consensus.outlet(),
+    }
+}
+
+pub(super) fn snapshotter_outlets(snapshotter: &Port<Snapshotter>) -> SnapshotterOutlets {
+    SnapshotterOutlets {
+        take: snapshotter.outlet(),
+        open: snapshotter.outlet(),
+        read: snapshotter.outlet(),
+        receive: snapshotter.outlet(),
+        stop: snapshotter.outlet(),
+    }
 }
 
 /// What the store has done goes to Consensus; that it is closed, to the front door.
@@ -44,11 +64,16 @@ pub(super) fn storage_completions<S: StateMachine>(
     })
 }
 
-/// What the state machine has done goes to the front door.
-pub(super) fn fsm_completions<S: StateMachine>(front: Port<RaftSystem<S>>) -> Outlet<FsmCompletion<S>> {
+/// What the state machine has done goes to the front door; its state, to the snapshotter.
+pub(super) fn fsm_completions<S: StateMachine>(
+    front: Port<RaftSystem<S>>,
+    snapshotter: Port<Snapshotter>,
+) -> Outlet<FsmCompletion<S>> {
     Outlet::new(move |completion| match completion {
         FsmCompletion::Applied(message) => front.send_now(message),
         FsmCompletion::Queried(message) => front.send_now(message),
+        FsmCompletion::Snapshotted(message) => snapshotter.send_now(message),
+        FsmCompletion::Restored(message) => front.send_now(message),
         FsmCompletion::Failed(message) => front.send_now(message),
     })
 }
@@ -88,6 +113,38 @@ pub(super) fn storage_bridge(
     storage::Bridge::thread(step, completions, node.id.as_str())
 }
 
+/// What runs behind the snapshotter.
+#[cfg_attr(not(any(test, feature = "sim")), expect(unused_variables, reason = "every thread is real"))]
+pub(super) fn snapshot_bridge(
+    surroundings: &Surroundings,
+    node: &Rc<Node>,
+    files: FileStep,
+    snapshotter: Port<Snapshotter>,
+    threads: bool,
+) -> snapshotter::Bridge {
+    let done = Outlet::new(move |completion| match completion {
+        SnapshotCompletion::Begun(result) => snapshotter.send_now(SnapshotBegun { result }),
+        SnapshotCompletion::Written(result) => snapshotter.send_now(SnapshotWritten { result }),
+        SnapshotCompletion::Opened { reader, message } => reader.opened(message),
+        SnapshotCompletion::Read { reader, message } => reader.read(message),
+        SnapshotCompletion::Received(message) => snapshotter.send_now(message),
+    });
+    if !threads {
+        return snapshotter::Bridge::inline(files, done);
+    }
+    #[cfg(any(test, feature = "sim"))]
+    if let Some(pace) = surroundings.pace.clone() {
+        let files = snapshotter::QueuedFiles::new(files);
+        let (files, task) = PacedThread::start(files, Thread::Snapshots, pace.clone(), done.clone());
+        node.watch("snapshots", task);
+        let step = snapshotter::PersistStep::default();
+        let (persist, task) = PacedThread::start(step, Thread::Persist, pace, done);
+        node.watch("persist", task);
+        return snapshotter::Bridge::Paced { files, persist };
+    }
+    snapshotter::Bridge::threads(files, done, node.id.as_str())
+}
+
 pub(super) fn subscribe<A>(ticker: &Ticker, port: &Port<A>)
 where
     A: actix::Actor<Context = crate::mailbox::Context<A>> + actix::Handler<crate::messages::Tick>,
@@ -117,6 +174,10 @@ impl<S: StateMachine> FrontDoor for Port<RaftSystem<S>> {
     }
 
     fn removed(&self, message: RemovedFromCluster) {
+        self.send_now(message);
+    }
+
+    fn snapshot_answered(&self, message: SnapshotAnswered) {
         self.send_now(message);
     }
 

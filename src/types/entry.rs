@@ -12,21 +12,28 @@
 //! ```
 //!
 //! Little-endian. The checksum is made where the entry gets its index and is checked again wherever
-//! the entry enters from a socket or a file. Extensions and the time are what Go nodes carry.
+//! the entry enters from a socket or a file. Extensions are what Go nodes carry; the time too, and entries of client
+//! sessions.
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use thiserror::Error;
 
 use super::{LogId, LogIndex, Term};
+
+mod buffer;
+
+pub use buffer::EntryBuffer;
 
 /// Bytes before an entry's variable part.
 pub const ENTRY_HEADER_BYTES: usize = 32;
 const ALIGN: usize = 8;
 const FLAG_STAMPED: u8 = 1;
+/// Bytes of the time in a stamped entry.
+const STAMP_BYTES: usize = 8;
 
-/// What an entry is for. The numbers are hashicorp/raft's `LogType`.
+/// What an entry is for. The numbers up to 5 are hashicorp/raft's `LogType`; those it does not know begin at 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum EntryKind {
@@ -38,17 +45,33 @@ pub enum EntryKind {
     Barrier = 4,
     /// A [`Membership`](super::Membership).
     Configuration = 5,
+    /// A client begins a session (thesis §6.3): [`SessionLimits`](super::SessionLimits). Stamped.
+    OpenSession = 64,
+    /// A command of a session: a [`SessionCommand`](super::SessionCommand). Stamped.
+    SessionCommand = 65,
+    /// A client ends its session: the [`SessionId`](super::SessionId), a u64. Stamped.
+    CloseSession = 66,
 }
 
 impl EntryKind {
-    fn from_byte(byte: u8) -> Option<Self> {
+    /// The kind with this number.
+    pub fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             0 => Some(Self::Command),
             1 => Some(Self::Noop),
             4 => Some(Self::Barrier),
             5 => Some(Self::Configuration),
+            64 => Some(Self::OpenSession),
+            65 => Some(Self::SessionCommand),
+            66 => Some(Self::CloseSession),
             _ => None,
         }
+    }
+
+    /// Whether the leader writes the time into such an entry when it appends it. What depends on time must come
+    /// out the same on every node, so it depends on what stands in the log alone.
+    pub const fn is_stamped(self) -> bool {
+        matches!(self, Self::OpenSession | Self::SessionCommand | Self::CloseSession)
     }
 }
 
@@ -90,117 +113,6 @@ pub struct EntryDamage {
     pub offset: usize,
     /// What is wrong with it.
     pub what: &'static str,
-}
-
-/// Entries being collected before they have an index: the write side of an [`EntryBatch`].
-#[derive(Debug, Default)]
-pub struct EntryBuffer {
-    bytes: BytesMut,
-    count: u64,
-}
-
-impl EntryBuffer {
-    /// An empty buffer with room for `bytes`.
-    pub fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: BytesMut::with_capacity(bytes), count: 0 }
-    }
-
-    /// Adds an entry whose data `write` appends. Returns the data's length in bytes; if `write` fails
-    /// nothing is added.
-    ///
-    /// # Errors
-    /// Whatever `write` returns.
-    pub fn push_with<X>(
-        &mut self,
-        kind: EntryKind,
-        write: impl FnOnce(&mut BytesMut) -> Result<(), X>,
-    ) -> Result<usize, X> {
-        let start = self.bytes.len();
-        self.bytes.put_bytes(0, ENTRY_HEADER_BYTES);
-        if let Err(error) = write(&mut self.bytes) {
-            self.bytes.truncate(start);
-            return Err(error);
-        }
-        let data = self.bytes.len() - start - ENTRY_HEADER_BYTES;
-        self.bytes.put_bytes(0, padding(data));
-        let header = &mut self.bytes[start..start + ENTRY_HEADER_BYTES];
-        header[4..8].copy_from_slice(&(data as u32).to_le_bytes());
-        header[24] = kind as u8;
-        self.count += 1;
-        Ok(data)
-    }
-
-    /// Adds an entry with `data`.
-    pub fn push(&mut self, kind: EntryKind, data: &[u8]) {
-        let Ok(_) = self.push_with(kind, |bytes| {
-            bytes.extend_from_slice(data);
-            Ok::<_, std::convert::Infallible>(())
-        });
-    }
-
-    /// Takes the last entry away again, which was `data` bytes long.
-    pub fn pop(&mut self, data: usize) {
-        let entry = ENTRY_HEADER_BYTES + data + padding(data);
-        self.bytes.truncate(self.bytes.len() - entry);
-        self.count -= 1;
-    }
-
-    /// How many entries it holds.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// How many bytes they take.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether it holds no entry.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The data of each entry, in order: to give commands back that were refused.
-    pub fn data(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &self.bytes[..];
-        std::iter::from_fn(move || {
-            let length = u32_at(rest, 4)? as usize;
-            let data = rest.get(ENTRY_HEADER_BYTES..ENTRY_HEADER_BYTES + length)?;
-            rest = &rest[ENTRY_HEADER_BYTES + length + padding(length)..];
-            Some(data)
-        })
-    }
-
-    /// The data of each entry, in order, as slices of one buffer: to send commands elsewhere.
-    pub fn into_data(self) -> Vec<Bytes> {
-        let mut at = 0;
-        let lengths: Vec<usize> = self.data().map(<[u8]>::len).collect();
-        let bytes = self.bytes.freeze();
-        let data = lengths.into_iter().map(|length| {
-            let start = at + ENTRY_HEADER_BYTES;
-            at = start + length + padding(length);
-            bytes.slice(start..start + length)
-        });
-        data.collect()
-    }
-
-    /// Gives the entries the indexes from `first` on and the term `term`, and freezes them.
-    pub fn seal(mut self, first: LogIndex, term: Term) -> EntryBatch {
-        let mut offset = 0;
-        let mut index = first;
-        while offset < self.bytes.len() {
-            let data = u32_at(&self.bytes, offset + 4).unwrap_or(0) as usize;
-            let end = offset + ENTRY_HEADER_BYTES + data;
-            let entry = &mut self.bytes[offset..end];
-            entry[8..16].copy_from_slice(&index.0.to_le_bytes());
-            entry[16..24].copy_from_slice(&term.0.to_le_bytes());
-            let checksum = crc32c::crc32c(&entry[4..]);
-            entry[..4].copy_from_slice(&checksum.to_le_bytes());
-            index = index.next();
-            offset = end + padding(data);
-        }
-        EntryBatch { bytes: self.bytes.freeze(), first, count: self.count, first_term: term, last_term: term }
-    }
 }
 
 /// A contiguous run of encoded entries in one buffer. Cheap to clone.
@@ -371,15 +283,24 @@ impl fmt::Debug for EntryBatch {
 }
 
 /// Consecutive batches: what one AppendEntries carries, or one hand-off to the state machine.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Entries {
-    batches: Vec<EntryBatch>,
+    batches: Batches,
+}
+
+/// One batch is what a quiet log sends, stores and applies: it needs no list.
+#[derive(Clone, Default)]
+enum Batches {
+    #[default]
+    None,
+    One(EntryBatch),
+    Several(Vec<EntryBatch>),
 }
 
 impl Entries {
     /// No entries.
     pub const fn none() -> Self {
-        Self { batches: Vec::new() }
+        Self { batches: Batches::None }
     }
 
     /// Adds a batch behind the others.
@@ -391,59 +312,78 @@ impl Entries {
             self.last().is_none_or(|last| last.next() == batch.first()),
             "batch {batch:?} does not continue {self:?}"
         );
-        self.batches.push(batch);
+        self.batches = match std::mem::take(&mut self.batches) {
+            Batches::None => Batches::One(batch),
+            Batches::One(first) => Batches::Several(vec![first, batch]),
+            Batches::Several(mut batches) => {
+                batches.push(batch);
+                Batches::Several(batches)
+            }
+        };
     }
 
     /// The batches in order.
     pub fn batches(&self) -> &[EntryBatch] {
-        &self.batches
+        match &self.batches {
+            Batches::None => &[],
+            Batches::One(batch) => std::slice::from_ref(batch),
+            Batches::Several(batches) => batches,
+        }
     }
 
     /// Every entry in order.
     pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        self.batches.iter().flat_map(EntryBatch::iter)
+        self.batches().iter().flat_map(EntryBatch::iter)
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.batches.is_empty()
+        self.batches().is_empty()
     }
 
     /// How many entries.
     pub fn count(&self) -> u64 {
-        self.batches.iter().map(EntryBatch::count).sum()
+        self.batches().iter().map(EntryBatch::count).sum()
     }
 
     /// How many bytes.
     pub fn bytes_len(&self) -> usize {
-        self.batches.iter().map(EntryBatch::len).sum()
+        self.batches().iter().map(EntryBatch::len).sum()
     }
 
     /// Index of the first entry.
     pub fn first(&self) -> Option<LogIndex> {
-        self.batches.first().map(EntryBatch::first)
+        self.batches().first().map(EntryBatch::first)
     }
 
     /// Index of the last entry.
     pub fn last(&self) -> Option<LogIndex> {
-        self.batches.last().map(EntryBatch::last)
+        self.batches().last().map(EntryBatch::last)
     }
 
     /// Position of the last entry.
     pub fn last_id(&self) -> Option<LogId> {
-        self.batches.last().map(EntryBatch::last_id)
+        self.batches().last().map(EntryBatch::last_id)
     }
 }
 
 impl From<EntryBatch> for Entries {
     fn from(batch: EntryBatch) -> Self {
-        Self { batches: vec![batch] }
+        Self { batches: Batches::One(batch) }
     }
 }
 
+impl PartialEq for Entries {
+    fn eq(&self, other: &Self) -> bool {
+        self.batches() == other.batches()
+    }
+}
+
+impl Eq for Entries {}
+
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.batches).finish()
+        f.debug_list().entries(self.batches()).finish()
     }
 }
 
@@ -461,7 +401,7 @@ fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
 
 /// Length of the part behind the header, without padding.
 fn variable_len(bytes: &[u8], offset: usize) -> Option<usize> {
-    let stamped = if bytes.get(offset + 25)? & FLAG_STAMPED != 0 { 8 } else { 0 };
+    let stamped = if bytes.get(offset + 25)? & FLAG_STAMPED != 0 { STAMP_BYTES } else { 0 };
     Some(u32_at(bytes, offset + 4)? as usize + u32_at(bytes, offset + 28)? as usize + stamped)
 }
 
@@ -480,8 +420,8 @@ fn parse(bytes: &[u8], offset: usize) -> Option<EntryRef<'_>> {
     let kind = EntryKind::from_byte(*bytes.get(offset + 24)?)?;
     let mut at = offset + ENTRY_HEADER_BYTES;
     let appended_at_ns = if flags & FLAG_STAMPED != 0 {
-        at += 8;
-        Some(u64_at(bytes, at - 8)? as i64)
+        at += STAMP_BYTES;
+        Some(u64_at(bytes, at - STAMP_BYTES)? as i64)
     } else {
         None
     };

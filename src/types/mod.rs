@@ -8,6 +8,8 @@ mod entry;
 mod ids;
 mod membership;
 mod rpc;
+mod session;
+mod snapshot;
 mod transfer;
 
 pub use change::{ChangeFailure, ClusterOperation, MembershipChange, MembershipCommand};
@@ -16,4 +18,6 @@ pub use entry::{ENTRY_HEADER_BYTES, Entries, EntryBatch, EntryBuffer, EntryDamag
 pub use ids::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Term};
 pub use membership::{Membership, MembershipError, Server, Suffrage};
 pub use rpc::*;
+pub use session::{SessionCommand, SessionId, SessionLimits};
+pub use snapshot::{SnapshotDescription, SnapshotMeta};
 pub use transfer::*;

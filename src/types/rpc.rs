@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChangeFailure, ClusterId, ClusterOperation, Entries, ForwardTransfer, ForwardTransferResponse,
-    Incarnation, LogId, LogIndex, Membership, NodeId, Term,
+    ChangeFailure, ClusterId, ClusterOperation, Entries, EntryKind, ForwardTransfer, ForwardTransferResponse,
+    Incarnation, LogId, LogIndex, Membership, NodeId, SnapshotMeta, Term,
 };
 
 /// A request from one node to another.
@@ -34,6 +34,8 @@ pub enum Request {
     ForwardChange(ForwardChange),
     /// Have the leader hand leadership on. Forward lane.
     ForwardTransfer(ForwardTransfer),
+    /// Give a follower a piece of a snapshot in place of entries that are gone. Snapshot lane.
+    InstallSnapshot(InstallSnapshot),
 }
 
 /// The answer to a [`Request`] of the same name.
@@ -59,6 +61,8 @@ pub enum Response {
     ForwardChange(ForwardChangeResponse),
     /// To [`Request::ForwardTransfer`].
     ForwardTransfer(ForwardTransferResponse),
+    /// To [`Request::InstallSnapshot`].
+    InstallSnapshot(InstallSnapshotResponse),
 }
 
 /// Which connection to a peer a request takes, so that votes and heartbeats never queue behind entries.
@@ -70,6 +74,8 @@ pub enum Lane {
     Bulk,
     /// Forwarded client requests.
     Forward,
+    /// Snapshots: long, and in no hurry.
+    Snapshot,
 }
 
 impl Request {
@@ -86,6 +92,7 @@ impl Request {
             | Self::ForwardReadIndex(_)
             | Self::ForwardChange(_)
             | Self::ForwardTransfer(_) => Lane::Forward,
+            Self::InstallSnapshot(_) => Lane::Snapshot,
         }
     }
 
@@ -252,10 +259,33 @@ pub struct ClusterState {
 /// Any node → leader: append these commands. One hop: the leader never passes them on.
 #[derive(Clone, Debug)]
 pub struct ForwardApply {
-    /// The commands in order, each as the state machine's encoding.
-    pub commands: Vec<Bytes>,
+    /// The commands in order.
+    pub commands: Vec<ForwardedCommand>,
     /// How long the caller still waits, in milliseconds from receipt.
     pub timeout_ms: u64,
+}
+
+/// What the leader is to append for another node: a command, or what belongs to a client's session. What depends on
+/// time or on settings the leader fills in, so that one clock and one set-up decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardedCommand {
+    /// What it is: [`Command`](EntryKind::Command), or one of the kinds of sessions.
+    pub kind: EntryKind,
+    /// The data of the entry. The limits in [`OpenSession`](EntryKind::OpenSession) are replaced by the leader's.
+    pub data: Bytes,
+}
+
+impl From<Bytes> for ForwardedCommand {
+    /// A command, as the state machine's encoding.
+    fn from(command: Bytes) -> Self {
+        Self { kind: EntryKind::Command, data: command }
+    }
+}
+
+impl From<Vec<u8>> for ForwardedCommand {
+    fn from(command: Vec<u8>) -> Self {
+        Bytes::from(command).into()
+    }
 }
 
 /// Leader → forwarding node, one result per command, in order.
@@ -268,7 +298,7 @@ pub struct ForwardApplyResponse {
 /// What became of one forwarded command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ForwardedResult {
-    /// Applied at `at`; the state machine's reply, encoded.
+    /// Applied at `at`; the state machine's reply, encoded. Of what opens or closes a session the reply is empty.
     Applied {
         /// Where it stands in the log.
         at: LogId,
@@ -291,6 +321,10 @@ pub enum ForwardedResult {
     ShuttingDown,
     /// It was not decided in time and may still be applied.
     OutcomeUnknown,
+    /// Its session is over; this attempt is definitely not applied.
+    SessionExpired,
+    /// Its session has gone past it; this attempt is definitely not applied, an earlier one may have been.
+    SequenceTooOld,
 }
 
 /// Any node → leader: up to where must a read that starts now wait (thesis §6.4)?
@@ -323,4 +357,49 @@ pub struct ForwardChange {
 pub struct ForwardChangeResponse {
     /// The index of the membership that came out, or why there is none.
     pub result: Result<LogIndex, ChangeFailure>,
+}
+
+/// Leader → follower: a piece of a snapshot that stands for entries the leader has no more (Raft §7, Figure 13).
+///
+/// Every piece says what snapshot it is of, so that each can be the first that a follower gets.
+#[derive(Clone, Debug)]
+pub struct InstallSnapshot {
+    /// The leader's term.
+    pub term: Term,
+    /// The leader.
+    pub leader: NodeId,
+    /// The leader's cluster: the follower may never see entry 1, whose hash it is.
+    pub cluster: ClusterId,
+    /// What is being sent.
+    pub snapshot: SnapshotMeta,
+    /// Where `data` lies in the snapshot's content, in bytes.
+    pub offset: u64,
+    /// A part of the content; empty to ask where to go on.
+    pub data: Bytes,
+}
+
+/// Follower → leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallSnapshotResponse {
+    /// The follower's term; a higher one deposes the leader.
+    pub term: Term,
+    /// The follower's incarnation.
+    pub incarnation: Incarnation,
+    /// What became of the request.
+    pub outcome: InstallOutcome,
+}
+
+/// What a follower did with an [`InstallSnapshot`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InstallOutcome {
+    /// The content is here up to `offset`; what begins there is wanted next. With all of the content here it is being
+    /// installed.
+    Wanted {
+        /// In bytes.
+        offset: u64,
+    },
+    /// The log stands behind the snapshot, durably: entries may follow. Also if it did before.
+    Installed,
+    /// Of an older term, larger than this node takes, or it takes no snapshot now.
+    Refused,
 }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     FRAME_HEADER_BYTES, FrameError, FrameKind, FrameLimits, Message, fields::take_id, forward,
-    frame::FrameHeader, plausible,
+    frame::FrameHeader, plausible, snapshot,
 };
 use crate::types::{
     AppendEntries, Entries, EntryBatch, GreetResponse, LogId, LogIndex, Membership, Request, Response, Term,
@@ -32,7 +32,10 @@ pub fn decode(
     header.verify(bytes)?;
     let kind = header.kind;
     let message = match kind {
-        FrameKind::AppendEntries | FrameKind::ForwardApply | FrameKind::ForwardApplyResponse => {
+        FrameKind::AppendEntries
+        | FrameKind::ForwardApply
+        | FrameKind::ForwardApplyResponse
+        | FrameKind::InstallSnapshot => {
             let mut body = bytes.split_to(frame_bytes).freeze();
             body.advance(FRAME_HEADER_BYTES);
             read_shared(&header, body)?
@@ -59,6 +62,7 @@ fn read_shared(header: &FrameHeader, body: Bytes) -> Result<Message, FrameError>
         FrameKind::ForwardApplyResponse => {
             Message::Response(Response::ForwardApply(forward::read_response(body).ok_or_else(malformed)?))
         }
+        FrameKind::InstallSnapshot => Message::Request(Request::InstallSnapshot(snapshot::read(body)?)),
         _ => Message::Request(Request::AppendEntries(read_append(header.covered, body, malformed)?)),
     })
 }
@@ -109,7 +113,10 @@ fn read_packed(kind: FrameKind, body: &[u8]) -> Result<Message, FrameError> {
         K::ForwardReadIndexResponse => Message::Response(Response::ForwardReadIndex(unpack(kind, body)?)),
         K::ForwardTransferResponse => Message::Response(Response::ForwardTransfer(unpack(kind, body)?)),
         K::ForwardChangeResponse => Message::Response(Response::ForwardChange(unpack(kind, body)?)),
-        K::Dropped | K::AppendEntries | K::ForwardApply | K::ForwardApplyResponse => Message::Dropped,
+        K::InstallSnapshotResponse => Message::Response(Response::InstallSnapshot(unpack(kind, body)?)),
+        K::Dropped | K::AppendEntries | K::ForwardApply | K::ForwardApplyResponse | K::InstallSnapshot => {
+            Message::Dropped
+        }
     })
 }
 

@@ -10,6 +10,7 @@ use super::{
     fields::put_id,
     forward,
     frame::{self},
+    snapshot,
 };
 use crate::types::{AppendEntries, Request, Response};
 
@@ -30,12 +31,16 @@ pub fn encode_request(
         Request::PreVote(vote) | Request::RequestVote(vote) => frame.packed(vote),
         Request::TimeoutNow(timeout) => frame.packed(timeout),
         Request::Greet(greet) => frame.packed(greet),
-        Request::ForwardApply(apply) => {
-            frame.with_parts(|head| forward::put_request(head, apply), || apply.commands.iter())
-        }
+        Request::ForwardApply(apply) => frame.with_parts(
+            |head| forward::put_request(head, apply),
+            || apply.commands.iter().map(|command| &command.data),
+        ),
         Request::ForwardReadIndex(read) => frame.packed(read),
         Request::ForwardChange(change) => frame.packed(change),
         Request::ForwardTransfer(transfer) => frame.packed(transfer),
+        Request::InstallSnapshot(install) => {
+            frame.with_parts(|head| snapshot::put(head, install), || std::iter::once(&install.data))
+        }
     }
 }
 
@@ -62,6 +67,7 @@ pub fn encode_response(
         Response::ForwardReadIndex(read) => frame.packed(read),
         Response::ForwardChange(change) => frame.packed(change),
         Response::ForwardTransfer(transfer) => frame.packed(transfer),
+        Response::InstallSnapshot(install) => frame.packed(install),
     }
 }
 

@@ -25,6 +25,8 @@ const SMALL_BYTES_MAX: usize = 1024;
 const FRAME_BYTES_CEILING: usize = 1 << 30;
 /// The largest answer to a greeting: a membership of 255 servers.
 const GREETING_BYTES_MAX: usize = 256 * 1024;
+/// The largest piece of a snapshot, with its description: a membership of 255 servers.
+const SNAPSHOT_BYTES_MAX: usize = (4 << 20) + (256 << 10);
 
 /// What a frame carries. Answers have the number of their request with the top bit set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub enum FrameKind {
     ForwardReadIndex = 0x08,
     ForwardChange = 0x09,
     ForwardTransfer = 0x0b,
+    InstallSnapshot = 0x0a,
     Pong = 0x80,
     AppendEntriesResponse = 0x81,
     HeartbeatResponse = 0x82,
@@ -53,11 +56,12 @@ pub enum FrameKind {
     ForwardReadIndexResponse = 0x88,
     ForwardChangeResponse = 0x89,
     ForwardTransferResponse = 0x8b,
+    InstallSnapshotResponse = 0x8a,
     Dropped = 0xff,
 }
 
 impl FrameKind {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 25] = [
         Self::Ping,
         Self::AppendEntries,
         Self::Heartbeat,
@@ -69,6 +73,7 @@ impl FrameKind {
         Self::ForwardReadIndex,
         Self::ForwardChange,
         Self::ForwardTransfer,
+        Self::InstallSnapshot,
         Self::Pong,
         Self::AppendEntriesResponse,
         Self::HeartbeatResponse,
@@ -80,6 +85,7 @@ impl FrameKind {
         Self::ForwardReadIndexResponse,
         Self::ForwardChangeResponse,
         Self::ForwardTransferResponse,
+        Self::InstallSnapshotResponse,
         Self::Dropped,
     ];
 
@@ -100,6 +106,7 @@ impl FrameKind {
             Request::ForwardReadIndex(_) => Self::ForwardReadIndex,
             Request::ForwardChange(_) => Self::ForwardChange,
             Request::ForwardTransfer(_) => Self::ForwardTransfer,
+            Request::InstallSnapshot(_) => Self::InstallSnapshot,
         }
     }
 
@@ -116,6 +123,7 @@ impl FrameKind {
             Response::ForwardReadIndex(_) => Self::ForwardReadIndexResponse,
             Response::ForwardChange(_) => Self::ForwardChangeResponse,
             Response::ForwardTransfer(_) => Self::ForwardTransferResponse,
+            Response::InstallSnapshot(_) => Self::InstallSnapshotResponse,
         }
     }
 
@@ -148,6 +156,7 @@ impl FrameLimits {
             AppendEntries | ForwardApply | ForwardApplyResponse => {
                 self.frame_bytes_max.min(FRAME_BYTES_CEILING)
             }
+            InstallSnapshot => SNAPSHOT_BYTES_MAX.min(self.frame_bytes_max.min(FRAME_BYTES_CEILING)),
             GreetResponse => GREETING_BYTES_MAX,
             _ => SMALL_BYTES_MAX,
         }

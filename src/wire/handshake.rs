@@ -4,7 +4,7 @@
 //!  0  [4]   magic "RFTX"; its first byte is no message type of the Go dialect
 //!  4  u16   length of the whole handshake
 //!  6  u8    oldest version understood    7  u8   newest
-//!  8  u8    lane: 0 control, 1 bulk, 2 forward
+//!  8  u8    lane: 0 control, 1 bulk, 2 forward, 3 snapshot
 //!  9  u8    verdict: 0 in the question; see `Verdict`
 //! 10  u16   zero
 //! 12  u32   checksum: crc32c of bytes 0 .. 12 and 16 .. length
@@ -173,11 +173,14 @@ fn lane_byte(lane: Lane) -> u8 {
         Lane::Control => 0,
         Lane::Bulk => 1,
         Lane::Forward => 2,
+        Lane::Snapshot => 3,
     }
 }
 
 fn lane_from(byte: u8) -> Option<Lane> {
-    [Lane::Control, Lane::Bulk, Lane::Forward].into_iter().find(|lane| lane_byte(*lane) == byte)
+    [Lane::Control, Lane::Bulk, Lane::Forward, Lane::Snapshot]
+        .into_iter()
+        .find(|lane| lane_byte(*lane) == byte)
 }
 
 /// The outer `None` is a number nobody gave, the inner one a question.

@@ -12,6 +12,7 @@ mod handshake;
 mod message;
 mod outgoing;
 mod plausible;
+mod snapshot;
 
 pub use decode::decode;
 pub use encode::{encode_dropped, encode_ping, encode_pong, encode_request, encode_response};

@@ -36,6 +36,10 @@ fn request_is_plausible(request: &Request) -> bool {
         | Request::ForwardApply(_)
         | Request::ForwardReadIndex(_)
         | Request::ForwardTransfer(_) => true,
+        Request::InstallSnapshot(install) => {
+            let description = &install.snapshot.description;
+            term(install.term) && id(description.last) && index(description.membership_index)
+        }
     }
 }
 
@@ -53,6 +57,7 @@ fn response_is_plausible(response: &Response) -> bool {
         Response::PreVote(vote) | Response::RequestVote(vote) => term(vote.term),
         Response::TimeoutNow(timeout) => term(timeout.term),
         Response::Greet(_) | Response::ForwardTransfer(_) => true,
+        Response::InstallSnapshot(install) => term(install.term),
         Response::ForwardApply(apply) => apply.results.iter().all(|result| match result {
             ForwardedResult::Applied { at, .. } => id(*at),
             _ => true,

@@ -105,7 +105,7 @@ fn request() -> impl Strategy<Value = Request> {
             let (incarnation, admits) = (Incarnation(incarnation), ClusterId(admits));
             Request::Greet(Greet { from, incarnation, peers_hash, admits })
         }),
-        (vec(data(3000), 0..5), any::<u64>())
+        (vec(forwarded_command(), 0..5), any::<u64>())
             .prop_map(|(commands, timeout_ms)| Request::ForwardApply(ForwardApply { commands, timeout_ms })),
         (any::<u64>(), any::<bool>()).prop_map(|(timeout_ms, barrier)| Request::ForwardReadIndex(
             ForwardReadIndex { timeout_ms, barrier }
@@ -115,6 +115,7 @@ fn request() -> impl Strategy<Value = Request> {
         (operation(), any::<u64>()).prop_map(|(operation, timeout_ms)| Request::ForwardChange(
             ForwardChange { operation, timeout_ms }
         )),
+        install().prop_map(Request::InstallSnapshot),
     ]
 }
 
@@ -155,6 +156,26 @@ fn changed() -> impl Strategy<Value = Result<LogIndex, ChangeFailure>> {
     ]
 }
 
+fn forwarded_command() -> impl Strategy<Value = ForwardedCommand> {
+    use EntryKind::{CloseSession, Command, OpenSession, SessionCommand};
+    (prop::sample::select(vec![Command, Command, SessionCommand, OpenSession, CloseSession]), data(3000))
+        .prop_map(|(kind, data)| ForwardedCommand { kind, data })
+}
+
+fn install() -> impl Strategy<Value = InstallSnapshot> {
+    let numbers = (number(), number(), any::<u128>(), number(), any::<u32>());
+    (numbers, node(), log_id(), membership(), data(3000)).prop_map(
+        |((term, offset, cluster, membership_index, checksum), leader, last, membership, data)| {
+            let description =
+                SnapshotDescription { last, membership, membership_index: LogIndex(membership_index) };
+            let bytes = offset + data.len() as u64 + u64::from(checksum);
+            let snapshot = SnapshotMeta { description, bytes, checksum };
+            let cluster = ClusterId(cluster);
+            InstallSnapshot { term: Term(term), leader, cluster, snapshot, offset, data }
+        },
+    )
+}
+
 fn forwarded() -> impl Strategy<Value = ForwardedResult> {
     prop_oneof![
         (log_id(), data(3000)).prop_map(|(at, reply)| ForwardedResult::Applied { at, reply }),
@@ -163,6 +184,8 @@ fn forwarded() -> impl Strategy<Value = ForwardedResult> {
         any::<u64>().prop_map(|bytes_max| ForwardedResult::TooLarge { bytes_max }),
         Just(ForwardedResult::ShuttingDown),
         Just(ForwardedResult::OutcomeUnknown),
+        Just(ForwardedResult::SessionExpired),
+        Just(ForwardedResult::SequenceTooOld),
     ]
 }
 
@@ -219,6 +242,15 @@ fn response() -> impl Strategy<Value = Response> {
             })
         ),
         vec(forwarded(), 0..6).prop_map(|results| Response::ForwardApply(ForwardApplyResponse { results })),
+        (numbers(), 0..3).prop_map(|((term, incarnation, offset, _), outcome)| {
+            let outcome = match outcome {
+                0 => InstallOutcome::Wanted { offset },
+                1 => InstallOutcome::Installed,
+                _ => InstallOutcome::Refused,
+            };
+            let (term, incarnation) = (Term(term), Incarnation(incarnation));
+            Response::InstallSnapshot(InstallSnapshotResponse { term, incarnation, outcome })
+        }),
         (option::of(number()), option::of(node())).prop_map(|(index, leader)| {
             let result = index.map(LogIndex).ok_or(leader);
             Response::ForwardReadIndex(ForwardReadIndexResponse { result })
@@ -229,12 +261,12 @@ fn response() -> impl Strategy<Value = Response> {
 }
 
 fn handshake() -> impl Strategy<Value = Handshake> {
-    (node(), node(), any::<(u128, u128, u64, u64)>(), 0..3usize, 0..6usize).prop_map(
+    (node(), node(), any::<(u128, u128, u64, u64)>(), 0..4usize, 0..6usize).prop_map(
         |(node, target, (cluster, incarnation, group, features), lane, verdict)| {
             use Verdict::*;
             Handshake {
                 versions: Handshake::VERSIONS,
-                lane: [Lane::Control, Lane::Bulk, Lane::Forward][lane],
+                lane: [Lane::Control, Lane::Bulk, Lane::Forward, Lane::Snapshot][lane],
                 verdict: [
                     None,
                     Some(Ok),
@@ -294,7 +326,7 @@ proptest! {
         let mut bytes = BytesMut::zeroed(FRAME_HEADER_BYTES);
         bytes.extend_from_slice(&head);
         bytes[..4].copy_from_slice(&((head.len() + entries.len()) as u32).to_le_bytes());
-        bytes[4] = (kind % 10) | (kind & 0x80);
+        bytes[4] = (kind % 12) | (kind & 0x80);
         bytes[16..20].copy_from_slice(&(head.len() as u32).to_le_bytes());
         let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..20]), &head);
         bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
@@ -352,15 +384,41 @@ fn a_term_nobody_can_count_on_from_is_refused() {
 fn what_is_too_large_to_send_leaves_the_queue_as_it_was() {
     let mut out = Outgoing::new();
     encode_ping(&mut out);
-    let apply = |commands: Vec<Bytes>| Request::ForwardApply(ForwardApply { commands, timeout_ms: 1 });
+    let apply =
+        |commands: Vec<ForwardedCommand>| Request::ForwardApply(ForwardApply { commands, timeout_ms: 1 });
     let limits = FrameLimits { frame_bytes_max: 5000 };
     let large = apply(vec![vec![0; 6000].into()]);
     assert!(matches!(encode_request(&mut out, 1, &large, limits), Err(FrameError::TooLarge { .. })));
-    let many = apply(vec![Bytes::new(); FORWARD_COMMANDS_MAX + 1]);
+    let many = apply(vec![Bytes::new().into(); FORWARD_COMMANDS_MAX + 1]);
     assert!(encode_request(&mut out, 1, &many, FrameLimits::default()).is_err());
     let long = Request::TimeoutNow(TimeoutNow { term: Term(1), leader: "x".repeat(2000).into() });
     assert!(encode_request(&mut out, 1, &long, limits).is_err());
     assert_eq!(out.len(), FRAME_HEADER_BYTES);
+}
+
+#[test]
+fn plain_commands_are_forwarded_as_before_there_were_sessions_and_others_say_what_they_are() {
+    let forward = |commands: Vec<ForwardedCommand>| {
+        let frame = request_frame(1, &Request::ForwardApply(ForwardApply { commands, timeout_ms: 2 }));
+        frame[FRAME_HEADER_BYTES..].to_vec()
+    };
+    let plain = ForwardedCommand::from(Bytes::from_static(b"set"));
+    let before = [&2_u64.to_le_bytes()[..], &1_u32.to_le_bytes(), &3_u32.to_le_bytes(), b"set"].concat();
+    assert_eq!(forward(vec![plain.clone()]), before);
+    let session = ForwardedCommand { kind: EntryKind::SessionCommand, data: Bytes::from_static(b"in") };
+    let lengths = [2_u64.to_le_bytes().to_vec(), [2_u32, 3, 2 | 1 << 31].map(u32::to_le_bytes).concat()];
+    let mixed = [&lengths.concat()[..], &[65], b"setin"].concat();
+    assert_eq!(forward(vec![plain, session]), mixed);
+}
+
+#[test]
+fn what_no_client_may_have_appended_is_not_forwarded() {
+    for kind in (0..=255).filter_map(EntryKind::from_byte) {
+        let commands = vec![ForwardedCommand { kind, data: Bytes::from_static(b"x") }];
+        let mut frame = request_frame(1, &Request::ForwardApply(ForwardApply { commands, timeout_ms: 2 }));
+        let client = kind == EntryKind::Command || kind.is_stamped();
+        assert_eq!(decode(&mut frame, FrameLimits::default()).is_ok(), client, "{kind:?}");
+    }
 }
 
 #[test]
@@ -403,4 +461,53 @@ fn entries_at_the_end_of_all_indexes_are_refused() {
     first[..4].copy_from_slice(&checksum.to_le_bytes());
     first.extend_from_slice(&last);
     assert!(EntryBatch::verify(first.into()).is_err());
+}
+
+fn install_of(bytes: u64, offset: u64, data: Vec<u8>, servers: usize) -> InstallSnapshot {
+    let server = |number: usize| Server {
+        id: format!("{number:0>255}").as_str().into(),
+        address: format!("{number:0>255}"),
+        suffrage: Suffrage::Voter,
+        incarnation: Incarnation(number as u128),
+    };
+    let description = SnapshotDescription {
+        last: LogId::new(Term(2), LogIndex(9)),
+        membership: Membership::new((0..servers).map(server)).unwrap(),
+        membership_index: LogIndex(1),
+    };
+    InstallSnapshot {
+        term: Term(3),
+        leader: "n1".into(),
+        cluster: ClusterId(5),
+        snapshot: SnapshotMeta { description, bytes, checksum: 7 },
+        offset,
+        data: data.into(),
+    }
+}
+
+#[test]
+fn the_largest_piece_of_a_snapshot_with_the_largest_membership_fits() {
+    let install = install_of(8 << 20, 4 << 20, vec![1; 4 << 20], Membership::SERVERS_MAX);
+    let mut frame = request_frame(1, &Request::InstallSnapshot(install));
+    assert!(decode(&mut frame, FrameLimits::default()).unwrap().is_some());
+    let mut out = Outgoing::new();
+    let larger = Request::InstallSnapshot(install_of(9 << 20, 0, vec![1; 5 << 20], 1));
+    let error = encode_request(&mut out, 1, &larger, FrameLimits::default()).unwrap_err();
+    assert!(matches!(error, FrameError::TooLarge { .. }), "{error}");
+}
+
+#[test]
+fn a_piece_beyond_the_end_of_its_snapshot_is_refused() {
+    for (bytes, offset) in [(9, 8), (9, u64::MAX), (0, 0)] {
+        let mut frame = request_frame(1, &Request::InstallSnapshot(install_of(bytes, offset, vec![1, 2], 1)));
+        assert!(matches!(decode(&mut frame, FrameLimits::default()), Err(FrameError::Malformed { .. })));
+    }
+}
+
+#[test]
+fn a_snapshot_without_a_voter_is_refused() {
+    let mut install = install_of(9, 0, vec![1, 2], 1);
+    install.snapshot.description.membership = Membership::default();
+    let mut frame = request_frame(1, &Request::InstallSnapshot(install));
+    assert!(matches!(decode(&mut frame, FrameLimits::default()), Err(FrameError::Malformed { .. })));
 }

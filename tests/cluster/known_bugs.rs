@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use raftix::{
-    Apply, Read,
+    Apply, ApplyError, DemoteVoter, OpenSession, Read, Snapshot,
     known_bug::{KnownBug, bring_back},
     sim::vfs::Operation,
     system::FlushGate,
@@ -269,4 +269,40 @@ fn a_deposed_leader_appends_what_is_queued() {
         stage.world.status(0).last_index.since(last)
     };
     differs(KnownBug::TenureNotRevoked, appended, 0, 1);
+}
+
+#[test]
+fn a_session_is_unknown_after_a_restart_from_a_snapshot() {
+    let expired = || async {
+        let mut world = World::new(1, 7);
+        world.config.trailing_logs = 0;
+        world.start(0).await;
+        world.leader().await;
+        let session = world.raft(0).send(OpenSession).await.unwrap().unwrap();
+        world.raft(0).send(Apply(Put::from("a")).in_session(session, 1)).await.unwrap().unwrap();
+        world.raft(0).send(Snapshot).await.unwrap().unwrap();
+        world.restart(0).await;
+        world.leader().await;
+        let again = world.raft(0).send(Apply(Put::from("a")).in_session(session, 1)).await.unwrap();
+        matches!(again, Err(ApplyError::SessionExpired { .. }))
+    };
+    differs(KnownBug::SessionsNotInSnapshot, expired, false, true);
+}
+
+#[test]
+fn a_membership_is_changed_before_a_commit_in_the_term() {
+    let appended = || async {
+        let stage = Stage::new().await;
+        // An earlier leader has told it that the first membership is committed.
+        stage.n2.append(2, (1, 1), Entries::none(), 1).await;
+        keep_appends(&stage.n2);
+        keep_appends(&stage.n3);
+        stage.world.wait_for("n1 to lead", |world| world.leads(0)).await;
+        let last = stage.world.status(0).last_index;
+        let change = stage.world.raft(0).send(DemoteVoter::new("n3"));
+        sleep(ms(20)).await;
+        drop(change);
+        stage.world.status(0).last_index.since(last)
+    };
+    differs(KnownBug::ChangeBeforeTermCommit, appended, 0, 1);
 }

@@ -10,12 +10,17 @@ mod append_entries;
 mod basics;
 mod bootstrap;
 mod failures;
+mod install;
 #[cfg(feature = "known-bugs")]
 mod known_bugs;
+mod membership;
+mod operations;
 mod overlap;
 mod random;
 mod reads;
+mod sessions;
 mod sim_network;
+mod snapshots;
 mod step_down;
 mod transfer;
 mod votes;

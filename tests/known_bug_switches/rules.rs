@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use raftix::{
     known_bug::KnownBug,
     protocol::{
-        Commitment, Lease, Progress, ReadRounds, TermRuns, Verdict, WindowLimits, check_append, quorum_index,
+        Commitment, Lease, Progress, ReadRounds, SessionAnswer, Sessions, TermRuns, Verdict, WindowLimits,
+        check_append, quorum_index,
     },
-    types::{LogId, LogIndex, Term},
+    types::{LogId, LogIndex, SessionId, SessionLimits, Term},
 };
 
 use crate::differs;
@@ -94,6 +96,19 @@ fn the_window_of_a_follower_that_lost_requests_shuts_for_good() {
         follower.may_send()
     };
     differs(KnownBug::InflightBytesKept, probed_again, true, false);
+}
+
+#[test]
+fn a_retry_in_a_session_is_a_first_attempt_again() {
+    let retry = || {
+        let mut sessions = Sessions::default();
+        sessions.open(SessionId(5), SessionLimits { timeout_ms: 1000, sessions_max: 1 });
+        let first = sessions.ask(SessionId(5), 1);
+        sessions.answered(SessionId(5), 1, Some(Bytes::from_static(b"one")));
+        (first, sessions.ask(SessionId(5), 1))
+    };
+    let (fresh, known) = (SessionAnswer::Fresh, SessionAnswer::Duplicate(Bytes::from_static(b"one")));
+    differs(KnownBug::SessionRetryAppliedAgain, retry, (fresh.clone(), known), (fresh.clone(), fresh));
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::support::{Puppet, Put, Stage, ms, secs, simulate};
 
 fn forwarded(command: &str) -> Request {
     let command = Bytes::from(rmp_serde::to_vec(&Put::from(command)).unwrap());
-    Request::ForwardApply(ForwardApply { commands: vec![command], timeout_ms: 200 })
+    Request::ForwardApply(ForwardApply { commands: vec![command.into()], timeout_ms: 200 })
 }
 
 fn passed_on(puppet: &Puppet) -> usize {

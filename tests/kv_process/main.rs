@@ -6,7 +6,9 @@
 mod damage;
 mod keys;
 mod majority;
+mod operations;
 mod quarantine;
+mod recovery;
 mod start_stop;
 mod support;
 mod words;

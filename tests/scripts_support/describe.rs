@@ -1,15 +1,15 @@
 //! Messages and states in words: one line each.
 
 use raftix::{
-    ApplyError, ReadError, Status,
+    ApplyError, ChangeError, ReadError, Status,
     transport::RpcError,
     types::{
-        AppendOutcome, Entries, ForwardedResult, GreetResponse, LogId, NodeId, Request, RequestVote,
-        RequestVoteResponse, Response,
+        AppendOutcome, Entries, ForwardedResult, GreetResponse, InstallOutcome, LogId, LogIndex, NodeId,
+        Request, RequestVote, RequestVoteResponse, Response,
     },
 };
 
-use super::register::Set;
+use super::register::{Set, describe_data};
 
 pub(crate) fn request(request: &Request) -> String {
     match request {
@@ -20,9 +20,13 @@ pub(crate) fn request(request: &Request) -> String {
         Request::PreVote(r) => format!("PreVote {}", vote_request(r)),
         Request::RequestVote(r) => format!("RequestVote {}", vote_request(r)),
         Request::TimeoutNow(r) => format!("TimeoutNow t{}", r.term),
-        Request::Greet(r) => format!("Greet incarnation={}", r.incarnation.0),
+        Request::Greet(r) => {
+            let admits = if r.admits.is_none() { "" } else { " to admit it" };
+            format!("Greet incarnation={}{admits}", r.incarnation.0)
+        }
         Request::ForwardApply(r) => {
-            let commands: Vec<String> = r.commands.iter().map(|command| Set::describe(command)).collect();
+            let commands: Vec<String> =
+                r.commands.iter().map(|command| describe_data(command.kind, &command.data)).collect();
             format!("ForwardApply {}", commands.join(" "))
         }
         Request::ForwardReadIndex(_) => "ForwardReadIndex".to_owned(),
@@ -30,6 +34,14 @@ pub(crate) fn request(request: &Request) -> String {
             format!("ForwardTransfer to={}", r.to.as_ref().map_or("anybody".to_owned(), NodeId::to_string))
         }
         Request::ForwardChange(r) => format!("ForwardChange {:?}", r.operation),
+        Request::InstallSnapshot(r) => format!(
+            "InstallSnapshot t{} last={} offset={} {} of {} bytes",
+            r.term,
+            r.snapshot.description.last,
+            r.offset,
+            r.data.len(),
+            r.snapshot.bytes
+        ),
     }
 }
 
@@ -64,6 +76,14 @@ pub(crate) fn response(response: &Response) -> String {
             Ok(index) => format!("ForwardReadIndexResponse index={index}"),
             Err(leader) => format!("ForwardReadIndexResponse not the leader, {}", known(leader.as_ref())),
         },
+        Response::InstallSnapshot(r) => {
+            let outcome = match r.outcome {
+                InstallOutcome::Wanted { offset } => format!("wanted={offset}"),
+                InstallOutcome::Installed => "installed".to_owned(),
+                InstallOutcome::Refused => "refused".to_owned(),
+            };
+            format!("InstallSnapshotResponse t{} {outcome}", r.term)
+        }
     }
 }
 
@@ -132,6 +152,14 @@ pub(crate) fn applied(command: &str, result: Result<LogId, ApplyError<Set>>) -> 
             let given_back = error.into_command().map_or("lost", |_| "given back");
             format!("{command} not applied, command {given_back}: {why}")
         }
+    }
+}
+
+/// How a change of the membership ended for its caller.
+pub(crate) fn changed(words: &str, result: Result<LogIndex, ChangeError>) -> String {
+    match result {
+        Ok(index) => format!("{words} done at {index}"),
+        Err(error) => format!("{words} failed: {error}"),
     }
 }
 

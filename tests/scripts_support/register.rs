@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use actix::Message;
 use raftix::{
     StateMachine,
-    types::{EntryKind, EntryRef, LogId},
+    types::{EntryKind, EntryRef, LogId, SessionCommand},
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,13 +44,25 @@ impl Set {
 
 /// An entry in words.
 pub(crate) fn describe_entry(entry: &EntryRef<'_>) -> String {
-    let what = match entry.kind {
-        EntryKind::Command => Set::describe(entry.data),
+    format!("{} {}", entry.id(), describe_data(entry.kind, entry.data))
+}
+
+/// What an entry brings, in words.
+pub(crate) fn describe_data(kind: EntryKind, data: &[u8]) -> String {
+    match kind {
+        EntryKind::Command => Set::describe(data),
         EntryKind::Noop => "noop".to_owned(),
         EntryKind::Barrier => "barrier".to_owned(),
         EntryKind::Configuration => "membership".to_owned(),
-    };
-    format!("{} {what}", entry.id())
+        EntryKind::OpenSession => "opens a session".to_owned(),
+        EntryKind::CloseSession => "closes a session".to_owned(),
+        EntryKind::SessionCommand => match SessionCommand::decode(data) {
+            Some(SessionCommand { session, sequence, command }) => {
+                format!("{session}/{sequence} {}", Set::describe(command))
+            }
+            None => "undecodable".to_owned(),
+        },
+    }
 }
 
 impl StateMachine for Register {

@@ -1,6 +1,9 @@
 //! State machines of users: a sound one passes, one that is not the same on every node is found.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use actix::Message;
 use raftix::{
@@ -36,6 +39,25 @@ impl StateMachine for Counter {
 
     fn query(&self, _: Total) -> u64 {
         self.total
+    }
+
+    fn snapshot(&self) -> Option<Box<dyn StateSnapshot>> {
+        Some(Box::new(Sum(self.total)))
+    }
+
+    fn restore(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
+        let mut total = [0; 8];
+        reader.read_exact(&mut total)?;
+        self.total = u64::from_le_bytes(total);
+        Ok(())
+    }
+}
+
+struct Sum(u64);
+
+impl StateSnapshot for Sum {
+    fn persist(self: Box<Self>, writer: &mut dyn io::Write) -> io::Result<()> {
+        writer.write_all(&self.0.to_le_bytes())
     }
 }
 

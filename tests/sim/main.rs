@@ -5,6 +5,7 @@ mod determinism;
 mod leases;
 mod machines;
 mod seeds;
+mod sessions;
 
 use std::time::Duration;
 

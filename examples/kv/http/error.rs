@@ -5,9 +5,10 @@
 //! | 400 | `bad_input` | the request makes no sense; nothing was applied |
 //! | 404 | `not_found`, `unknown_route`, `inspection_disabled` | |
 //! | 405 | `method_not_allowed` | |
+//! | 409 | `refused` | the cluster is not in a state for that; nothing was changed |
 //! | 413 | `too_large` | a value is over its limit; not applied |
 //! | 503 | `no_leader`, `overloaded`, `shutting_down`, `failed` | not applied, now or ever: try again, or elsewhere |
-//! | 503 | `timeout`, `catching_up` | a read was not confirmed in time; the node is not ready yet |
+//! | 503 | `timeout`, `catching_up` | a read was not confirmed in time, a change not begun or not finished; the node is not ready yet |
 //! | 504 | `outcome_unknown` | a write may have been applied, may still be, or never will |
 
 use std::fmt;
@@ -65,7 +66,17 @@ impl Failure {
         Self::unavailable("failed", "the node has ended without an answer")
     }
 
-    fn outcome_unknown(message: impl Into<String>) -> Self {
+    /// A write with a key whose key could not be noted in time: the write itself was not begun.
+    pub(crate) fn not_begun(error: impl fmt::Display) -> Self {
+        Self::unavailable("timeout", format!("the key was not noted, and nothing was applied: {error}"))
+    }
+
+    /// Something that the cluster will not do as it is.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "refused", message)
+    }
+
+    pub(crate) fn outcome_unknown(message: impl Into<String>) -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", message)
     }
 
@@ -91,6 +102,8 @@ impl<C: fmt::Debug> From<ApplyError<C>> for Failure {
             ApplyError::EntryTooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
             }
+            // An earlier attempt may have been applied, and nobody remembers it.
+            ApplyError::SessionExpired { .. } => Self::outcome_unknown(message),
             refused if refused.is_refused() => Self::unavailable("failed", message),
             _ => Self::outcome_unknown(message),
         }

@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::{
     error::Failure,
-    request::{ReadMode, body, key, no_query, read_mode},
+    idempotency::apply,
+    request::{ReadMode, ReadOptions, body, key, no_query, read_options},
 };
 use crate::{
     node::Node,
@@ -23,16 +24,15 @@ const CAS_BODY_BYTES_MAX: usize = 13 * VALUE_BYTES_MAX;
 /// `GET /kv/{key}`
 pub(crate) async fn get(raft: Data<Node>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     let query = Get(key(&request)?);
-    let value = match read_mode(&request)? {
-        ReadMode::Linearizable => raft.send(Read(query)).await.map_err(Failure::unanswered_read)??,
-        ReadMode::Stale => raft.send(StaleRead(query)).await.map_err(Failure::unanswered_read)??,
+    let ReadOptions { mode, min_index } = read_options(&request)?;
+    let answer = match (mode, min_index) {
+        (ReadMode::Linearizable, _) => raft.send(Read(query)).await,
+        (ReadMode::Lease, _) => raft.send(Read(query).lease()).await,
+        (ReadMode::Stale, None) => raft.send(StaleRead(query)).await,
+        (ReadMode::Stale, Some(index)) => raft.send(StaleRead(query).min_index(index)).await,
     };
-    let value = value.ok_or_else(Failure::not_found)?;
+    let value = answer.map_err(Failure::unanswered_read)??.ok_or_else(Failure::not_found)?;
     Ok(HttpResponse::Ok().content_type("application/octet-stream").body(value))
-}
-
-async fn apply(raft: &Node, command: Command) -> Result<Outcome, Failure> {
-    Ok(raft.send(Apply(command)).await.map_err(Failure::unanswered_write)??)
 }
 
 /// `PUT /kv/{key}`
@@ -44,7 +44,7 @@ pub(crate) async fn put(
     no_query(&request)?;
     let key = key(&request)?;
     let value = body(payload, "the value", VALUE_BYTES_MAX).await?;
-    let Outcome { at, .. } = apply(&raft, Command::Set { key, value }).await?;
+    let Outcome { at, .. } = apply(&raft, &request, Command::Set { key, value }).await?;
     Ok(HttpResponse::Ok().json(json!({ "index": at.index, "term": at.term })))
 }
 
@@ -52,7 +52,7 @@ pub(crate) async fn put(
 pub(crate) async fn delete(raft: Data<Node>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     no_query(&request)?;
     let key = key(&request)?;
-    let Outcome { at, took_effect } = apply(&raft, Command::Delete { key }).await?;
+    let Outcome { at, took_effect, .. } = apply(&raft, &request, Command::Delete { key }).await?;
     Ok(HttpResponse::Ok().json(json!({ "index": at.index, "term": at.term, "deleted": took_effect })))
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn cas(
     let swap: Swap = serde_json::from_slice(&body).map_err(|error| Failure::bad_input(error.to_string()))?;
     let value = checked_value(swap.value)?;
     let expect = swap.expect.map(checked_value).transpose()?;
-    let Outcome { took_effect, .. } = apply(&raft, Command::Cas { key, expect, value }).await?;
+    let Outcome { took_effect, .. } = apply(&raft, &request, Command::Cas { key, expect, value }).await?;
     Ok(HttpResponse::Ok().json(json!({ "swapped": took_effect })))
 }
 

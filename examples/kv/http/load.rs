@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::{
     error::Failure,
+    idempotency::no_key,
     kv::checked_value,
     request::{checked_key, no_query},
 };
@@ -37,6 +38,7 @@ pub(crate) async fn load(
     payload: Payload,
 ) -> Result<HttpResponse, Failure> {
     no_query(&request)?;
+    no_key(&request)?;
     let mut lines = Lines::new(payload);
     let mut applied = 0;
     loop {

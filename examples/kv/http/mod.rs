@@ -3,17 +3,28 @@
 //! | request | answer |
 //! |---|---|
 //! | `PUT /kv/{key}`, the value as body | `{"index", "term"}` |
-//! | `GET /kv/{key}` | the value; it reflects every write answered before. `?read=stale`: as this node has it |
+//! | `GET /kv/{key}` | the value; it reflects every write answered before. `?read=lease`: the same, faster on a leader |
+//! | `GET /kv/{key}?read=stale` | the value as this node has it; `&min_index=N`: once it has applied entry N |
 //! | `DELETE /kv/{key}` | `{"index", "term", "deleted"}` |
 //! | `POST /kv/{key}/cas`, `{"expect": "…" or null, "value": "…"}` | `{"swapped"}` |
 //! | `POST /load`, lines of `{"key": "…", "value": "…"}` | `{"applied"}` |
-//! | `GET /status`, `GET /mailboxes` | what the node knows of itself |
+//! | `GET /cluster/members` | `{"index", "committed", "members"}` |
+//! | `POST /cluster/members`, `{"id", "address", "suffrage": "voter" or "nonvoter"}` | `{"index"}` once it is a member like that |
+//! | `DELETE /cluster/members/{id}` | `{"index"}` once it is none |
+//! | `POST /cluster/transfer`, `{"to": "…"}` or nothing | `{"index", "leader"}` once another node leads |
+//! | `POST /cluster/snapshot` | `{"index"}`: what this node's state was written down up to |
+//! | `GET /status`, `GET /statistics`, `GET /mailboxes` | what the node knows of itself |
 //! | `GET /health`, `GET /ready` | whether the process lives; whether it can serve |
+//!
+//! A write of one key may have a header `Idempotency-Key`: sent again with it, to any node, it is applied once and
+//! answered as the first time (`idempotency.rs`).
 //!
 //! A key is one path segment of percent-encoded bytes. An error is `{"error": code, "message": text}`, with
 //! `"applied"` beside it from `/load`; `error.rs` has the codes.
 
+mod cluster;
 mod error;
+mod idempotency;
 mod kv;
 mod load;
 mod request;
@@ -64,11 +75,33 @@ fn routes(config: &mut ServiceConfig) {
                 .default_service(only("GET, PUT, DELETE")),
         )
         .service(web::resource("/kv/{key:[^/]*}/cas").route(post().to(kv::cas)).default_service(only("POST")))
+        .service(
+            web::resource("/cluster/members")
+                .route(get().to(cluster::members))
+                .route(post().to(cluster::add))
+                .default_service(only("GET, POST")),
+        )
+        .service(
+            web::resource("/cluster/members/{id:[^/]+}")
+                .route(web::delete().to(cluster::remove))
+                .default_service(only("DELETE")),
+        )
+        .service(
+            web::resource("/cluster/transfer")
+                .route(post().to(cluster::transfer))
+                .default_service(only("POST")),
+        )
+        .service(
+            web::resource("/cluster/snapshot")
+                .route(post().to(cluster::snapshot))
+                .default_service(only("POST")),
+        )
         .service(web::resource("/load").route(post().to(load::load)).default_service(only("POST")));
     let mut page = |path: &str, handler: Route| {
         config.service(web::resource(path).route(handler).default_service(only("GET")));
     };
     page("/status", get().to(status::status));
+    page("/statistics", get().to(status::statistics));
     page("/mailboxes", get().to(status::mailboxes));
     page("/health", get().to(status::health));
     page("/ready", get().to(status::ready));

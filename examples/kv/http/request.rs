@@ -6,20 +6,31 @@ use actix_web::{
     web::{Bytes, Payload, Query},
 };
 use percent_encoding::percent_decode_str;
+use raftix::types::LogIndex;
 use serde::Deserialize;
 
 use super::error::Failure;
 use crate::store::KEY_BYTES_MAX;
 
 /// How a value is read.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ReadMode {
     /// It reflects every write that was answered before.
     #[default]
     Linearizable,
+    /// The same without a word to other nodes where the leader's lease allows it.
+    Lease,
     /// As this node has it, however far behind it may be.
     Stale,
+}
+
+/// How a request wants to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadOptions {
+    pub(crate) mode: ReadMode,
+    /// A stale read waits until this node has applied this much.
+    pub(crate) min_index: Option<LogIndex>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -27,6 +38,7 @@ pub(crate) enum ReadMode {
 struct ReadQuery {
     #[serde(default)]
     read: ReadMode,
+    min_index: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,9 +68,15 @@ pub(crate) fn checked_key(key: Bytes) -> Result<Bytes, Failure> {
 }
 
 /// How the request wants to read.
-pub(crate) fn read_mode(request: &HttpRequest) -> Result<ReadMode, Failure> {
+pub(crate) fn read_options(request: &HttpRequest) -> Result<ReadOptions, Failure> {
     let query = Query::<ReadQuery>::from_query(request.query_string());
-    query.map(|query| query.read).map_err(|error| Failure::bad_input(error.to_string()))
+    let query = query.map_err(|error| Failure::bad_input(error.to_string()))?;
+    if query.min_index.is_some() && query.read != ReadMode::Stale {
+        return Err(Failure::bad_input(
+            "min_index goes with read=stale; any other read is as fresh as can be",
+        ));
+    }
+    Ok(ReadOptions { mode: query.read, min_index: query.min_index.map(LogIndex) })
 }
 
 /// Refuses a query: a parameter that is not understood must not look as if it were.

@@ -22,6 +22,12 @@ pub(crate) async fn status(raft: Data<Node>, request: HttpRequest) -> Result<Htt
     Ok(HttpResponse::Ok().json(raft.status()))
 }
 
+/// `GET /statistics`: what the node has done since it started.
+pub(crate) async fn statistics(raft: Data<Node>, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    no_query(&request)?;
+    Ok(HttpResponse::Ok().json(raft.statistics()))
+}
+
 /// `GET /mailboxes`: what every actor's mailbox holds, read without queueing in any of them.
 pub(crate) async fn mailboxes(raft: Data<Node>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     no_query(&request)?;

@@ -4,11 +4,12 @@ use actix::Handler;
 
 use super::Consensus;
 use crate::{
+    actors::bootstrapper::Bootstrapper,
     board::Standing,
     log::Tenure,
     mailbox::Context,
-    messages::{Decided, IdentitySaved, Rpc, SaveIdentity},
-    protocol::Decision,
+    messages::{Decided, FormCluster, IdentitySaved, Rpc, SaveIdentity},
+    protocol::{Decision, peers_hash},
     types::{
         ClusterId, ClusterState, EntryBuffer, EntryKind, Greet, GreetResponse, LogIndex, Membership, NodeId,
         Term,
@@ -56,9 +57,8 @@ impl Consensus {
     /// A leader is about to add this node: whoever takes no part anywhere else learns where it is to belong.
     fn is_asked_in(&self, greet: &Greet) -> bool {
         let is_free = match self.standing {
-            Standing::Blank => self.peers.is_empty(),
-            Standing::Quarantined(_) => true,
-            Standing::Founding | Standing::Member => false,
+            Standing::Joining | Standing::Quarantined(_) => true,
+            Standing::Blank | Standing::Founding | Standing::Member => false,
         };
         is_free && !greet.admits.is_none() && self.node.board.identity().cluster.is_none()
     }
@@ -96,9 +96,26 @@ impl Handler<Decided> for Consensus {
                 tracing::warn!(node = %self.node.id, %reason, "quarantined: this node takes no part until it is added");
                 self.standing = Standing::Quarantined(reason);
             }
+            // Whoever was given a list meanwhile forms a cluster, or finds one, with those.
+            Decision::Wait { .. } if !self.peers.is_empty() => {}
             Decision::Wait { by, cluster } => self.wait_for_admission(&by, cluster),
             Decision::Mismatch { .. } => {}
         }
+        self.publish();
+    }
+}
+
+impl Handler<FormCluster> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, FormCluster { peers }: FormCluster, _: &mut Context<Self>) {
+        if !self.standing.is_blank() || !self.peers.is_empty() {
+            tracing::warn!(node = %self.node.id, "a list of peers came too late");
+            return;
+        }
+        self.peers_hash = peers_hash(&peers);
+        self.peers.clone_from(&peers);
+        Bootstrapper::start(&self.node, peers);
         self.publish();
     }
 }
@@ -110,6 +127,9 @@ impl Handler<IdentitySaved> for Consensus {
         self.node.board.set_cluster(cluster);
         if member {
             self.standing = Standing::Member;
+        } else {
+            // What it has been waiting for may be in the log, which can be told now whose it is.
+            self.learn_membership();
         }
         self.publish();
     }

@@ -30,13 +30,16 @@ pub(super) struct HeldAck {
 
 impl Consensus {
     /// Whether the sender leads in a term that is not over, after taking note of it.
-    fn heard(&mut self, at: Duration, term: Term, leader: &NodeId) -> bool {
+    pub(super) fn heard(&mut self, at: Duration, term: Term, leader: &NodeId) -> bool {
         let mut accepted = false;
         self.decide_at(at, |election, now, _| {
             let (heard, effects) = election.heard_leader(now, term, leader);
             accepted = heard;
             effects
         });
+        if accepted {
+            self.node.board.set_contact(at);
+        }
         accepted
     }
 
@@ -107,11 +110,16 @@ impl Consensus {
             return;
         }
         let storage = &self.node.ports().storage;
+        let counters = &self.node.board.counters;
         if let Some(from) = truncated {
+            counters.truncations.add(1);
             let ticket = self.node.log.borrow_mut().issue(from.prev(), 0);
             storage.truncate(ticket, from);
         }
         for entries in new.batches() {
+            counters.entries_appended.add(entries.count());
+            counters.bytes_appended.add(entries.len() as u64);
+            counters.batches_appended.add(1);
             let ticket = self.node.log.borrow_mut().issue(entries.last(), entries.len());
             storage.append(ticket, entries.clone());
         }
@@ -152,6 +160,10 @@ impl Handler<Rpc<AppendEntries>> for Consensus {
         if !own || !self.standing.takes_entries() || !self.heard(recent, request.term, &request.leader) {
             return self.acknowledge(responder, AppendOutcome::Refused);
         }
+        if self.installing.is_busy() {
+            // It counts as contact. What the log would take now goes with it.
+            return self.acknowledge(responder, AppendOutcome::Refused);
+        }
         self.follow(request, responder);
     }
 }
@@ -183,17 +195,18 @@ impl Handler<Flushed> for Consensus {
     fn handle(&mut self, Flushed { ticket }: Flushed, _: &mut Context<Self>) {
         let rose = self.node.log.borrow_mut().flushed(ticket);
         self.disk.flushed();
-        if !rose {
-            return;
-        }
-        self.node.publish_log();
-        match &self.leadership {
-            Some(leadership) => {
-                let index = self.durable();
-                leadership.commitment.send_now(Match { session: OWN_SESSION, index });
+        self.node.board.counters.flushes.add(1);
+        if rose {
+            self.node.publish_log();
+            match &self.leadership {
+                Some(leadership) => {
+                    let index = self.durable();
+                    leadership.commitment.send_now(Match { session: OWN_SESSION, index });
+                }
+                None => self.release_acks(),
             }
-            None => self.release_acks(),
         }
+        self.log_was_reset(ticket);
     }
 }
 

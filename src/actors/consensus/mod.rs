@@ -1,14 +1,16 @@
 //! Term, vote and role of a node, and its answers to every request of other nodes.
 //!
-//! Mailbox: `Rpc<…>`, [`VoteAnswered`], [`Flushed`], [`VoteSaved`], [`StepDown`], [`Tick`], [`Decided`].
-//! Voice: [`SaveVote`], [`Append`] and [`Truncate`] to Storage, votes and answers to other nodes, the tenure's
+//! Mailbox: `Rpc<…>`, [`VoteAnswered`], [`Flushed`], [`VoteSaved`], [`StepDown`], [`Tick`], [`Decided`],
+//! [`SnapshotTaken`], [`SnapshotReceived`](crate::messages::SnapshotReceived). Voice: [`SaveVote`], [`Append`], [`Truncate`] and [`Purge`] to Storage, votes and answers to other nodes, the tenure's
 //! subtree. Go: `runFollower`, `runCandidate`, `processRPC`.
 //! The only writer of term, vote and role; no fast path goes round it (hashicorp/raft#695). Ends a tenure
 //! before anything of the next term happens.
 
 mod bootstrapping;
+mod compacting;
 mod disk;
 mod following;
+mod installing;
 mod voting;
 
 use std::{collections::VecDeque, rc::Rc, time::Duration};
@@ -19,13 +21,15 @@ use crate::{
     actors::{
         leader::{Leader, Leadership},
         node::{LeadershipView, Node},
+        observers::Seat,
     },
     board::{ServerRole, Standing},
+    config::ReloadableConfig,
     error::{Fatal, LeaderHint},
     known_bug::KnownBug,
     log::Tenure,
     mailbox::{Context, Port},
-    messages::{LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
+    messages::{ConfigReloaded, LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
     protocol::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason},
     storage::Recovered,
     types::{LogIndex, NodeId},
@@ -33,6 +37,7 @@ use crate::{
 
 use disk::Disk;
 use following::HeldAck;
+use installing::Installing;
 use voting::HeldVote;
 
 /// See the module.
@@ -49,6 +54,8 @@ pub(crate) struct Consensus {
     peers: Vec<(NodeId, String)>,
     peers_hash: u64,
     disk: Disk,
+    /// The snapshot that a leader sends.
+    installing: Installing,
 }
 
 impl Consensus {
@@ -59,13 +66,8 @@ impl Consensus {
         standing: Standing,
         peers: Vec<(NodeId, String)>,
     ) -> Self {
-        let config = ElectionConfig {
-            heartbeat_timeout: node.config.heartbeat_timeout,
-            election_timeout: node.config.election_timeout,
-            pre_vote: node.config.pre_vote,
-        };
         let election = Election::new(
-            config,
+            election_config(&node),
             node.id.clone(),
             node.incarnation,
             recovered.vote.clone(),
@@ -74,6 +76,7 @@ impl Consensus {
             node.seed,
         );
         let peers_hash = crate::protocol::peers_hash(&peers);
+        let installing = Installing::new(&node.config);
         let consensus = Self {
             own,
             node,
@@ -85,6 +88,7 @@ impl Consensus {
             peers,
             peers_hash,
             disk: Disk::default(),
+            installing,
         };
         // Whoever asks before the first message is told what was recovered.
         consensus.publish();
@@ -131,6 +135,7 @@ impl Consensus {
                 Effect::SaveVote(vote) => self.node.ports().storage.save_vote(vote),
                 Effect::Ask { request, pre_vote, to } => self.ask_for_votes(&request, pre_vote, &to),
                 Effect::BecameLeader { term } => {
+                    self.node.board.counters.elections_won.add(1);
                     tracing::info!(node = %self.node.id, %term, "leader");
                     let tenure = Rc::new(Tenure::new(term));
                     self.leadership = Some(Leader::start(&self.node, tenure));
@@ -140,6 +145,7 @@ impl Consensus {
                     self.held_acks.clear();
                     let term = self.election.term();
                     self.held_votes.retain(|held| held.is_of(term));
+                    self.drop_installation_of_others();
                 }
             }
         }
@@ -159,6 +165,7 @@ impl Consensus {
             leadership.tenure.revoke();
         }
         leadership.leader.send_now(StopActor);
+        self.node.board.count_step_down(reason);
         tracing::info!(node = %self.node.id, %term, %reason, "stepped down");
     }
 
@@ -175,11 +182,13 @@ impl Consensus {
         let leader = self.election.leader().and_then(|id| log.membership().get(id)).cloned();
         let leader = leader.map(|server| LeaderHint { id: server.id, address: server.address });
         let here = self.leadership.as_ref().map(|leadership| leadership.outlets.clone());
-        let voters = log.membership().voters().map(|server| server.id.clone()).collect();
+        let blank = self.standing.is_blank().then(|| !self.peers.is_empty());
         let board = &self.node.board;
-        board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()), voters);
+        self.node.publish_membership();
+        board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()));
         board.set_standing(&self.standing, self.election.withheld());
-        *self.node.leadership.borrow_mut() = LeadershipView { term, leader, here };
+        self.node.observers.note_seat(Seat { role, term, leader: leader.clone() });
+        *self.node.leadership.borrow_mut() = LeadershipView { term, leader, blank, here };
     }
 
     fn watch_disk(&mut self, now: Duration) {
@@ -204,6 +213,11 @@ impl Consensus {
     }
 }
 
+fn election_config(node: &Node) -> ElectionConfig {
+    let ReloadableConfig { heartbeat_timeout, election_timeout, .. } = node.reloadable();
+    ElectionConfig { heartbeat_timeout, election_timeout, pre_vote: node.config.pre_vote }
+}
+
 impl Actor for Consensus {
     type Context = Context<Self>;
 
@@ -222,11 +236,21 @@ impl Handler<Tick> for Consensus {
         // The tick may have waited in the mailbox: what was heard since counts.
         let now = self.node.now();
         self.watch_disk(now);
+        self.drop_silent_installation(now);
         match self.disk.ailment() {
+            None if self.installing.is_finishing() => {}
             None => self.decide_at(now, |election, now, view| election.tick(now, view)),
             // Also one that was elected when its store was ailing already.
             Some(reason) => self.step_down(reason),
         }
+    }
+}
+
+impl Handler<ConfigReloaded> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, _: ConfigReloaded, _: &mut Self::Context) {
+        self.election.reconfigure(self.node.now(), election_config(&self.node));
     }
 }
 
@@ -278,6 +302,7 @@ impl Handler<StopActor> for Consensus {
         self.end_tenure(term, StepDownReason::Stopping);
         self.held_acks.clear();
         self.held_votes.clear();
+        self.installing.stop();
         actix::ActorContext::stop(ctx);
     }
 }

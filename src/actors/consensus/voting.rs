@@ -8,7 +8,7 @@ use super::Consensus;
 use crate::{
     known_bug::KnownBug,
     mailbox::{Context, Port},
-    messages::{PreVote, Rpc, VoteAnswered, VoteSaved},
+    messages::{PreVote, RaftEvent, Rpc, VoteAnswered, VoteSaved},
     protocol::Effect,
     transport::{Responder, ResponseSink, RpcError},
     types::{
@@ -32,6 +32,12 @@ impl HeldVote {
 
 impl Consensus {
     pub(super) fn ask_for_votes(&self, request: &RequestVote, pre_vote: bool, to: &[NodeId]) {
+        let counters = &self.node.board.counters;
+        if pre_vote {
+            counters.pre_votes_started.add(1)
+        } else {
+            counters.elections_started.add(1)
+        }
         let log = self.node.log.borrow();
         for server in log.membership().servers().iter().filter(|server| to.contains(&server.id)) {
             let sink = VoteSink {
@@ -50,6 +56,14 @@ impl Consensus {
     }
 }
 
+impl Consensus {
+    /// Tells observers who asked for a vote.
+    fn tell_asked(&self, request: &RequestVote, pre_vote: bool, granted: bool) {
+        let (candidate, term) = (request.candidate.clone(), request.term);
+        self.node.observers.tell(|| RaftEvent::VoteRequested { candidate, term, pre_vote, granted });
+    }
+}
+
 impl Handler<Rpc<PreVote>> for Consensus {
     type Result = ();
 
@@ -60,6 +74,7 @@ impl Handler<Rpc<PreVote>> for Consensus {
             Vec::new()
         });
         if let Some(response) = response {
+            self.tell_asked(&rpc.request.0, true, response.granted);
             rpc.responder.respond(Ok(Response::PreVote(response)));
         }
     }
@@ -82,6 +97,8 @@ impl Handler<Rpc<RequestVote>> for Consensus {
             effects
         });
         let Some((response, saved)) = answer else { return };
+        self.tell_asked(&rpc.request, false, response.granted);
+        self.node.board.counters.votes_granted.add(u64::from(response.granted));
         if response.granted && !KnownBug::VoteBeforeFlush.is_back() {
             let vote = Vote { term: self.election.term(), voted_for: self.election.voted_for().cloned() };
             if !saved {
@@ -137,7 +154,7 @@ impl Handler<Rpc<TimeoutNow>> for Consensus {
 
     fn handle(&mut self, rpc: Rpc<TimeoutNow>, _: &mut Context<Self>) {
         let mut accepted = false;
-        let fit = self.disk.ailment().is_none();
+        let fit = self.disk.ailment().is_none() && !self.installing.is_finishing();
         // Nobody speaks for another.
         let own = rpc.from == rpc.request.leader;
         self.decide(|election, now, view| {

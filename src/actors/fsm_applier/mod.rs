@@ -1,12 +1,15 @@
 //! The state machine's side: applies what is committed and answers queries.
 //!
-//! Mailbox: [`FsmMutate`], [`FsmQuery`]. Voice: [`Applied`](crate::messages::Applied),
-//! [`Queried`](crate::messages::Queried), [`FsmFailed`](crate::messages::FsmFailed) to the front door. Go: `runFSM`.
+//! Mailbox: [`FsmMutate`], [`FsmQuery`], [`FsmSnapshot`], [`FsmRestore`]. Voice: [`Applied`](crate::messages::Applied),
+//! [`Queried`](crate::messages::Queried), [`Restored`](crate::messages::Restored),
+//! [`FsmFailed`](crate::messages::FsmFailed) to the front door, [`FsmSnapshotted`](crate::messages::FsmSnapshotted) to
+//! the Snapshotter. Go: `runFSM`.
 //! What it does is the pure [`FsmStep`], behind a [`Bridge`], on a thread, so that a slow state machine delays no
 //! append, no heartbeat and no vote. One placed inline has no actor: see [`StateMachineQueue`].
 
 mod bridge;
 mod queue;
+mod sessions;
 mod step;
 mod thread;
 
@@ -14,7 +17,7 @@ use actix::{Actor, Handler};
 
 use crate::{
     mailbox::Context,
-    messages::{FsmMutate, FsmQuery, StopActor},
+    messages::{FsmMutate, FsmQuery, FsmRestore, FsmSnapshot, StopActor},
     state_machine::StateMachine,
 };
 
@@ -60,6 +63,22 @@ impl<S: StateMachine> Handler<FsmQuery<S>> for FsmApplier<S> {
 
     fn handle(&mut self, message: FsmQuery<S>, _: &mut Self::Context) {
         self.perform(FsmWork::Query(message));
+    }
+}
+
+impl<S: StateMachine> Handler<FsmSnapshot> for FsmApplier<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: FsmSnapshot, _: &mut Self::Context) {
+        self.perform(FsmWork::Snapshot);
+    }
+}
+
+impl<S: StateMachine> Handler<FsmRestore> for FsmApplier<S> {
+    type Result = ();
+
+    fn handle(&mut self, message: FsmRestore, _: &mut Self::Context) {
+        self.perform(FsmWork::Restore(message));
     }
 }
 

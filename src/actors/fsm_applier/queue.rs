@@ -9,7 +9,7 @@ use super::{FsmApplier, FsmCompletion, FsmStep, FsmWork};
 use crate::{
     actors::node::{FsmQueue, Node},
     mailbox::{Outlet, Port},
-    messages::{FsmMutate, FsmQuery, StopActor},
+    messages::{FsmMutate, FsmQuery, FsmRestore, FsmSnapshot, StopActor},
     state_machine::StateMachine,
 };
 
@@ -84,6 +84,20 @@ impl<S: StateMachine> FsmQueue for StateMachineQueue<S> {
         match self {
             Self::Actor(port) => port.send_now(message),
             Self::Inline(machine) => machine.perform(FsmWork::Mutate(message)),
+        }
+    }
+
+    fn snapshot(&self) {
+        match self {
+            Self::Actor(port) => port.send_now(FsmSnapshot),
+            Self::Inline(machine) => machine.perform(FsmWork::Snapshot),
+        }
+    }
+
+    fn restore(&self, message: FsmRestore) {
+        match self {
+            Self::Actor(port) => port.send_now(message),
+            Self::Inline(machine) => machine.perform(FsmWork::Restore(message)),
         }
     }
 }

@@ -136,8 +136,11 @@ impl Leader {
     }
 
     /// Appends entries and sets them on their way: to the store and to every follower at once.
-    fn append(&mut self, buffer: EntryBuffer) -> Option<LogId> {
+    fn append(&mut self, mut buffer: EntryBuffer) -> Option<LogId> {
         let membership = self.node.log.borrow().membership_index();
+        if buffer.wants_time() {
+            buffer.stamp(self.node.wall_ns());
+        }
         let appended = self.node.log.borrow_mut().append_own(&self.tenure, buffer);
         let (batch, ticket) = match appended {
             Ok(appended) => appended?,
@@ -147,6 +150,10 @@ impl Leader {
             }
         };
         let first = LogId::new(self.tenure.term(), batch.first());
+        let counters = &self.node.board.counters;
+        counters.entries_appended.add(batch.count());
+        counters.bytes_appended.add(batch.len() as u64);
+        counters.batches_appended.add(1);
         // It is in force from here on: who replicates and whose acknowledgement counts, before it is sent.
         if self.node.log.borrow().membership_index() != membership {
             self.reconcile();

@@ -41,6 +41,7 @@ impl Leader {
         let Some(round) = self.reads.begin(commit, self.voters.iter().copied(), Some(OWN_SESSION)) else {
             return;
         };
+        self.node.board.counters.read_rounds.add(1);
         for peer in &self.peers {
             peer.heartbeater.send_now(HeartbeatNow { round });
         }

@@ -4,15 +4,21 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::Shared;
+use super::{
+    Shared,
+    sessions::{CloseResult, OpenResult},
+};
 use crate::{
     error::{ApplyError, Fatal, LeaderHint, ReadError, TransferError, UnknownReason},
     known_bug::KnownBug,
     mailbox::{CreditGuard, ReplySender},
-    messages::{Indexed, Proposal},
+    messages::{CloseSession, Indexed, OpenSession, Proposal, Replied},
     state_machine::{Reply, StateMachine},
     transport::Responder,
-    types::{ForwardApplyResponse, ForwardedResult, LogId, LogIndex, Response},
+    types::{
+        EntryKind, ForwardApplyResponse, ForwardedCommand, ForwardedResult, LogId, LogIndex, Response,
+        SessionCommand,
+    },
 };
 
 /// What a caller of `Apply` gets.
@@ -31,6 +37,10 @@ pub(super) enum Caller<S: StateMachine> {
     Indexed(ReplySender<IndexedResult<S>>),
     /// A client of this node that sent several at once.
     Part(Shared<Group<S>>, usize),
+    /// A client of this node that opens a session.
+    Opens(ReplySender<OpenResult>),
+    /// A client of this node that closes one.
+    Closes(CloseSession, ReplySender<CloseResult>),
     /// Another node.
     Remote(Shared<RemoteGroup>, usize),
 }
@@ -59,11 +69,19 @@ pub(super) enum Refusal {
     Failed(Fatal),
 }
 
+/// Kind and data of an entry that was not appended, to give back what it brought.
+pub(super) type EntryData<'a> = (EntryKind, &'a [u8]);
+
 /// How a command ended.
 pub(super) enum Outcome<'a, S: StateMachine> {
     Applied(LogId, Reply<S>),
-    /// With the command's encoding, to give it back.
-    Refused(Refusal, &'a [u8]),
+    /// A session is opened, or closed.
+    SessionDone(LogId),
+    /// The session is over; with the command, to give it back.
+    Expired(Option<Box<S::Command>>),
+    /// The session has gone past the command.
+    TooOld,
+    Refused(Refusal, EntryData<'a>),
     Unknown(Option<LogIndex>, UnknownReason),
 }
 
@@ -116,28 +134,59 @@ impl<S: StateMachine> Caller<S> {
             Self::One(sender) => drop(sender.send(outcome.into_result())),
             Self::Indexed(sender) => drop(sender.send(outcome.into_indexed())),
             Self::Part(group, slot) => group.borrow_mut().set(slot, outcome.into_result()),
+            Self::Opens(sender) => drop(sender.send(outcome.into_done(OpenSession, |at| at.index.into()))),
+            Self::Closes(close, sender) => drop(sender.send(outcome.into_done(close, |_| ()))),
             Self::Remote(group, slot) => group.borrow_mut().set(slot, outcome.into_forwarded()),
         }
     }
 }
 
+/// The command that an entry brought; `None` if it is none.
+pub(super) fn command_of<S: StateMachine>((kind, data): EntryData<'_>) -> Option<S::Command> {
+    let command = match kind {
+        EntryKind::SessionCommand => SessionCommand::decode(data)?.command,
+        _ => data,
+    };
+    rmp_serde::from_slice(command).ok()
+}
+
 impl<S: StateMachine> Outcome<'_, S> {
+    /// What the state machine's side says of the entry at `at`.
+    pub(super) fn of_replied(at: LogId, replied: Replied<S>) -> Self {
+        match replied {
+            Replied::Command(reply) => Self::Applied(at, reply),
+            Replied::SessionDone => Self::SessionDone(at),
+            Replied::SessionExpired(command) => Self::Expired(command),
+            Replied::SequenceTooOld => Self::TooOld,
+        }
+    }
+
     fn into_result(self) -> ApplyResult<S> {
         self.into_indexed().map(|indexed| indexed.reply)
     }
 
     fn into_indexed(self) -> IndexedResult<S> {
-        match self {
-            Self::Applied(at, reply) => Ok(Indexed { index: at.index, reply }),
-            Self::Unknown(index, why) => Err(ApplyError::OutcomeUnknown { index, why }),
-            Self::Refused(refusal, data) => match rmp_serde::from_slice(data) {
-                Ok(command) => Err(refusal.into_error(command)),
-                // What was encoded here decodes, unless the command's serde impls disagree.
-                Err(_) => {
-                    Err(ApplyError::OutcomeUnknown { index: None, why: UnknownReason::LeaderUncertain })
-                }
+        Err(match self {
+            Self::Applied(at, reply) => return Ok(Indexed { index: at.index, reply }),
+            Self::Unknown(index, why) => ApplyError::OutcomeUnknown { index, why },
+            Self::TooOld => ApplyError::SequenceTooOld,
+            Self::Expired(Some(command)) => ApplyError::SessionExpired { command: *command },
+            Self::Refused(refusal, data) => match command_of::<S>(data) {
+                Some(command) => refusal.into_error(command),
+                None => no_answer(),
             },
-        }
+            Self::Expired(None) | Self::SessionDone(_) => no_answer(),
+        })
+    }
+
+    /// For whoever opens or closes a session.
+    fn into_done<T, C>(self, asked: C, done: impl FnOnce(LogId) -> T) -> Result<T, ApplyError<C>> {
+        Err(match self {
+            Self::SessionDone(at) => return Ok(done(at)),
+            Self::Refused(refusal, _) => refusal.into_error(asked),
+            Self::Unknown(index, why) => ApplyError::OutcomeUnknown { index, why },
+            Self::Applied(..) | Self::Expired(_) | Self::TooOld => no_answer(),
+        })
     }
 
     fn into_forwarded(self) -> ForwardedResult {
@@ -150,6 +199,9 @@ impl<S: StateMachine> Outcome<'_, S> {
                 ForwardedResult::NotLeader { leader: None }
             }
             Self::Unknown(..) => ForwardedResult::OutcomeUnknown,
+            Self::SessionDone(at) => ForwardedResult::Applied { at, reply: Bytes::new() },
+            Self::Expired(_) => ForwardedResult::SessionExpired,
+            Self::TooOld => ForwardedResult::SequenceTooOld,
             Self::Refused(refusal, _) => match refusal {
                 Refusal::NotLeader(leader) => {
                     ForwardedResult::NotLeader { leader: leader.map(|leader| leader.id) }
@@ -162,6 +214,12 @@ impl<S: StateMachine> Outcome<'_, S> {
             },
         }
     }
+}
+
+/// What was encoded here decodes, and what was asked is what is answered, unless the command's serde impls disagree
+/// or a peer answers something else.
+fn no_answer<C>() -> ApplyError<C> {
+    ApplyError::OutcomeUnknown { index: None, why: UnknownReason::LeaderUncertain }
 }
 
 impl Refusal {
@@ -210,7 +268,7 @@ pub(super) struct Batch<S: StateMachine> {
     /// No caller's deadline is earlier.
     earliest: Duration,
     /// The commands' encodings, once they were forwarded.
-    pub(super) commands: Vec<Bytes>,
+    pub(super) commands: Vec<ForwardedCommand>,
     /// Returns with the batch: when the last of it is applied, not when its callers gave up.
     _credits: Option<CreditGuard>,
 }
@@ -245,7 +303,7 @@ impl<S: StateMachine> Batch<S> {
     }
 
     /// Refuses every command: it reached neither the store nor a replicator.
-    pub(super) fn refuse<'a>(mut self, refusal: &Refusal, data: impl Iterator<Item = &'a [u8]>) {
+    pub(super) fn refuse<'a>(mut self, refusal: &Refusal, data: impl Iterator<Item = EntryData<'a>>) {
         for data in data {
             self.settle_next(Outcome::Refused(refusal.clone(), data));
         }

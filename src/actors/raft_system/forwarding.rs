@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use actix::Handler;
-use bytes::Bytes;
 
 use super::{
     ForwardAnswered, RaftSystem,
-    batch::{Batch, Outcome, Refusal},
+    batch::{Batch, Outcome, Refusal, command_of},
+    sessions::command_bytes,
 };
 use crate::{
     error::{LeaderHint, UnknownReason},
@@ -17,18 +17,22 @@ use crate::{
     messages::Proposal,
     state_machine::StateMachine,
     transport::{Responder, RpcError},
-    types::{EntryBuffer, EntryKind, ForwardApply, ForwardedResult, NodeId, Request, Response},
+    types::{
+        EntryBuffer, EntryKind, ForwardApply, ForwardedCommand, ForwardedResult, NodeId, Request, Response,
+    },
 };
 
 impl<S: StateMachine> RaftSystem<S> {
     pub(super) fn forward(&mut self, mut batch: Batch<S>, leader: &LeaderHint) {
         let Some(buffer) = batch.proposal.take() else { return };
-        batch.commands = buffer.into_data();
+        let commands = buffer.into_data().into_iter();
+        batch.commands = commands.map(|(kind, data)| ForwardedCommand { kind, data }).collect();
         let timeout = batch.latest().saturating_sub(self.now).max(Duration::from_millis(1));
         let request = ForwardApply {
             commands: batch.commands.clone(),
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         };
+        self.node.board.counters.commands_forwarded.add(batch.commands.len() as u64);
         let number = self.next_request();
         self.forwarded.insert(number, batch);
         let responder = Responder::new(self.answers.clone(), number);
@@ -39,7 +43,7 @@ impl<S: StateMachine> RaftSystem<S> {
     fn hold_again(&mut self, mut batch: Batch<S>) {
         let mut buffer = EntryBuffer::default();
         for command in std::mem::take(&mut batch.commands) {
-            buffer.push(EntryKind::Command, &command);
+            buffer.push(command.kind, &command.data);
         }
         batch.proposal = Proposal::new(buffer);
         self.held.push_back(batch);
@@ -54,22 +58,28 @@ impl<S: StateMachine> RaftSystem<S> {
         batch.doubt_beyond(crate::types::LogIndex::ZERO, &UnknownReason::LeaderUncertain);
     }
 
-    fn outcome_of<'a>(&self, command: &'a Bytes, result: ForwardedResult) -> Outcome<'a, S> {
+    fn outcome_of<'a>(&self, command: &'a ForwardedCommand, result: ForwardedResult) -> Outcome<'a, S> {
+        let data = (command.kind, &command.data[..]);
+        let ends_or_begins = matches!(command.kind, EntryKind::OpenSession | EntryKind::CloseSession);
         match result {
+            ForwardedResult::Applied { at, .. } if ends_or_begins => Outcome::SessionDone(at),
             ForwardedResult::Applied { at, reply } => match rmp_serde::from_slice(&reply) {
                 Ok(reply) => Outcome::Applied(at, reply),
                 Err(_) => Outcome::Unknown(Some(at.index), UnknownReason::LeaderUncertain),
             },
             ForwardedResult::NotLeader { leader } => {
-                Outcome::Refused(Refusal::NotLeader(leader.and_then(|id| self.hint(&id))), command)
+                Outcome::Refused(Refusal::NotLeader(leader.and_then(|id| self.hint(&id))), data)
             }
-            ForwardedResult::Overloaded => Outcome::Refused(Refusal::Overloaded, command),
+            ForwardedResult::Overloaded => Outcome::Refused(Refusal::Overloaded, data),
             ForwardedResult::TooLarge { bytes_max } => {
                 let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-                Outcome::Refused(Refusal::TooLarge { bytes: command.len(), bytes_max }, command)
+                let bytes = command_bytes(command.kind, command.data.len());
+                Outcome::Refused(Refusal::TooLarge { bytes, bytes_max }, data)
             }
-            ForwardedResult::ShuttingDown => Outcome::Refused(Refusal::NotLeader(None), command),
+            ForwardedResult::ShuttingDown => Outcome::Refused(Refusal::NotLeader(None), data),
             ForwardedResult::OutcomeUnknown => Outcome::Unknown(None, UnknownReason::LeaderUncertain),
+            ForwardedResult::SessionExpired => Outcome::Expired(command_of::<S>(data).map(Box::new)),
+            ForwardedResult::SequenceTooOld => Outcome::TooOld,
         }
     }
 

@@ -8,6 +8,7 @@ use bytes::BufMut;
 use super::{
     RaftSystem, Shared,
     batch::{ApplyResult, Caller, Group, IndexedResult, Outcome, Refusal, RemoteGroup, Waiting},
+    sessions::{command_bytes, entry_data},
 };
 use crate::{
     config::Config,
@@ -15,7 +16,7 @@ use crate::{
     mailbox::{Context, CreditGuard, Park, Parked, ReplySender},
     messages::{Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Rpc},
     state_machine::StateMachine,
-    types::{EntryBuffer, EntryKind, ForwardApply},
+    types::{EntryBuffer, EntryKind, ForwardApply, SessionCommand, SessionId},
 };
 
 /// Commands in their encoding, and who waits for them.
@@ -97,10 +98,11 @@ impl<C> NotTaken<C> {
 }
 
 impl<S: StateMachine> RaftSystem<S> {
-    /// Takes a command in, or says why not.
+    /// Takes a command in, with its session and sequence if it has one, or says why not.
     fn take_in(
         &mut self,
         command: S::Command,
+        session: Option<(SessionId, u64)>,
         timeout: Duration,
         caller: Caller<S>,
         ctx: &mut Context<Self>,
@@ -108,32 +110,42 @@ impl<S: StateMachine> RaftSystem<S> {
         if let Some(refusal) = self.lifecycle.refusal() {
             return Err(NotTaken::Refused(refusal, command));
         }
-        if self.intake.is_full() {
-            self.cut_batch();
-        }
-        let encoded = self
-            .intake
-            .buffer
-            .push_with(EntryKind::Command, |bytes| rmp_serde::encode::write(&mut bytes.writer(), &command));
+        self.cut_if_full();
+        let kind = if session.is_some() { EntryKind::SessionCommand } else { EntryKind::Command };
+        let encoded = self.intake.buffer.push_with(kind, |bytes| {
+            if let Some((session, sequence)) = session {
+                bytes.put_slice(&SessionCommand::header(session, sequence));
+            }
+            rmp_serde::encode::write(&mut bytes.writer(), &command)
+        });
         let bytes = match encoded {
             Ok(bytes) => bytes,
             Err(error) => return Err(NotTaken::Unencodable(error.to_string(), command)),
         };
-        if let Err(refusal) = self.admit(bytes) {
-            self.intake.buffer.pop(bytes);
+        if let Err(refusal) = self.admit(command_bytes(kind, bytes)) {
+            self.intake.buffer.pop(kind, bytes);
             return Err(NotTaken::Refused(refusal, command));
         }
         self.enlist(caller, timeout, ctx);
         Ok(())
     }
 
-    /// Checks the limits and takes the credits for the command just encoded.
-    fn admit(&mut self, bytes: usize) -> Result<(), Refusal> {
+    pub(super) fn cut_if_full(&mut self) {
+        if self.intake.is_full() {
+            self.cut_batch();
+        }
+    }
+
+    /// Checks the limits and takes the credits for a command of this length.
+    pub(super) fn admit(&mut self, bytes: usize) -> Result<(), Refusal> {
         let bytes_max = self.node.config.entry_bytes_max;
         if bytes > bytes_max {
             return Err(Refusal::TooLarge { bytes, bytes_max });
         }
-        let credit = self.credits.try_acquire(1, bytes as u64).ok_or(Refusal::Overloaded)?;
+        let Some(credit) = self.credits.try_acquire(1, bytes as u64) else {
+            self.node.board.counters.commands_overloaded.add(1);
+            return Err(Refusal::Overloaded);
+        };
         match &mut self.intake.credits {
             Some(credits) => credits.absorb(credit),
             none => *none = Some(credit),
@@ -141,19 +153,20 @@ impl<S: StateMachine> RaftSystem<S> {
         Ok(())
     }
 
-    fn enlist(&mut self, caller: Caller<S>, timeout: Duration, ctx: &mut Context<Self>) {
+    pub(super) fn enlist(&mut self, caller: Caller<S>, timeout: Duration, ctx: &mut Context<Self>) {
         self.arm_flush(ctx);
         let deadline = self.now.saturating_add(timeout);
         self.intake.waiting.borrow_mut().push(Waiting { caller, deadline });
     }
 
-    fn apply_one(
+    pub(super) fn apply_one(
         &mut self,
         command: S::Command,
+        session: Option<(SessionId, u64)>,
         timeout: Duration,
         ctx: &mut Context<Self>,
     ) -> Parked<ApplyResult<S>> {
-        match self.take_in(command, timeout, Caller::Nobody, ctx) {
+        match self.take_in(command, session, timeout, Caller::Nobody, ctx) {
             Ok(()) => Parked::Later(self.intake.waiting.clone()),
             Err(not_taken) => Parked::Now(Err(not_taken.into_error())),
         }
@@ -164,7 +177,7 @@ impl<S: StateMachine> Handler<Apply<S::Command>> for RaftSystem<S> {
     type Result = Parked<ApplyResult<S>>;
 
     fn handle(&mut self, Apply(command): Apply<S::Command>, ctx: &mut Self::Context) -> Self::Result {
-        self.apply_one(command, self.node.config.request_timeout, ctx)
+        self.apply_one(command, None, self.node.config.request_timeout, ctx)
     }
 }
 
@@ -172,7 +185,7 @@ impl<S: StateMachine> Handler<ApplyWithin<S::Command>> for RaftSystem<S> {
     type Result = Parked<ApplyResult<S>>;
 
     fn handle(&mut self, message: ApplyWithin<S::Command>, ctx: &mut Self::Context) -> Self::Result {
-        self.apply_one(message.command, message.timeout, ctx)
+        self.apply_one(message.command, None, message.timeout, ctx)
     }
 }
 
@@ -181,7 +194,7 @@ impl<S: StateMachine> Handler<ApplyIndexed<S::Command>> for RaftSystem<S> {
 
     fn handle(&mut self, message: ApplyIndexed<S::Command>, ctx: &mut Self::Context) -> Self::Result {
         let timeout = message.timeout.unwrap_or(self.node.config.request_timeout);
-        match self.take_in(message.command, timeout, Caller::Nobody, ctx) {
+        match self.take_in(message.command, None, timeout, Caller::Nobody, ctx) {
             Ok(()) => Parked::Later(Rc::new(WantsIndex(self.intake.waiting.clone()))),
             Err(not_taken) => Parked::Now(Err(not_taken.into_error())),
         }
@@ -200,7 +213,7 @@ impl<S: StateMachine> Handler<ApplyBatch<S::Command>> for RaftSystem<S> {
         let timeout = self.node.config.request_timeout;
         for (slot, command) in commands.into_iter().enumerate() {
             let caller = Caller::Part(group.clone(), slot);
-            if let Err(not_taken) = self.take_in(command, timeout, caller, ctx) {
+            if let Err(not_taken) = self.take_in(command, None, timeout, caller, ctx) {
                 group.borrow_mut().set(slot, Err(not_taken.into_error()));
             }
         }
@@ -219,18 +232,19 @@ impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
         let timeout = Duration::from_millis(timeout_ms);
         for (slot, command) in commands.iter().enumerate() {
             let mut caller = Caller::<S>::Remote(group.clone(), slot);
-            if !decodes::<S>(command) {
+            let Some(data) = entry_data::<S>(command, &self.node.config) else {
                 // Committed, it would stop every node of the cluster at each start, for good.
                 tracing::error!(node = %self.node.id, "refused a forwarded command that does not decode");
                 caller.settle(Outcome::Unknown(None, UnknownReason::LeaderUncertain));
                 continue;
-            }
-            let refusal = self.lifecycle.refusal().or_else(|| self.admit(command.len()).err());
+            };
+            let bytes = command_bytes(command.kind, data.len());
+            let refusal = self.lifecycle.refusal().or_else(|| self.admit(bytes).err());
             if let Some(refusal) = refusal {
-                caller.settle(Outcome::Refused(refusal, command));
+                caller.settle(Outcome::Refused(refusal, (command.kind, &data)));
                 continue;
             }
-            self.intake.buffer.push(EntryKind::Command, command);
+            self.intake.buffer.push(command.kind, &data);
             self.enlist(caller, timeout, ctx);
             if self.intake.is_full() {
                 self.cut_remote_batch();
@@ -241,6 +255,6 @@ impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
 }
 
 /// Whether the state machines will be able to read a command. How it decodes is the user's code, and may panic.
-fn decodes<S: StateMachine>(command: &[u8]) -> bool {
+pub(super) fn decodes<S: StateMachine>(command: &[u8]) -> bool {
     catch_unwind(|| rmp_serde::from_slice::<S::Command>(command).is_ok()).unwrap_or(false)
 }

@@ -9,7 +9,7 @@ use super::{RaftSystem, batch::Refusal};
 use crate::{
     error::{Fatal, ReadError, TransferError},
     mailbox::{Park, Parked, ReplySender},
-    messages::{RemovedFromCluster, Shutdown, StorageClosed},
+    messages::{RemovedFromCluster, Shutdown, StopActor, StorageClosed},
     state_machine::StateMachine,
 };
 
@@ -48,6 +48,11 @@ impl Lifecycle {
         }
     }
 
+    /// Ticks at the pace of the settings in force now.
+    pub(super) fn tick_anew(&mut self, ticking: JoinHandle<()>) {
+        std::mem::replace(&mut self.ticking, ticking).abort();
+    }
+
     /// Notes why the node cannot go on; the first reason stays.
     pub(super) fn fail(&mut self, fatal: Fatal) {
         self.fatal.get_or_insert(fatal);
@@ -77,6 +82,7 @@ impl<S: StateMachine> RaftSystem<S> {
         self.settle_all_changes();
         self.settle_all_writes(&refusal);
         self.settle_all_reads(&error);
+        self.settle_snapshots(&(&refusal).into());
     }
 
     fn is_settled(&self) -> bool {
@@ -143,6 +149,7 @@ impl<S: StateMachine> RaftSystem<S> {
         self.lifecycle.stage = Stage::Stopped;
         self.settle_all();
         self.fsm.stop();
+        self.node.ports().snapshotter.stop.send_now(StopActor);
         self.lifecycle.ticking.abort();
         self.node.board.set_stopped();
         for caller in self.lifecycle.callers.take() {

@@ -1,20 +1,26 @@
 //! The front door: admission, batching, routing, forwarding, reads, and the end of every request.
 //!
-//! Mailbox: the client messages, [`Applied`], [`Queried`], [`ReadIndexReady`], [`LeadershipChanged`],
-//! [`NodeFailed`], [`TransferEnded`](crate::messages::TransferEnded), forwarded requests of other nodes, [`Tick`].
-//! Voice: [`Propose`](crate::messages::Propose), [`ReadIndex`](crate::messages::ReadIndex),
-//! [`AppendBarrier`](crate::messages::AppendBarrier) and [`Transfer`](crate::messages::Transfer) to the leader here, `ForwardApply` and `ForwardReadIndex` to
+//! Mailbox: the client messages, those of sessions among them, [`Applied`], [`Queried`], [`ReadIndexReady`],
+//! [`LeadershipChanged`], [`NodeFailed`], [`TransferEnded`](crate::messages::TransferEnded), forwarded requests of
+//! other nodes, [`Tick`]. Voice: [`Propose`](crate::messages::Propose), [`ReadIndex`](crate::messages::ReadIndex),
+//! [`AppendBarrier`](crate::messages::AppendBarrier) and [`Transfer`](crate::messages::Transfer) to the leader here,
+//! `ForwardApply` and `ForwardReadIndex` to
 //! the leader elsewhere, [`FsmQuery`](crate::messages::FsmQuery) to the state machine. Go: `api.go`.
 //! Owns everybody who waits for an answer. Each ends: applied, refused, or unknown, at the latest at its
 //! deadline, whatever the rest of the node does.
 
 mod batch;
+mod bootstrapping;
 mod forwarding;
 mod intake;
 mod lifecycle;
 mod management;
+mod observing;
 mod questions;
 mod reads;
+mod sessions;
+mod settings;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod transfers;
@@ -38,7 +44,9 @@ use crate::{
     },
     board::Status,
     mailbox::{Context, Credits, Port},
-    messages::{Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Tick},
+    messages::{
+        Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Restored, Tick,
+    },
     state_machine::StateMachine,
     transport::{ResponseSink, RpcError},
     types::Response,
@@ -49,6 +57,7 @@ use intake::Intake;
 pub(crate) use lifecycle::Lifecycle;
 use management::Changes;
 use reads::{ReadIntake, Reads};
+use snapshots::Snapshots;
 use transfers::Transfers;
 
 /// The actor a service talks to: spawn it with [`RaftSystem::builder`](crate::RaftSystem::builder), send it
@@ -69,6 +78,9 @@ pub struct RaftSystem<S: StateMachine> {
     reads: Reads<S>,
     transfers: Transfers,
     changes: Changes,
+    snapshots: Snapshots,
+    /// It was given a list of peers by a message.
+    bootstrapping: bool,
     requests: u64,
     answers: Arc<dyn ResponseSink>,
     leadership: LeadershipView,
@@ -103,6 +115,8 @@ impl<S: StateMachine> RaftSystem<S> {
             reads: Reads::default(),
             transfers: Transfers::default(),
             changes: Changes::default(),
+            snapshots: Snapshots::default(),
+            bootstrapping: false,
             requests: 0,
             answers: Arc::new(Answers { port: own }),
             leadership: LeadershipView::default(),
@@ -159,15 +173,29 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, message: Applied<S>, _: &mut Self::Context) {
-        for (at, reply) in message.replies {
-            self.resolve(at, reply);
+        for (at, replied) in message.replies {
+            self.resolve(at, replied);
         }
         self.give_up_replaced(message.last);
         self.node.awaited.set(!self.proposed.is_empty());
+        let counters = &self.node.board.counters;
+        counters.entries_applied.add(message.last.index.0.saturating_sub(self.node.applied().0));
+        counters.bytes_applied.add(message.bytes as u64);
+        counters.batches_applied.add(1);
         self.node.note_applied(message.last.index, message.bytes);
         self.node.hand_off();
         self.query_applied();
         self.go_on_stopping();
+    }
+}
+
+impl<S: StateMachine> Handler<Restored> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, Restored { last }: Restored, _: &mut Self::Context) {
+        self.give_up_through(last.index);
+        self.node.note_applied(last.index, 0);
+        self.query_applied();
     }
 }
 

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     error::UnknownReason,
-    messages::{Proposal, Propose},
-    state_machine::{Reply, StateMachine},
+    messages::{Proposal, Propose, Replied},
+    state_machine::StateMachine,
     types::{EntryBuffer, LogId, LogIndex},
 };
 
@@ -66,12 +66,12 @@ impl<S: StateMachine> RaftSystem<S> {
     }
 
     /// The reply to the command at `at`, if it came from here.
-    pub(super) fn resolve(&mut self, at: LogId, reply: Reply<S>) {
+    pub(super) fn resolve(&mut self, at: LogId, replied: Replied<S>) {
         self.give_up_replaced(at);
         let Some(batch) = self.proposed.front_mut().filter(|batch| batch.next_at() == Some(at)) else {
             return;
         };
-        batch.settle_next(Outcome::Applied(at, reply));
+        batch.settle_next(Outcome::of_replied(at, replied));
         if batch.is_done() {
             self.proposed.pop_front();
         }
@@ -85,6 +85,14 @@ impl<S: StateMachine> RaftSystem<S> {
             if next == applied || next.index > applied.index {
                 return;
             }
+            let Some(mut batch) = self.proposed.pop_front() else { return };
+            batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::LeadershipLost);
+        }
+    }
+
+    /// Everything up to `index` came with a snapshot: whoever waits for an entry of it has no reply, and never will.
+    pub(super) fn give_up_through(&mut self, index: LogIndex) {
+        while self.proposed.front().and_then(Batch::next_at).is_some_and(|next| next.index <= index) {
             let Some(mut batch) = self.proposed.pop_front() else { return };
             batch.doubt_beyond(LogIndex::ZERO, &UnknownReason::LeadershipLost);
         }

@@ -1,7 +1,7 @@
 //! The log's medium: carries out what the protocol wrote, and says when it is durable.
 //!
-//! Mailbox: [`Append`], [`Truncate`], [`SaveVote`], [`SaveIdentity`], [`ReadEntries`], [`Tick`],
-//! [`CloseStorage`]. Voice: `Flushed`, `VoteSaved`, `IdentitySaved`, `EntriesRead`, `StorageRoom`,
+//! Mailbox: [`Append`], [`Truncate`], [`SaveVote`], [`SaveIdentity`], [`ReadEntries`], [`Purge`],
+//! [`ResetLog`], [`Tick`], [`CloseStorage`]. Voice: `Flushed`, `VoteSaved`, `IdentitySaved`, `EntriesRead`, `StorageRoom`,
 //! `StorageFailed` to Consensus, `StorageClosed` to the front door. Go: `LogStore`, `StableStore`.
 //! What it does is the pure [`StorageStep`], behind a [`Bridge`]; a durable store gets a thread for it, which
 //! drains everything queued into one write and one flush. A store placed inline has no actor: see [`StorageQueue`].
@@ -20,7 +20,7 @@ use actix::{Actor, Handler};
 
 use crate::{
     mailbox::{Context, Outlet},
-    messages::{Append, CloseStorage, ReadEntries, SaveIdentity, SaveVote, Tick, Truncate},
+    messages::{Append, CloseStorage, Purge, ReadEntries, ResetLog, SaveIdentity, SaveVote, Tick, Truncate},
     storage::StorageError,
 };
 
@@ -76,6 +76,22 @@ impl Handler<Truncate> for Storage {
 
     fn handle(&mut self, Truncate { ticket, from }: Truncate, _: &mut Self::Context) {
         self.perform(Operation::Truncate { ticket, from });
+    }
+}
+
+impl Handler<Purge> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, Purge { base }: Purge, _: &mut Self::Context) {
+        self.perform(Operation::Purge(base));
+    }
+}
+
+impl Handler<ResetLog> for Storage {
+    type Result = ();
+
+    fn handle(&mut self, ResetLog { ticket, base }: ResetLog, _: &mut Self::Context) {
+        self.perform(Operation::Reset { ticket, base });
     }
 }
 

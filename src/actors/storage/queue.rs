@@ -6,8 +6,8 @@ use super::{Completion, Completions, FlushGate, Operation, Storage, StorageStep}
 use crate::{
     log::Ticket,
     mailbox::Port,
-    messages::{Append, CloseStorage, ReadEntries, SaveIdentity, SaveVote, Truncate},
-    types::{EntryBatch, LogIndex, Vote},
+    messages::{Append, CloseStorage, Purge, ReadEntries, ResetLog, SaveIdentity, SaveVote, Truncate},
+    types::{EntryBatch, LogBase, LogIndex, Vote},
 };
 
 /// See the module. Whatever the way, completions come as messages, in order.
@@ -85,6 +85,20 @@ impl StorageQueue {
         match self {
             Self::Actor(port) => port.send_now(Truncate { ticket, from }),
             Self::Inline(store) => store.perform(Operation::Truncate { ticket, from }),
+        }
+    }
+
+    pub(crate) fn purge(&self, base: LogBase) {
+        match self {
+            Self::Actor(port) => port.send_now(Purge { base }),
+            Self::Inline(store) => store.perform(Operation::Purge(base)),
+        }
+    }
+
+    pub(crate) fn reset(&self, ticket: Ticket, base: LogBase) {
+        match self {
+            Self::Actor(port) => port.send_now(ResetLog { ticket, base }),
+            Self::Inline(store) => store.perform(Operation::Reset { ticket, base }),
         }
     }
 

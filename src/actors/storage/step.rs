@@ -7,7 +7,7 @@ use crate::{
     log::Ticket,
     messages::{ReadEntries, Reader},
     storage::{LogStore, StorageError, data_dir::DataDir},
-    types::{ClusterId, EntryBatch, LogIndex, Vote},
+    types::{ClusterId, EntryBatch, LogBase, LogIndex, Vote},
 };
 
 /// How many bytes of entries one flush covers at most: a vote never waits behind more.
@@ -18,6 +18,8 @@ const FLUSH_BYTES_MAX: usize = 8 << 20;
 pub(crate) enum Operation {
     Append { ticket: Ticket, entries: EntryBatch },
     Truncate { ticket: Ticket, from: LogIndex },
+    Purge(LogBase),
+    Reset { ticket: Ticket, base: LogBase },
     SaveVote(Vote),
     SaveIdentity { cluster: ClusterId, member: bool },
     Read(ReadEntries),
@@ -40,13 +42,16 @@ pub(crate) enum Completion {
 /// See the module.
 ///
 /// Votes keep their order among themselves and go with the next flush, ahead of a backlog. Reads are of
-/// entries that are durable, and wait for nothing either. What changes the log keeps the order it came in.
+/// entries that are durable, and wait for nothing either. A purge goes ahead as well: what it removes is durable and
+/// committed, so nothing in the backlog touches it, and it makes the room that the backlog may wait for. What else
+/// changes the log keeps the order it came in.
 pub(crate) struct StorageStep {
     store: Box<dyn LogStore>,
     directory: Option<DataDir>,
     queue: VecDeque<Operation>,
     votes: VecDeque<Vote>,
     reads: VecDeque<ReadEntries>,
+    purge: Option<LogBase>,
     full: bool,
     failed: bool,
     closing: bool,
@@ -58,6 +63,7 @@ pub(crate) struct StorageStep {
 struct Unflushed {
     ticket: Option<Ticket>,
     votes: Vec<Vote>,
+    purged: bool,
     bytes: usize,
 }
 
@@ -69,6 +75,7 @@ impl StorageStep {
             queue: VecDeque::new(),
             votes: VecDeque::new(),
             reads: VecDeque::new(),
+            purge: None,
             full: false,
             failed: false,
             closing: false,
@@ -81,6 +88,8 @@ impl StorageStep {
         match operation {
             Operation::SaveVote(vote) => self.votes.push_back(vote),
             Operation::Read(read) => self.reads.push_back(read),
+            // One before it would remove less.
+            Operation::Purge(base) => self.purge = Some(base),
             Operation::Close => self.closing = true,
             Operation::Retry => {}
             other => self.queue.push_back(other),
@@ -123,6 +132,7 @@ impl StorageStep {
         while let Some(read) = self.reads.pop_front() {
             self.read(read, emit)?;
         }
+        done |= self.purge(&mut unflushed, emit)?;
         // What is written in a term comes behind its record.
         while !votes_wait && unflushed.bytes < FLUSH_BYTES_MAX {
             let Some(operation) = self.queue.pop_front() else { break };
@@ -162,6 +172,28 @@ impl StorageStep {
         Ok(false)
     }
 
+    /// Removes the front of the log. Whether that was done: without room for its record it waits, as everything does.
+    fn purge(
+        &mut self,
+        unflushed: &mut Unflushed,
+        emit: &mut dyn FnMut(Completion),
+    ) -> Result<bool, StorageError> {
+        let Some(base) = self.purge.take() else { return Ok(false) };
+        match self.store.purge(&base) {
+            Ok(()) => unflushed.purged = true,
+            Err(StorageError::Full { .. }) => {
+                self.purge = Some(base);
+                self.note_room(true, emit);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        if self.votes.is_empty() && self.queue.is_empty() {
+            self.note_room(false, emit);
+        }
+        Ok(true)
+    }
+
     /// Does one operation; false if it must wait for room.
     fn perform(
         &mut self,
@@ -187,6 +219,13 @@ impl StorageStep {
                 }
                 unflushed.ticket = Some(ticket);
             }
+            Operation::Reset { ticket, base } => {
+                let done = self.store.reset(&base);
+                if !self.has_room(done, Operation::Reset { ticket, base }, emit)? {
+                    return Ok(false);
+                }
+                unflushed.ticket = Some(ticket);
+            }
             Operation::SaveIdentity { cluster, member } => {
                 self.flush(std::mem::take(unflushed), emit)?;
                 if let Some(directory) = &mut self.directory {
@@ -197,7 +236,11 @@ impl StorageStep {
                 }
                 emit(Completion::IdentitySaved { cluster, member });
             }
-            Operation::SaveVote(_) | Operation::Read(_) | Operation::Close | Operation::Retry => {}
+            Operation::SaveVote(_)
+            | Operation::Read(_)
+            | Operation::Purge(_)
+            | Operation::Close
+            | Operation::Retry => {}
         }
         Ok(true)
     }
@@ -234,7 +277,7 @@ impl StorageStep {
     }
 
     fn flush(&mut self, unflushed: Unflushed, emit: &mut dyn FnMut(Completion)) -> Result<(), StorageError> {
-        if unflushed.ticket.is_none() && unflushed.votes.is_empty() {
+        if unflushed.ticket.is_none() && unflushed.votes.is_empty() && !unflushed.purged {
             return Ok(());
         }
         self.store.flush()?;

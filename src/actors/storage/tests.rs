@@ -8,11 +8,12 @@ use std::sync::{
 use super::{Completion, Operation, StorageStep};
 use crate::{
     log::Ticket,
+    messages::{ReadEntries, Reader},
     storage::{LogStore, Recovered, StorageError, VoteStore, memory::MemoryStore},
-    types::{EntryBatch, EntryBuffer, EntryKind, LogBase, LogIndex, Term, Vote},
+    types::{EntryBatch, EntryBuffer, EntryKind, LogBase, LogId, LogIndex, Term, Vote},
 };
 
-/// A store that may be full, for entries and truncations alike, and for votes.
+/// A store that may be full, for entries, truncations and resets alike, and for votes and purges.
 struct Tight {
     store: MemoryStore,
     full: Arc<AtomicBool>,
@@ -51,10 +52,14 @@ impl LogStore for Tight {
     }
 
     fn purge(&mut self, base: &LogBase) -> Result<(), StorageError> {
+        if self.spent.load(Relaxed) {
+            return Err(StorageError::Full { file: "it".to_owned() });
+        }
         self.store.purge(base)
     }
 
     fn reset(&mut self, base: &LogBase) -> Result<(), StorageError> {
+        self.room()?;
         self.store.reset(base)
     }
 
@@ -153,4 +158,53 @@ fn a_close_does_not_wait_for_room() {
     full.store(true, Relaxed);
     let blocked = Operation::Append { ticket: Ticket(2), entries: entry(2, 1) };
     assert_eq!(perform(&mut step, [blocked, Operation::Close]), ["full true", "closed"]);
+}
+
+fn base(index: u64, term: u64) -> LogBase {
+    LogBase { last: LogId::new(Term(term), LogIndex(index)), ..LogBase::default() }
+}
+
+fn read(first: u64, last: u64) -> Operation {
+    let (first, last) = (LogIndex(first), LogIndex(last));
+    Operation::Read(ReadEntries { reader: Reader::HandOff, first, last, bytes_max: 1 << 20 })
+}
+
+#[test]
+fn regress_f8_a_purge_goes_ahead_of_what_waits_for_room() {
+    let (mut step, full) = tight();
+    full.store(true, Relaxed);
+    let blocked = Operation::Append { ticket: Ticket(2), entries: entry(2, 1) };
+    assert_eq!(perform(&mut step, [blocked]), ["full true"]);
+    assert!(perform(&mut step, [Operation::Purge(base(1, 1))]).is_empty());
+    let gone = perform(&mut step, [read(1, 1)]);
+    assert_eq!(gone, ["Read { reader: HandOff, batches: [] }"], "although the append waits still");
+    full.store(false, Relaxed);
+    assert_eq!(perform(&mut step, [Operation::Retry]), ["full false", "flushed 2"]);
+}
+
+#[test]
+fn a_purge_without_room_for_its_record_is_tried_again() {
+    let (mut step, _, spent) = tight_for_votes();
+    spent.store(true, Relaxed);
+    assert_eq!(perform(&mut step, [Operation::Purge(base(1, 1))]), ["full true"]);
+    assert!(step.is_blocked());
+    spent.store(false, Relaxed);
+    assert_eq!(perform(&mut step, [Operation::Retry]), ["full false"]);
+    assert_eq!(perform(&mut step, [read(1, 1)]), ["Read { reader: HandOff, batches: [] }"]);
+}
+
+#[test]
+fn a_reset_keeps_its_place_and_waits_for_room() {
+    let (mut step, full) = tight();
+    full.store(true, Relaxed);
+    let operations = [
+        Operation::Append { ticket: Ticket(2), entries: entry(2, 1) },
+        Operation::Reset { ticket: Ticket(3), base: base(9, 2) },
+        Operation::Append { ticket: Ticket(4), entries: entry(10, 2) },
+    ];
+    assert_eq!(perform(&mut step, operations), ["full true"]);
+    full.store(false, Relaxed);
+    assert_eq!(perform(&mut step, [Operation::Retry]), ["full false", "flushed 4"]);
+    assert_eq!(perform(&mut step, [read(2, 2)]), ["Read { reader: HandOff, batches: [] }"]);
+    assert_ne!(perform(&mut step, [read(10, 10)]), ["Read { reader: HandOff, batches: [] }"]);
 }

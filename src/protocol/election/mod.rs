@@ -249,6 +249,18 @@ impl Election {
         self.withheld
     }
 
+    /// Waits by other times from `now` on. A shorter patience takes effect at once, a longer one when the leader
+    /// is heard next.
+    pub fn reconfigure(&mut self, now: Duration, config: ElectionConfig) {
+        self.config = config;
+        let drawn = self.deadline;
+        match self.role {
+            Role::Follower => self.wait(now, config.heartbeat_timeout),
+            Role::PreCandidate | Role::Candidate | Role::Leader => self.wait(now, config.election_timeout),
+        }
+        self.deadline = self.deadline.min(drawn);
+    }
+
     /// Time passes. Once patience runs out the leader is forgotten, and the node stands if it may.
     pub fn tick(&mut self, now: Duration, view: &LogView<'_>) -> Vec<Effect> {
         self.note_log(view);

@@ -5,12 +5,15 @@
 //! lost, doubled or reordered shows. [`KvModel`] says the same rules a second time, for the checker that
 //! takes nobody's word.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use actix::Message;
 use serde::{Deserialize, Serialize};
 
-use crate::{state_machine::StateMachine, types::LogId};
+use crate::{
+    state_machine::{StateMachine, StateSnapshot},
+    types::LogId,
+};
 
 mod model;
 mod workload;
@@ -107,6 +110,24 @@ impl StateMachine for Kv {
     fn query(&self, KvQuery::Get { key }: KvQuery) -> Option<String> {
         self.values.get(&key).cloned()
     }
+
+    fn snapshot(&self) -> Option<Box<dyn StateSnapshot>> {
+        Some(Box::new(Values(self.values.clone())))
+    }
+
+    fn restore(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
+        self.values = rmp_serde::from_read(reader).map_err(io::Error::other)?;
+        Ok(())
+    }
+}
+
+/// The values as of one moment.
+struct Values(BTreeMap<String, String>);
+
+impl StateSnapshot for Values {
+    fn persist(self: Box<Self>, writer: &mut dyn io::Write) -> io::Result<()> {
+        rmp_serde::encode::write(&mut &mut *writer, &self.0).map_err(io::Error::other)
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +173,19 @@ mod tests {
         let (told, value) = replies([append("1;"), append("2;")]);
         assert_eq!(told, [KvReply::Appended("1;".into()), KvReply::Appended("1;2;".into())]);
         assert_eq!(value.as_deref(), Some("1;2;"));
+    }
+
+    #[test]
+    fn a_snapshot_is_the_state_as_of_then() {
+        let mut kv = Kv::default();
+        kv.apply(LogId::ZERO, put("1"));
+        let then = kv.clone();
+        let snapshot = kv.snapshot().unwrap();
+        kv.apply(LogId::ZERO, put("2"));
+        let mut content = Vec::new();
+        snapshot.persist(&mut content).unwrap();
+        kv.restore(&mut content.as_slice()).unwrap();
+        assert_eq!(kv, then);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) struct Way {
     /// Whatever travels it is held back.
     pub(super) is_clogged: bool,
     /// One for each lane, for the requests that go this way; their answers go back.
-    pub(super) channels: [Channel; 3],
+    pub(super) channels: [Channel; 4],
     /// Requests that come once more, long after.
     pub(super) past: VecDeque<Past>,
     /// Moves by one step for each message, whatever the conditions.
@@ -83,7 +83,7 @@ impl Ways {
             conditions: self.conditions,
             is_cut: false,
             is_clogged: false,
-            channels: [channel(Lane::Control), channel(Lane::Bulk), channel(Lane::Forward)],
+            channels: [Lane::Control, Lane::Bulk, Lane::Forward, Lane::Snapshot].map(channel),
             past: VecDeque::new(),
             rng: stream(self.seed, names.0, names.1),
         });

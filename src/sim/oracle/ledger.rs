@@ -45,6 +45,8 @@ pub(super) struct Ledger {
     votes: BTreeMap<(Term, usize), String>,
     /// What state machines were given, by whoever was first.
     applied: Vec<AppliedCommand>,
+    /// The operations of those commands.
+    operations: BTreeMap<u64, LogId>,
 }
 
 impl Ledger {
@@ -156,7 +158,14 @@ impl Ledger {
             }
             None => {
                 self.applied.push(command);
-                Ok(())
+                let AppliedCommand { at, operation, .. } = command;
+                match self.operations.insert(operation, at) {
+                    None => Ok(()),
+                    Some(first) => {
+                        let what = format!("operation {operation} is applied at {first} and at {at}");
+                        Err(Violation::new("exactly once", what))
+                    }
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::{
 pub(crate) struct Look {
     pub(crate) term: Term,
     pub(crate) role: ServerRole,
+    pub(crate) base: LogId,
     pub(crate) last: LogId,
     pub(crate) durable: LogIndex,
     pub(crate) commit: LogIndex,
@@ -26,6 +27,7 @@ impl Look {
         Self {
             term,
             role,
+            base: log.base(),
             last: log.last(),
             durable: log.durable(),
             commit: log.commit(),
@@ -45,10 +47,14 @@ impl Look {
         if self.commit < before.commit {
             return fell("commit index");
         }
+        if self.base < before.base {
+            return fell("base");
+        }
         if self.applied < before.applied || self.handed < before.handed {
             return fell("applied index");
         }
-        let ordered = self.applied <= self.handed
+        let ordered = self.base.index <= self.handed.min(self.durable)
+            && self.applied <= self.handed
             && self.handed <= self.commit
             && self.commit <= self.last.index
             && self.durable <= self.last.index;
@@ -77,6 +83,7 @@ impl Oracle {
         self.check(|state| {
             look.check_after(&before, number + 1)?;
             state.nodes[number].seen = look;
+            state.nodes[number].incarnation = node.incarnation;
             if look.role == ServerRole::Leader && (before.role, before.term) != (look.role, look.term) {
                 state.begins_to_lead(number, look.term, node)?;
             }
@@ -137,7 +144,11 @@ impl State {
             let Some(term) = log.runs().term_at(index) else { continue };
             let id = LogId::new(term, index);
             if self.ledger.commits(id, during, number + 1)? {
-                self.check_quorum(index, index)?;
+                self.commits_under(index, node)?;
+                let [under, _] = self.memberships.of(index);
+                if !self.is_on_quorum_of(under, id) {
+                    return Err(self.lacks_quorum(id));
+                }
             }
         }
         Ok(())

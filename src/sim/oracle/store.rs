@@ -86,11 +86,17 @@ impl LogStore for WatchedStore {
     }
 
     fn purge(&mut self, base: &LogBase) -> Result<(), StorageError> {
-        self.inner.purge(base)
+        self.inner.purge(base)?;
+        self.oracle.note("purge", Some(self.node), [base.last.index.0, base.last.term.0, 0]);
+        self.oracle.check(|state| state.purges(self.node, base));
+        Ok(())
     }
 
     fn reset(&mut self, base: &LogBase) -> Result<(), StorageError> {
-        self.inner.reset(base)
+        self.inner.reset(base)?;
+        self.oracle.note("reset log", Some(self.node), [base.last.index.0, base.last.term.0, 0]);
+        self.oracle.check(|state| state.resets(self.node, base));
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), StorageError> {
@@ -154,16 +160,17 @@ impl State {
     fn recovered(&mut self, node: usize, found: &Recovered, marks: Vec<Mark>) -> Result<(), Violation> {
         let broken =
             |what: String| Err(Violation::new("durable means durable", format!("n{} {what}", node + 1)));
+        let base = found.base.last;
         for (at, mark) in marks.iter().enumerate() {
-            self.knows(node, LogId::new(mark.term, LogIndex(at as u64 + 1)), mark.content)?;
+            self.knows(node, LogId::new(mark.term, base.index.plus(at as u64 + 1)), mark.content)?;
         }
         let watched = &mut self.nodes[node];
         let (rotten, shadow) = (std::mem::take(&mut watched.rotten), &watched.shadow);
-        let promised = shadow.durable_entries();
-        let kept = marks.get(..promised.len()) == Some(promised);
+        let kept = shadow.may_recover_entries(base.index, &marks);
         let excused = rotten && found.withheld.is_some();
         if !(kept || excused) {
-            return broken(format!("recovers {} entries of {} durable ones", marks.len(), promised.len()));
+            let durable = shadow.durable();
+            return broken(format!("recovers {} entries behind {base}, {durable} was durable", marks.len()));
         }
         if !shadow.may_recover(&found.vote) {
             let durable = shadow.durable_vote();
@@ -173,7 +180,7 @@ impl State {
         if !kept {
             self.nodes[node].shadow.lost();
         }
-        self.nodes[node].shadow.recovered(marks, found.vote.clone());
+        self.nodes[node].shadow.recovered(base, marks, found.vote.clone());
         self.has_voted(node, &found.vote)?;
         self.check_quorum(LogIndex(1), durable)
     }

@@ -3,7 +3,7 @@
 use super::{Oracle, State, Violation, store::content};
 use crate::{
     sim::network::{Cargo, Passage, Watch},
-    types::{AppendEntries, AppendOutcome, LogIndex, NodeId, Request, Response, Term},
+    types::{AppendEntries, AppendOutcome, InstallOutcome, LogIndex, NodeId, Request, Response, Term},
 };
 
 impl Watch for Oracle {
@@ -107,6 +107,9 @@ fn describe(cargo: Cargo<'_>) -> (&'static str, [u64; 2]) {
             Request::ForwardTransfer(r) => ("ForwardTransfer", [r.timeout_ms, 0]),
             Request::ForwardChange(r) => ("ForwardChange", [r.timeout_ms, 0]),
             Request::ForwardReadIndex(r) => ("ForwardReadIndex", [r.timeout_ms, 0]),
+            Request::InstallSnapshot(r) => {
+                ("InstallSnapshot", [r.snapshot.description.last.index.0, r.offset])
+            }
         },
         Cargo::Answer(Ok(response)) => match response {
             Response::AppendEntries(r) => match r.outcome {
@@ -123,6 +126,11 @@ fn describe(cargo: Cargo<'_>) -> (&'static str, [u64; 2]) {
             Response::ForwardTransfer(r) => ("forwarded transfer", [u64::from(r.result.is_ok()), 0]),
             Response::ForwardChange(r) => ("forwarded change", [r.result.as_ref().map_or(0, |i| i.0), 0]),
             Response::ForwardReadIndex(r) => ("forwarded read", [r.result.as_ref().map_or(0, |i| i.0), 0]),
+            Response::InstallSnapshot(r) => match r.outcome {
+                InstallOutcome::Wanted { offset } => ("wants", [r.term.0, offset]),
+                InstallOutcome::Installed => ("installed", [r.term.0, 0]),
+                InstallOutcome::Refused => ("refuses a snapshot", [r.term.0, 0]),
+            },
         },
         Cargo::Answer(Err(_)) => ("no answer", [0; 2]),
     }

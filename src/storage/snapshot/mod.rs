@@ -2,40 +2,25 @@
 //!
 //! A snapshot is a description and a content. The content is a stream that this room does not look into; the
 //! description names the last entry whose effect it holds and the membership that was in force there.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`file`](mod@file) | the durable default: one file for each snapshot |
+//! | [`memory`] | the same contract without a disk |
+//! | [`content`] | what stands in front of a state machine's own bytes |
+//! | [`conformance`] | the contract as a test that any store can run |
 
-use std::io;
+use std::{fmt, io};
+
+pub mod conformance;
+pub mod content;
+pub mod file;
+pub mod memory;
 
 use super::StorageError;
-use crate::types::{LogBase, LogId, LogIndex, Membership};
+use crate::types::LogId;
 
-/// What a snapshot is of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SnapshotDescription {
-    /// The last entry whose effect it holds.
-    pub last: LogId,
-    /// The membership in force there: the newest at or before `last`.
-    pub membership: Membership,
-    /// Where that membership's entry stands, or an index at which it was in force already.
-    pub membership_index: LogIndex,
-}
-
-impl SnapshotDescription {
-    /// What lies before the first entry of a log whose front this snapshot stands for.
-    pub fn log_base(&self) -> LogBase {
-        LogBase { last: self.last, membership: self.membership.clone() }
-    }
-}
-
-/// A snapshot that is published.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SnapshotMeta {
-    /// What it is of.
-    pub description: SnapshotDescription,
-    /// Length of its content in bytes.
-    pub bytes: u64,
-    /// CRC-32C of its content.
-    pub checksum: u32,
-}
+pub use crate::types::{SnapshotDescription, SnapshotMeta};
 
 /// Where snapshots are kept.
 ///
@@ -99,4 +84,36 @@ pub trait SnapshotSource: io::Read + Send {
     /// # Errors
     /// Of the medium; `InvalidData` where it is damaged.
     fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<usize>;
+}
+
+/// How the content differs from what was expected of it, in words.
+fn unexpected(meta: &SnapshotMeta, expected: Option<(u64, u32)>) -> Option<String> {
+    let (bytes, checksum) = expected.filter(|expected| *expected != (meta.bytes, meta.checksum))?;
+    Some(format!(
+        "its content is {} bytes with checksum {:08x}, not {bytes} with {checksum:08x}",
+        meta.bytes, meta.checksum
+    ))
+}
+
+/// Damage of one snapshot.
+fn damaged(file: String, offset: u64, what: impl Into<String>) -> StorageError {
+    StorageError::Corrupt {
+        file,
+        offset,
+        what: what.into(),
+        remedy: "An older snapshot with the log behind it, or one that the leader sends, can stand for it"
+            .to_owned(),
+    }
+}
+
+impl fmt::Debug for dyn SnapshotSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SnapshotSink({} bytes)", self.bytes())
+    }
+}
+
+impl fmt::Debug for dyn SnapshotSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SnapshotSource({})", self.meta().description.last)
+    }
 }

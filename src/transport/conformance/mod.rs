@@ -75,7 +75,7 @@ impl<T: Transport, F: FnMut(Option<&str>) -> T> Suite<F> {
     async fn every_lane_asks_and_is_answered(&mut self) {
         let (one, two) = self.pair();
         let answers = Arc::<Answers>::default();
-        for (number, lane) in [(1, Lane::Control), (2, Lane::Bulk), (3, Lane::Forward)] {
+        for (number, lane) in [(1, Lane::Control), (2, Lane::Bulk), (3, Lane::Forward), (4, Lane::Snapshot)] {
             let there = one.link_to(&two, lane);
             assert_eq!(answers.ask(&*there, number).await, Ok(number), "{lane:?}");
             let back = two.link_to(&one, lane);

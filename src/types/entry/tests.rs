@@ -94,6 +94,41 @@ fn a_refused_write_leaves_no_trace() {
         b.extend_from_slice(b"gone");
         Ok::<_, ()>(())
     });
-    buffer.pop(length.unwrap());
-    assert_eq!(buffer.data().collect::<Vec<_>>(), [b"kept"]);
+    buffer.pop(EntryKind::Command, length.unwrap());
+    assert_eq!(buffer.data().collect::<Vec<_>>(), [(EntryKind::Command, &b"kept"[..])]);
+}
+
+#[test]
+fn what_depends_on_time_is_stamped_when_it_is_appended_and_nothing_else_is() {
+    let mut buffer = EntryBuffer::default();
+    buffer.push(EntryKind::Command, b"plain");
+    assert!(!buffer.wants_time());
+    for kind in [EntryKind::OpenSession, EntryKind::SessionCommand, EntryKind::CloseSession] {
+        buffer.push(kind, b"timed");
+    }
+    buffer.push(EntryKind::SessionCommand, b"gone");
+    buffer.pop(EntryKind::SessionCommand, 4);
+    assert!(buffer.wants_time());
+    buffer.stamp(1_700_000_000_000_000_000);
+    let kinds: Vec<_> = buffer.data().map(|(kind, data)| (kind, data.to_vec())).collect();
+    let sealed = buffer.seal(LogIndex(5), Term(3));
+    let read = EntryBatch::verify(sealed.bytes().clone()).unwrap();
+    assert!(read.iter().map(|entry| (entry.kind, entry.data.to_vec())).eq(kinds));
+    for entry in read.iter() {
+        let stamp = entry.kind.is_stamped().then_some(1_700_000_000_000_000_000);
+        assert_eq!(entry.appended_at_ns, stamp, "{entry:?}");
+    }
+    assert_eq!(read.count(), 4);
+}
+
+#[test]
+fn what_goes_elsewhere_shares_the_buffer_it_was_collected_in() {
+    let mut buffer = EntryBuffer::default();
+    buffer.push(EntryKind::Command, b"one");
+    buffer.push(EntryKind::SessionCommand, b"");
+    buffer.push(EntryKind::SessionCommand, b"three");
+    let data = buffer.into_data();
+    let told: Vec<_> = data.iter().map(|(kind, data)| (*kind, &data[..])).collect();
+    use EntryKind::{Command, SessionCommand};
+    assert_eq!(told, [(Command, &b"one"[..]), (SessionCommand, b""), (SessionCommand, b"three")]);
 }

@@ -114,6 +114,11 @@ impl Puppet {
         self.desk.kept().drain(..).collect()
     }
 
+    /// Takes out the first of what was kept.
+    pub(crate) fn kept_first(&self) -> Option<(Request, Responder)> {
+        self.desk.kept().pop_front()
+    }
+
     /// Sends a request to the real node and waits for the answer.
     pub(crate) async fn ask(&self, request: Request) -> Result<Response, RpcError> {
         let (sender, answer) = oneshot::channel();

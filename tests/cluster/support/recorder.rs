@@ -1,7 +1,7 @@
 //! A state machine that remembers what it was given, and refuses to be given it out of order.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -46,6 +46,10 @@ impl Recording {
         self.all().iter().filter(|(_, applied)| applied == command).count()
     }
 
+    fn replace(&self, applied: Vec<(LogId, String)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = applied;
+    }
+
     /// # Panics
     /// If `at` does not come after everything before it: the node fails with that reason.
     fn add(&self, at: LogId, command: String) -> u64 {
@@ -60,17 +64,29 @@ impl Recording {
 
 /// What a test does while a command is applied.
 type Hook = Arc<dyn Fn(&str) + Send + Sync>;
+/// What a test does before a state is written.
+type PersistHook = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Recorder {
     recording: Recording,
     hook: Option<Hook>,
+    persist_hook: Option<PersistHook>,
 }
 
 impl Recorder {
     pub(crate) fn new(recording: Recording) -> Self {
-        Self { recording, hook: None }
+        Self { recording, hook: None, persist_hook: None }
+    }
+
+    /// Calls `hook` before each state is written, which fails if it does.
+    pub(crate) fn before_persist(
+        mut self,
+        hook: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.persist_hook = Some(Arc::new(hook));
+        self
     }
 
     /// Calls `hook` before each command is applied.
@@ -93,6 +109,34 @@ impl StateMachine for Recorder {
 
     fn query(&self, _: History) -> Vec<String> {
         self.recording.commands()
+    }
+
+    fn snapshot(&self) -> Option<Box<dyn StateSnapshot>> {
+        Some(Box::new(Recorded { applied: self.recording.all(), hook: self.persist_hook.clone() }))
+    }
+
+    fn restore(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
+        let applied: Vec<(u64, u64, String)> = rmp_serde::from_read(reader).map_err(io::Error::other)?;
+        let applied = applied
+            .into_iter()
+            .map(|(index, term, command)| (LogId::new(Term(term), LogIndex(index)), command));
+        self.recording.replace(applied.collect());
+        Ok(())
+    }
+}
+
+/// What was applied up to one moment.
+struct Recorded {
+    applied: Vec<(LogId, String)>,
+    hook: Option<PersistHook>,
+}
+
+impl StateSnapshot for Recorded {
+    fn persist(self: Box<Self>, writer: &mut dyn io::Write) -> io::Result<()> {
+        self.hook.as_ref().map_or(Ok(()), |hook| hook())?;
+        let plain = |(at, command): &(LogId, String)| (at.index.0, at.term.0, command.clone());
+        let applied: Vec<_> = self.applied.iter().map(plain).collect();
+        rmp_serde::encode::write(&mut &mut *writer, &applied).map_err(io::Error::other)
     }
 }
 

@@ -31,6 +31,8 @@ struct State {
     answered: BTreeMap<NodeId, Term>,
     violations: Vec<String>,
     heartbeats: u64,
+    /// Where each piece of a snapshot began that was sent, and how long it was.
+    pieces: Vec<(u64, usize)>,
     delay: Option<(fastrand::Rng, Duration, Duration)>,
     /// What is on its way, by when it arrives and the order it left in.
     queue: BTreeMap<(Instant, u64), Box<dyn FnOnce() + Send>>,
@@ -78,6 +80,11 @@ impl Traffic {
         self.state().heartbeats
     }
 
+    /// The pieces of snapshots that were sent so far: where each began, and how long it was.
+    pub(crate) fn pieces(&self) -> Vec<(u64, usize)> {
+        self.state().pieces.clone()
+    }
+
     /// # Panics
     /// If two nodes led in one term, or one spoke as a leader after it had answered in a later term.
     pub(crate) fn check(&self) {
@@ -99,10 +106,14 @@ impl Traffic {
         let (term, leader) = match request {
             Request::AppendEntries(request) => (request.term, &request.leader),
             Request::Heartbeat(request) => (request.term, &request.leader),
+            Request::InstallSnapshot(request) => (request.term, &request.leader),
             _ => return,
         };
         let mut state = self.state();
         state.heartbeats += u64::from(matches!(request, Request::Heartbeat(_)));
+        if let Request::InstallSnapshot(request) = request {
+            state.pieces.push((request.offset, request.data.len()));
+        }
         let known = state.leaders.entry(term).or_insert_with(|| leader.clone()).clone();
         if known != *leader || leader != sender {
             state.violations.push(format!("term {term}: {sender} speaks for {leader}, {known} leads"));
@@ -117,6 +128,7 @@ impl Traffic {
         let term = match result {
             Ok(Response::AppendEntries(answer)) => answer.term,
             Ok(Response::Heartbeat(answer)) => answer.term,
+            Ok(Response::InstallSnapshot(answer)) => answer.term,
             Ok(Response::RequestVote(answer)) => answer.term,
             _ => return,
         };

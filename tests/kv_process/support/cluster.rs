@@ -5,14 +5,14 @@ use std::ops::{Index, IndexMut};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Client, Node, Reply, eventually, free_port};
+use super::{Client, Node, Process, Reply, eventually, free_port};
 
 /// Nodes with their directories; all of it goes when the test ends.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     // After the nodes: their processes end before their directories go.
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Cluster {
@@ -26,7 +26,7 @@ impl Cluster {
         let peers = peers.join(",");
         let node =
             |(id, port): (&String, &u16)| Node::new(id, *port, free_port(), data.path().join(id), &peers);
-        Self { nodes: ids.iter().zip(&ports).map(node).collect(), _data: data }
+        Self { nodes: ids.iter().zip(&ports).map(node).collect(), data }
     }
 
     /// `count` nodes that run and have a leader.
@@ -34,6 +34,22 @@ impl Cluster {
         let mut cluster = Self::new(count);
         cluster.start_all();
         cluster
+    }
+
+    /// Starts one more node, which waits to be added through the first.
+    pub(crate) fn join(&mut self, id: &str) {
+        let mut node = Node::joining(id, self.data.path().join(id), &self.nodes[0].raft);
+        node.start();
+        self.nodes.push(node);
+    }
+
+    /// What `kv ctl` prints about the node at `at`, and whether it succeeds.
+    pub(crate) fn ctl(&self, at: usize, command: &[&str]) -> (bool, String) {
+        let arguments = [&["ctl", "--http", self[at].http.as_str()], command].concat();
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        let mut process = Process::start(&arguments, self.data.path(), &format!("ctl-{}", free_port()));
+        let ended = process.wait();
+        (ended.success(), if ended.success() { process.stdout() } else { process.stderr() })
     }
 
     /// Starts every node that does not run, and waits until all are ready.

@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde_json::{Value, json};
 use ureq::{
-    Agent,
-    http::{Method, Request},
+    Agent, Body,
+    http::{Method, Request, Response},
 };
 
 /// Longer than any request may take, so that a request without an answer is a failure and not a hang.
@@ -44,10 +44,13 @@ impl Client {
         body: Option<&[u8]>,
     ) -> Result<Reply, ureq::Error> {
         let request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
-        let mut response = match body {
+        self.answer(match body {
             Some(body) => self.agent.run(request.body(body).unwrap())?,
             None => self.agent.run(request.body(()).unwrap())?,
-        };
+        })
+    }
+
+    fn answer(&self, mut response: Response<Body>) -> Result<Reply, ureq::Error> {
         let content_type = response.headers().get("content-type").map_or("", |text| text.to_str().unwrap());
         Ok(Reply {
             status: response.status().as_u16(),
@@ -70,6 +73,12 @@ impl Client {
 
     pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Result<Reply, ureq::Error> {
         self.request(Method::POST, path, Some(body.as_ref()))
+    }
+
+    /// A write of one key with the header `Idempotency-Key`.
+    pub(crate) fn put_once(&self, path: &str, body: &[u8], key: &str) -> Result<Reply, ureq::Error> {
+        let request = Request::builder().method(Method::PUT).uri(format!("http://{}{path}", self.address));
+        self.answer(self.agent.run(request.header("Idempotency-Key", key).body(body).unwrap())?)
     }
 
     /// Loads `pairs` of keys and values with one request.

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::ExitStatus};
 
-use super::{Client, Process, eventually};
+use super::{Client, Process, eventually, free_port};
 
 /// Short enough for quick tests, long enough for two cores that run several clusters.
 const TIMING: [&str; 4] = ["--heartbeat-timeout-ms", "300", "--request-timeout-ms", "4000"];
@@ -15,7 +15,9 @@ pub(crate) struct Node {
     pub(crate) http: String,
     pub(crate) data: PathBuf,
     pub(crate) client: Client,
-    peers: String,
+    /// How it gets into a cluster: `--peers` or `--join`, and with whom.
+    entrance: [String; 2],
+    more: Vec<String>,
     starts: u32,
     process: Option<Process>,
 }
@@ -30,10 +32,22 @@ impl Node {
             client: Client::new(&http),
             http,
             data,
-            peers: peers.to_owned(),
+            entrance: ["--peers".to_owned(), peers.to_owned()],
+            more: Vec::new(),
             starts: 0,
             process: None,
         }
+    }
+
+    /// A node that is to be added to the cluster of the node that listens at `member`.
+    pub(crate) fn joining(id: &str, data: PathBuf, member: &str) -> Self {
+        let entrance = ["--join".to_owned(), member.to_owned()];
+        Self { entrance, ..Self::new(id, free_port(), free_port(), data, "") }
+    }
+
+    /// Starts it with further arguments from now on.
+    pub(crate) fn with(&mut self, arguments: &[&str]) {
+        self.more = arguments.iter().map(|text| (*text).to_owned()).collect();
     }
 
     /// The command line that starts it.
@@ -44,10 +58,11 @@ impl Node {
             ("--raft", &self.raft),
             ("--http", &self.http),
             ("--data", &data),
-            ("--peers", &self.peers),
+            (self.entrance[0].as_str(), &self.entrance[1]),
         ];
         let named = named.into_iter().flat_map(|(name, value)| [name, value]);
-        ["node"].into_iter().chain(named).chain(TIMING).map(str::to_owned).collect()
+        let arguments = ["node"].into_iter().chain(named).chain(TIMING).map(str::to_owned);
+        arguments.chain(self.more.iter().cloned()).collect()
     }
 
     /// Starts the process, and does not wait for anything.

@@ -146,7 +146,7 @@ fn what_was_partly_written_is_lost_and_what_was_not_is_not_sent() {
         let large = || {
             let mut command = BytesMut::new();
             command.put_bytes(7, 4 << 20);
-            let commands = vec![command.freeze()];
+            let commands = vec![command.freeze().into()];
             crate::types::Request::ForwardApply(crate::types::ForwardApply { commands, timeout_ms: 1 })
         };
         for id in 0..10 {

@@ -1,0 +1,280 @@
+//! When a snapshot is taken, and how: the state as of one index is captured between two commands, and written beside
+//! the commands that follow.
+//!
+//! Mailbox: [`TakeSnapshot`], [`FsmSnapshotted`], [`SnapshotBegun`], [`SnapshotWritten`], [`OpenSnapshot`],
+//! [`ReadPiece`], [`ReceiveSnapshot`], [`SnapshotReceived`], [`Tick`]. Voice:
+//! [`FsmSnapshot`](crate::messages::FsmSnapshot) to FsmApplier, [`SnapshotTaken`] and [`SnapshotReceived`] to Consensus,
+//! [`SnapshotOpened`](crate::messages::SnapshotOpened) and [`PieceRead`](crate::messages::PieceRead) to SnapshotSender, [`SnapshotAnswered`] to the front
+//! door. Go: `runSnapshots`, `takeSnapshot`.
+//! Takes one at a time. One that fails is given up and reported, and the log keeps what it would have stood for.
+//! Never moves backwards: what is published meanwhile from elsewhere may be newer.
+//! What it does to files are pure steps behind a [`Bridge`].
+
+mod bridge;
+mod step;
+mod thread;
+
+use std::{rc::Rc, sync::Arc};
+
+use actix::{Actor, ActorContext, Handler};
+
+use crate::{
+    actors::node::Node,
+    error::SnapshotError,
+    mailbox::Context,
+    messages::{
+        FsmSnapshotted, OpenSnapshot, RaftEvent, ReadPiece, ReceiveSnapshot, Reception, SnapshotAnswered,
+        SnapshotBegun, SnapshotReceived, SnapshotTaken, SnapshotWritten, StopActor, TakeSnapshot, Tick,
+    },
+    protocol::SnapshotPolicy,
+    state_machine::StateSnapshot,
+    storage::{StorageError, snapshot::SnapshotMeta},
+    types::LogId,
+};
+
+pub(crate) use bridge::Bridge;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use bridge::{PersistStep, QueuedFiles};
+use step::FileWork;
+pub(crate) use step::{Cancelled, FileStep, PersistWork, SnapshotCompletion, persist};
+
+/// What a client is told whose node has nowhere to keep snapshots.
+const NO_STORE: &str = "this node has no place to keep them";
+/// What a client is told whose state machine has none.
+const NO_STATE: &str = "the state machine has none";
+
+/// See the module.
+pub(crate) struct Snapshotter {
+    node: Rc<Node>,
+    /// None without a place to keep snapshots.
+    bridge: Option<Bridge>,
+    policy: SnapshotPolicy,
+    stage: Stage,
+    /// The client that waits for the one being taken.
+    request: Option<u64>,
+    /// The last entry of the newest snapshot published here.
+    newest: LogId,
+    /// The state machine has said that it has none.
+    without_state: bool,
+    cancelled: Cancelled,
+}
+
+/// How far the one being taken is.
+enum Stage {
+    Idle,
+    /// The state machine is asked.
+    Capturing,
+    /// The store is asked for a place to write this to.
+    Beginning {
+        sessions: Vec<u8>,
+        state: Box<dyn StateSnapshot>,
+    },
+    Writing,
+}
+
+impl Snapshotter {
+    /// `newest` is the last entry of the newest snapshot that the start found.
+    pub(crate) fn new(node: Rc<Node>, bridge: Option<Bridge>, newest: LogId) -> Self {
+        let config = &node.config;
+        let policy =
+            SnapshotPolicy::new(config.snapshot_interval, config.snapshot_threshold, node.now(), node.seed);
+        Self {
+            node,
+            bridge,
+            policy,
+            stage: Stage::Idle,
+            request: None,
+            newest,
+            without_state: false,
+            cancelled: Cancelled::default(),
+        }
+    }
+
+    /// Why none can be taken now.
+    fn obstacle(&self) -> Option<SnapshotError> {
+        match self.stage {
+            _ if self.bridge.is_none() => Some(SnapshotError::Unsupported(NO_STORE)),
+            _ if self.without_state => Some(SnapshotError::Unsupported(NO_STATE)),
+            Stage::Idle if self.node.applied() <= self.newest.index => Some(SnapshotError::NothingNew),
+            Stage::Idle => None,
+            _ => Some(SnapshotError::InProgress),
+        }
+    }
+
+    fn begin(&mut self) {
+        self.stage = Stage::Capturing;
+        self.node.ports().fsm.snapshot();
+    }
+
+    fn captured(&mut self, message: FsmSnapshotted) -> Result<(), SnapshotError> {
+        let FsmSnapshotted { at, sessions, state } = message;
+        let Some(state) = state else {
+            self.without_state = true;
+            return Err(SnapshotError::Unsupported(NO_STATE));
+        };
+        let description = self.node.log.borrow().describe(at).filter(|_| at.index > self.newest.index);
+        let description = description.ok_or(SnapshotError::NothingNew)?;
+        self.stage = Stage::Beginning { sessions, state };
+        self.files(FileWork::Create(description));
+        Ok(())
+    }
+
+    fn files(&self, work: FileWork) {
+        match &self.bridge {
+            Some(bridge) => bridge.files(work),
+            None => {
+                let error = Arc::new(StorageError::Misuse(NO_STORE.to_owned()));
+                // Only what other nodes want gets here: this one takes none itself.
+                match work.waiting().failed(error) {
+                    Some(SnapshotCompletion::Opened { reader, message }) => reader.opened(message),
+                    Some(SnapshotCompletion::Received(message)) => {
+                        self.node.ports().consensus.snapshot_received.send_now(message);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// One is published here, whoever took it.
+    fn is_newest(&mut self, last: LogId) {
+        self.newest = self.newest.max(last);
+        self.node.board.set_snapshot(self.newest.index);
+        self.files(FileWork::Retain(self.node.config.snapshots_retained));
+    }
+
+    fn published(&mut self, meta: &SnapshotMeta) {
+        let description = meta.description.clone();
+        tracing::info!(node = %self.node.id, last = %description.last, bytes = meta.bytes, "snapshot taken");
+        self.node.board.counters.snapshots_taken.add(1);
+        let (last, bytes) = (description.last, meta.bytes);
+        self.node.observers.tell(|| RaftEvent::SnapshotTaken { last, bytes });
+        self.is_newest(last);
+        self.node.ports().consensus.snapshot_taken.send_now(SnapshotTaken { description });
+    }
+
+    /// The end of the one being taken.
+    fn finish(&mut self, result: Result<SnapshotMeta, SnapshotError>) {
+        self.stage = Stage::Idle;
+        if let Err(error) = &result
+            && !matches!(error, SnapshotError::NothingNew | SnapshotError::Unsupported(_))
+        {
+            tracing::error!(node = %self.node.id, %error, "no snapshot was taken");
+        }
+        if let Some(request) = self.request.take() {
+            self.node.ports().front.snapshot_answered(SnapshotAnswered { request, result });
+        }
+    }
+}
+
+impl Actor for Snapshotter {
+    type Context = Context<Self>;
+}
+
+impl Handler<TakeSnapshot> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, TakeSnapshot { request }: TakeSnapshot, _: &mut Self::Context) {
+        if let Some(error) = self.obstacle() {
+            let answer = SnapshotAnswered { request, result: Err(error) };
+            return self.node.ports().front.snapshot_answered(answer);
+        }
+        self.request = Some(request);
+        self.begin();
+    }
+}
+
+impl Handler<FsmSnapshotted> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, message: FsmSnapshotted, _: &mut Self::Context) {
+        if let Err(error) = self.captured(message) {
+            self.finish(Err(error));
+        }
+    }
+}
+
+impl Handler<SnapshotBegun> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, SnapshotBegun { result }: SnapshotBegun, _: &mut Self::Context) {
+        let Stage::Beginning { sessions, state } = std::mem::replace(&mut self.stage, Stage::Writing) else {
+            unreachable!("the store is asked when there is a state to write, and answers once")
+        };
+        match (result, &self.bridge) {
+            (Ok(sink), Some(bridge)) => {
+                bridge.persist(PersistWork { sink, sessions, state, cancelled: self.cancelled.clone() });
+            }
+            (Ok(_), None) => self.finish(Err(SnapshotError::Unsupported(NO_STORE))),
+            (Err(error), _) => self.finish(Err(SnapshotError::Storage(error))),
+        }
+    }
+}
+
+impl Handler<SnapshotWritten> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, SnapshotWritten { result }: SnapshotWritten, _: &mut Self::Context) {
+        if let Ok(meta) = &result {
+            self.published(meta);
+        }
+        self.finish(result);
+    }
+}
+
+impl Handler<OpenSnapshot> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, OpenSnapshot { reader }: OpenSnapshot, _: &mut Self::Context) {
+        self.files(FileWork::Open { last: self.newest, reader });
+    }
+}
+
+impl Handler<ReadPiece> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, message: ReadPiece, _: &mut Self::Context) {
+        self.files(FileWork::Read(message));
+    }
+}
+
+impl Handler<ReceiveSnapshot> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, message: ReceiveSnapshot, _: &mut Self::Context) {
+        self.files(FileWork::Receive(message));
+    }
+}
+
+impl Handler<SnapshotReceived> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, message: SnapshotReceived, _: &mut Self::Context) {
+        if let Reception::Published(source) = &message.step {
+            self.is_newest(source.meta().description.last);
+        }
+        self.node.ports().consensus.snapshot_received.send_now(message);
+    }
+}
+
+impl Handler<Tick> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, Tick { now }: Tick, _: &mut Self::Context) {
+        let settings = self.node.reloadable();
+        self.policy.reconfigure(settings.snapshot_interval, settings.snapshot_threshold, now);
+        let entries = self.node.applied().0.saturating_sub(self.newest.index.0);
+        if self.policy.is_due(now, entries) && self.obstacle().is_none() {
+            self.begin();
+        }
+    }
+}
+
+impl Handler<StopActor> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, _: StopActor, ctx: &mut Self::Context) {
+        self.cancelled.set();
+        ctx.stop();
+    }
+}

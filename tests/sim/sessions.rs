@@ -1,0 +1,19 @@
+//! Clients in sessions send again what they do not know the outcome of, and the runs are worth something for it.
+
+use raftix::sim::{kv::KvWorkload, run};
+
+use crate::short;
+
+#[test]
+fn what_is_sent_again_is_applied_once_and_mostly_answered() {
+    let (mut retried, mut resolved, mut expired) = (0, 0, 0);
+    for seed in 0..8 {
+        let report = run(KvWorkload::default(), short(seed));
+        assert_eq!(report.violation(), None, "seed {seed}");
+        retried += report.retried;
+        resolved += report.resolved;
+        expired += report.sessions_expired;
+    }
+    assert!(resolved > 0 && expired > 0, "of {retried} {resolved} answered, {expired} met no session");
+    assert!(resolved * 3 > retried, "only {resolved} of {retried} were answered");
+}
