@@ -63,6 +63,8 @@ impl fmt::Display for ServerRole {
 pub(crate) enum Standing {
     /// Its directory is empty, and nobody has told it what to become.
     Blank,
+    /// Its directory is empty, and it is to be added to a cluster that exists.
+    Joining,
     /// Its first entry is written, and its directory does not say yet that it is a member's.
     Founding,
     /// Its votes and acknowledgements count.
@@ -82,7 +84,7 @@ impl Standing {
     }
 
     pub(crate) fn is_blank(&self) -> bool {
-        *self == Self::Blank
+        matches!(self, Self::Blank | Self::Joining)
     }
 
     /// Whether it may append what a leader sends: blank nodes must not, until it is known what they are.
@@ -94,7 +96,8 @@ impl Standing {
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Blank => f.write_str("blank: waiting for other nodes"),
+            Self::Blank => f.write_str("blank: waiting for the listed peers"),
+            Self::Joining => f.write_str("blank: waiting to be added to a cluster"),
             Self::Founding => f.write_str("writing the first entry"),
             Self::Member => f.write_str("member"),
             Self::Quarantined(why) => write!(f, "quarantined: {why}"),

@@ -10,6 +10,8 @@
 //! | `cluster nodes=3 leader=n1` | starts blank nodes, forms the cluster, elects; shows only where that ends |
 //! | `disks nodes=3`, `disk n1 1 1 2 term=3` | disks with a log by hand: the entries' terms, the term in the vote record |
 //! | `start n1`, `restart n1` | starts a node on its disk; all of them if none is named |
+//! | `join n4` | starts a new node that asks the others for their cluster and waits to be added |
+//! | `add n1 n4`, `add-nonvoter n1 n4`, `demote n1 n4`, `remove n1 n4` | a client of n1 changes the membership |
 //! | `crash n1`, `wipe n1` | power off; an empty disk instead of the old one |
 //! | `campaign n1` | lets time pass for n1 alone, until it asks for votes |
 //! | `tick 300ms n1` | lets time pass for n1, or for all |
@@ -75,6 +77,7 @@ scripts! {
     follower_flush,
     idle_commit,
     lost_disk,
+    membership,
     outcome_unknown,
     own_flush,
     quarantine,

@@ -46,7 +46,8 @@ impl Summary<'_> {
         let Tally { retried, resolved, sessions_expired, .. } = tally;
         writeln!(f, "  sent again         {retried:>10} in sessions, {resolved} answered")?;
         writeln!(f, "  sessions over      {sessions_expired:>10} commands met one")?;
-        writeln!(f, "  leader changes     {:>10}", tally.leader_changes)
+        writeln!(f, "  leader changes     {:>10}", tally.leader_changes)?;
+        writeln!(f, "  membership changes {:>10}", tally.membership_changes)
     }
 
     /// Counts lie between one and millions, so a bar shows their size and not their share.

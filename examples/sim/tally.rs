@@ -48,6 +48,7 @@ pub(crate) struct Tally {
     pub(crate) resolved: u64,
     pub(crate) sessions_expired: u64,
     pub(crate) leader_changes: u64,
+    pub(crate) membership_changes: u64,
     /// How often each kind of fault struck.
     pub(crate) faults: BTreeMap<&'static str, u64>,
     /// Kinds that should have struck.
@@ -68,6 +69,7 @@ impl Tally {
         self.resolved += report.resolved;
         self.sessions_expired += report.sessions_expired;
         self.leader_changes += report.leader_changes;
+        self.membership_changes += report.membership_changes;
         self.hashes.insert(seed, report.trace.hash());
         for (kind, count) in &report.faults {
             *self.faults.entry(kind).or_default() += count;

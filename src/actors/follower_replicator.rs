@@ -35,10 +35,7 @@ pub(crate) struct FollowerReplicator {
     tenure: Rc<Tenure>,
     peer: Server,
     session: u64,
-    matched: Outlet<Match>,
-    match_lost: Outlet<MatchLost>,
-    caught_up: Outlet<CaughtUpTo>,
-    ended: Outlet<ReplicationEnded>,
+    voice: Voice,
     own: Port<Self>,
     link: Rc<dyn Link>,
     answers: Arc<dyn ResponseSink>,
@@ -66,14 +63,21 @@ pub(crate) struct FollowerReplicator {
     leaving: Option<(LogIndex, Duration)>,
 }
 
+/// Whom it tells what, beside those that every actor of the node can reach.
+pub(crate) struct Voice {
+    pub(crate) matched: Outlet<Match>,
+    pub(crate) match_lost: Outlet<MatchLost>,
+    pub(crate) caught_up: Outlet<CaughtUpTo>,
+    pub(crate) ended: Outlet<ReplicationEnded>,
+}
+
 impl FollowerReplicator {
     pub(crate) fn new(
         node: Rc<Node>,
         tenure: Rc<Tenure>,
         peer: Server,
         session: u64,
-        (matched, match_lost): (Outlet<Match>, Outlet<MatchLost>),
-        (caught_up, ended): (Outlet<CaughtUpTo>, Outlet<ReplicationEnded>),
+        voice: Voice,
         own: Port<Self>,
         latch: Latch,
     ) -> Self {
@@ -85,10 +89,7 @@ impl FollowerReplicator {
             tenure,
             peer,
             session,
-            matched,
-            match_lost,
-            caught_up,
-            ended,
+            voice,
             link,
             answers: Arc::new(Answers { port: own.clone() }),
             own,
@@ -229,7 +230,9 @@ impl FollowerReplicator {
                 let rose = self.progress.acknowledged(request, matched);
                 // What another life of the directory holds counts for nothing.
                 if rose && (answer.incarnation == self.peer.incarnation || any_life) {
-                    self.matched.send_now(Match { session: self.session, index: self.progress.matched() });
+                    self.voice
+                        .matched
+                        .send_now(Match { session: self.session, index: self.progress.matched() });
                     self.report();
                 }
             }
@@ -239,7 +242,7 @@ impl FollowerReplicator {
                 self.progress.refused(request, refused, hint, self.node.log.borrow().runs());
                 if self.progress.matched() < before {
                     tracing::error!(node = %self.node.id, peer = %self.peer.id, "the peer lost entries it had acknowledged");
-                    self.match_lost.send_now(MatchLost { session: self.session });
+                    self.voice.match_lost.send_now(MatchLost { session: self.session });
                 }
             }
             AppendOutcome::Refused => self.lost(request),
@@ -249,7 +252,7 @@ impl FollowerReplicator {
     /// The peer lost its directory: nothing that is known of the old one is true of the new one, and what the
     /// old one acknowledged must not help to commit anything any more.
     fn begin_anew(&mut self, life: Incarnation) {
-        self.match_lost.send_now(MatchLost { session: self.session });
+        self.voice.match_lost.send_now(MatchLost { session: self.session });
         self.life = life;
         self.outlived = self.sent;
         self.progress = unknown_progress(&self.node);
@@ -259,7 +262,9 @@ impl FollowerReplicator {
     /// Tells the leader how far the peer is, if it wants to hear it.
     fn report(&self) {
         if self.reports {
-            self.caught_up.send_now(CaughtUpTo { session: self.session, index: self.progress.matched() });
+            self.voice
+                .caught_up
+                .send_now(CaughtUpTo { session: self.session, index: self.progress.matched() });
         }
     }
 
@@ -274,7 +279,7 @@ impl FollowerReplicator {
 
     fn end(&mut self) {
         self.pause_until = Duration::MAX;
-        self.ended.send_now(ReplicationEnded { session: self.session });
+        self.voice.ended.send_now(ReplicationEnded { session: self.session });
     }
 
     fn lost(&mut self, request: u64) {

@@ -22,8 +22,9 @@ use crate::{
     messages::{
         AppendBarrier, ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FormCluster, FsmMutate,
         FsmRestore, LeadershipChanged, NodeFailed, OpenSnapshot, Propose, ReadEntries, ReadIndex,
-        ReadIndexReady, ReadPiece, Reader, ReceiveSnapshot, RemovedFromCluster, SnapshotAnswered,
-        SnapshotReceived, SnapshotTaken, StepDown, StopActor, TakeSnapshot, Transfer, TransferEnded,
+        ReadIndexReady, ReadPiece, Reader, ReceiveSnapshot, RemovedFromCluster, RenewSnapshot,
+        SnapshotAnswered, SnapshotReceived, SnapshotTaken, StepDown, StopActor, TakeSnapshot, Transfer,
+        TransferEnded,
     },
     protocol::Lease,
     transport::{Link, Responder, Transport},
@@ -81,6 +82,8 @@ pub(crate) struct Node {
     reading: Cell<bool>,
     /// What is being read from the store for the state machine came with a snapshot meanwhile.
     outdated: Cell<bool>,
+    /// The last entries of the snapshots on their way to followers, who need what comes behind them.
+    sending: RefCell<Vec<LogIndex>>,
     ports: OnceCell<Ports>,
 }
 
@@ -109,6 +112,7 @@ pub(crate) struct SnapshotterOutlets {
     pub(crate) take: Outlet<TakeSnapshot>,
     pub(crate) open: Outlet<OpenSnapshot>,
     pub(crate) read: Outlet<ReadPiece>,
+    pub(crate) renew: Outlet<RenewSnapshot>,
     pub(crate) receive: Outlet<ReceiveSnapshot>,
     pub(crate) stop: Outlet<StopActor>,
 }
@@ -191,6 +195,7 @@ impl Node {
             handed_bytes: Cell::new(0),
             reading: Cell::new(false),
             outdated: Cell::new(false),
+            sending: RefCell::default(),
             ports: OnceCell::new(),
         })
     }
@@ -312,6 +317,17 @@ impl Node {
         self.ports().fsm.mutate(FsmMutate { entries, replies: self.awaited.get() });
     }
 
+    /// A snapshot up to `last` is on its way to a follower, as long as the guard lives.
+    pub(crate) fn begin_sending(self: &Rc<Self>, last: LogIndex) -> SnapshotUnderWay {
+        self.sending.borrow_mut().push(last);
+        SnapshotUnderWay { node: self.clone(), last }
+    }
+
+    /// The oldest snapshot on its way to a follower.
+    pub(crate) fn oldest_sent(&self) -> Option<LogIndex> {
+        self.sending.borrow().iter().min().copied()
+    }
+
     /// Everything up to here is applied.
     pub(crate) fn applied(&self) -> LogIndex {
         self.applied.get()
@@ -373,6 +389,21 @@ impl Node {
     pub(crate) fn publish_log(&self) {
         let log = self.log.borrow();
         self.board.set_log(log.last(), log.durable());
+    }
+}
+
+/// A snapshot on its way to a follower.
+pub(crate) struct SnapshotUnderWay {
+    node: Rc<Node>,
+    last: LogIndex,
+}
+
+impl Drop for SnapshotUnderWay {
+    fn drop(&mut self) {
+        let mut sending = self.node.sending.borrow_mut();
+        if let Some(at) = sending.iter().position(|last| *last == self.last) {
+            sending.swap_remove(at);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Brings one follower the newest snapshot, since the entries that it needs are gone.
 //!
 //! Mailbox: [`SnapshotOpened`], [`PieceRead`], [`PieceAnswered`], [`Tick`]. Voice: `InstallSnapshot` to the peer,
-//! [`OpenSnapshot`] and [`ReadPiece`] to the Snapshotter, [`StepDown`] to Consensus, [`SnapshotSent`] to its
+//! [`OpenSnapshot`], [`ReadPiece`] and [`RenewSnapshot`] to the Snapshotter, [`StepDown`] to Consensus, [`SnapshotSent`] to its
 //! FollowerReplicator, and that is its end. Go: `sendLatestSnapshot`.
 //! Owns one [`Transmission`]. Reads nothing itself: files are another thread's, so a snapshot of any length delays
 //! no heartbeat. Holds no more of it than the window.
@@ -12,12 +12,12 @@ use actix::{Actor, ActorContext, Handler};
 use bytes::Bytes;
 
 use crate::{
-    actors::node::Node,
+    actors::node::{Node, SnapshotUnderWay},
     log::Tenure,
     mailbox::{Context, Outlet, Port, port_of, spawn},
     messages::{
-        OpenSnapshot, PieceAnswered, PieceRead, ReadPiece, SnapshotOpened, SnapshotReader, SnapshotSent,
-        StepDown, StopActor, Tick,
+        OpenSnapshot, PieceAnswered, PieceRead, ReadPiece, RenewSnapshot, SnapshotOpened, SnapshotReader,
+        SnapshotSent, StepDown, StopActor, Tick,
     },
     protocol::{NextPiece, StepDownReason, Transmission},
     storage::snapshot::{SnapshotMeta, SnapshotSource},
@@ -57,6 +57,8 @@ struct Sending {
     source: Option<Box<dyn SnapshotSource>>,
     /// The last tenth of the content that was reported.
     tenth: u64,
+    /// Keeps what comes behind it in the log.
+    _under_way: SnapshotUnderWay,
 }
 
 impl SnapshotSender {
@@ -170,6 +172,12 @@ impl SnapshotSender {
         self.pause_until = self.node.recent().saturating_add(self.node.config.heartbeat_interval());
     }
 
+    /// This one brings nobody up to date. The state can be written once more.
+    fn renew(&mut self, ctx: &mut Context<Self>) {
+        self.node.ports().snapshotter.renew.send_now(RenewSnapshot);
+        self.end(None, ctx);
+    }
+
     fn end(&mut self, last: Option<LogId>, ctx: &mut Context<Self>) {
         self.sending = None;
         self.sent.send_now(SnapshotSent { last });
@@ -196,12 +204,14 @@ impl Handler<SnapshotOpened> for SnapshotSender {
                 let transmission = Transmission::new(meta.bytes, piece_bytes, PIECES_MAX);
                 let last = meta.description.last;
                 tracing::debug!(node = %self.node.id, peer = %self.peer.id, %last, "the peer needs a snapshot");
-                self.sending = Some(Sending { meta, transmission, source: Some(source), tenth: 0 });
+                let _under_way = self.node.begin_sending(last.index);
+                self.sending =
+                    Some(Sending { meta, transmission, source: Some(source), tenth: 0, _under_way });
                 self.pump();
             }
             Err(error) => {
                 tracing::error!(node = %self.node.id, peer = %self.peer.id, %error, "no snapshot can be sent");
-                self.end(None, ctx);
+                self.renew(ctx);
             }
         }
     }
@@ -224,7 +234,7 @@ impl Handler<PieceRead> for SnapshotSender {
             }
             Err(error) => {
                 tracing::error!(node = %self.node.id, peer = %self.peer.id, %error, "a snapshot cannot be read");
-                self.end(None, ctx);
+                self.renew(ctx);
             }
         }
     }

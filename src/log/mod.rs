@@ -151,6 +151,11 @@ impl Log {
         self.memberships.effective()
     }
 
+    /// The membership as of the entry at `index`, which is not before the base.
+    pub fn membership_at(&self, index: LogIndex) -> &Membership {
+        self.memberships.committed(index)
+    }
+
     /// Index of the effective membership's entry; that of the base if the entry is compacted.
     pub fn membership_index(&self) -> LogIndex {
         self.memberships.effective_index()

@@ -45,6 +45,16 @@ pub(crate) struct SnapshotOpened {
     pub(crate) result: Result<Box<dyn SnapshotSource>, Arc<StorageError>>,
 }
 
+/// The newest snapshot cannot be read: take another, though nothing is new.
+///
+/// - *Go*: none; there a leader goes on trying to open it (hashicorp/raft#522).
+/// - *From → to*: SnapshotSender → Snapshotter.
+/// - *Follows*: a snapshot, unless one is being taken.
+/// - *Loss*: the next try says it again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct RenewSnapshot;
+
 /// Read a piece of an open snapshot. The source travels along, so that it is closed with whoever has it.
 ///
 /// - *Go*: a read of the snapshot's file.

@@ -42,7 +42,7 @@ pub use progress::Progress;
 pub use quorum::{TallyState, VoteTally, quorum_index};
 pub use read_rounds::ReadRounds;
 pub use sessions::{SEQUENCES_KEPT, SESSIONS_CEILING, SessionAnswer, Sessions, SessionsDamage};
-pub use snapshot_policy::{SnapshotPolicy, compaction_base};
+pub use snapshot_policy::{SnapshotPolicy, compaction_base, keep_behind_sent};
 pub use term_runs::TermRuns;
 pub use transfer::Transfer;
 pub use transmission::{NextPiece, Transmission};

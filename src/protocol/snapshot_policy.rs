@@ -57,6 +57,18 @@ pub fn compaction_base(snapshot: LogIndex, trailing: u64, durable: LogIndex) -> 
     LogIndex(snapshot.0.saturating_sub(trailing)).min(durable)
 }
 
+/// How many more entries than otherwise a log keeps for followers that are being sent a snapshot, in thresholds of
+/// entries between two snapshots.
+const KEPT_THRESHOLDS: u64 = 16;
+
+/// The same as long as a follower is being sent a snapshot of everything up to `sent`: what comes behind that stays, or
+/// the follower would need another one when it has it, and then another (braft#528). Within bounds: one that is too
+/// slow for this log must not make it grow without end.
+pub fn keep_behind_sent(upto: LogIndex, sent: Option<LogIndex>, threshold: u64) -> LogIndex {
+    let least = LogIndex(upto.0.saturating_sub(threshold.saturating_mul(KEPT_THRESHOLDS)));
+    sent.map_or(upto, |sent| upto.min(sent.max(least)))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -121,5 +133,11 @@ mod tests {
             let base = compaction_base(LogIndex(snapshot), trailing, LogIndex(durable));
             prop_assert!(base.0 <= snapshot && base.0 <= durable);
         }
+    }
+
+    #[test]
+    fn what_comes_behind_a_snapshot_on_its_way_stays_for_a_while() {
+        let upto = |sent: Option<u64>| keep_behind_sent(LogIndex(1000), sent.map(LogIndex), 10).0;
+        assert_eq!([upto(None), upto(Some(2000)), upto(Some(900)), upto(Some(3))], [1000, 1000, 900, 840]);
     }
 }

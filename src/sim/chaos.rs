@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
+    changes,
     fault::{Fault, Target},
     node::CutOff,
     vfs::{self, Effect, Operation},
@@ -193,6 +194,7 @@ impl Chaos {
             | Fault::Clog { .. }
             | Fault::Reset { .. }
             | Fault::Weather { .. } => self.strike_links(world, fault),
+            Fault::ChangeMembership { deed, seed } => changes::change_membership(world, deed, seed),
             Fault::DiskStall { .. }
             | Fault::DiskFull { .. }
             | Fault::WriteError { .. }
@@ -236,7 +238,7 @@ impl Chaos {
                 self.cut_off(world, n, operation, CutOff::Process(then_power_loss), down);
             }
             Fault::Wipe { .. } => {
-                if world.nodes[n].wiped || !keeps_majority(world, n) {
+                if world.oracle.is_out(n) || !keeps_majority(world, n) {
                     return false;
                 }
                 self.end(world, n, End::Killed, RETRY).await;
@@ -378,8 +380,10 @@ fn running<W: Workload>(world: &World<W>, target: Target) -> Option<usize> {
 
 /// Whether a majority still takes part when `n` does not.
 fn keeps_majority<W: Workload>(world: &World<W>, n: usize) -> bool {
-    let whole = |other: &usize| *other != n && !world.nodes[*other].rotted;
-    world.intact().into_iter().filter(whole).count() > world.nodes.len() / 2
+    let Some(voters) = changes::settled_voters(world) else { return false };
+    let intact = world.intact();
+    let whole = |other: &&usize| **other != n && intact.contains(other) && !world.nodes[**other].rotted;
+    voters.iter().filter(whole).count() > voters.len() / 2
 }
 
 /// Turns one bit of what a node holds: of something that was written, since most of a disk is empty.

@@ -158,7 +158,8 @@ impl<W: Workload> Clients<W> {
     /// Asks the node of this number for what `client` wants.
     async fn ask(&self, number: u64, client: &mut W::Client, session: &mut Session, node: usize) -> Told {
         let (id, raft) = self.nodes.borrow()[node].clone();
-        let Some(raft) = raft else { return Told::Refusal };
+        // Who is in no cluster yet has nobody to ask.
+        let Some(raft) = raft.filter(|raft| !raft.status().voters.is_empty()) else { return Told::Refusal };
         let action = client.next_action();
         let operation = self.history.borrow_mut().invoked(self.oracle.stamp(), number, id, action.clone());
         self.oracle.note("invoke", Some(node), [operation, number, 0]);

@@ -13,6 +13,19 @@ pub enum Target {
     Node(usize),
 }
 
+/// How a membership is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MembershipDeed {
+    /// Somebody who has no vote gets one.
+    Add,
+    /// Somebody who is no member becomes a nonvoter.
+    AddNonvoter,
+    /// A voter loses its vote.
+    Demote,
+    /// A member is removed.
+    Remove,
+}
+
 /// A fault and what is needed to do it again.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
@@ -145,6 +158,13 @@ pub enum Fault {
         /// Until the node that stopped for it is started again.
         down: Duration,
     },
+    /// Somebody changes the membership, as far as a majority of healthy voters stays. Not a fault.
+    ChangeMembership {
+        /// How.
+        deed: MembershipDeed,
+        /// Decides whose, and which node is asked.
+        seed: u64,
+    },
     /// A bit of what is on a disk turns while the node is down.
     Rot {
         /// Whose.
@@ -196,6 +216,7 @@ impl Fault {
             Self::DiskFull { .. } => "disk full",
             Self::WriteError { .. } => "write error",
             Self::FailedFlush { .. } => "failed flush",
+            Self::ChangeMembership { .. } => "membership change",
             Self::Rot { .. } => "rot",
             Self::Transfer { .. } => "transfer",
             Self::Quiet { .. } => "quiet",

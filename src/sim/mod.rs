@@ -24,6 +24,7 @@
 //! | [`kv`] | the simulator's own state machine |
 //! | [`shrink()`] | leaves out what a failure does not need |
 
+mod changes;
 mod chaos;
 mod clients;
 mod fault;

@@ -30,8 +30,6 @@ pub(super) struct SimNode<S: StateMachine> {
     pub(super) lives: u64,
     /// Never starts again: its log was damaged and it said so.
     pub(super) refuses: bool,
-    /// Lost its directory, and takes no part any more.
-    pub(super) wiped: bool,
     /// A bit of its log has turned, once.
     pub(super) rotted: bool,
     /// A fault of the disk is planned for the process that runs, so that it may fail.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{
-    fault::{Fault, Planned, Target},
+    fault::{Fault, MembershipDeed, Planned, Target},
     pace::ThreadTimes,
     vfs::SyncFailure,
 };
@@ -21,6 +21,9 @@ const KINDS: &[(&str, u32)] = &[
     ("weather", 6), ("disk stall", 3), ("disk full", 3), ("write error", 3), ("failed flush", 3), ("rot", 1),
     ("slow state machine", 3), ("transfer", 8),
 ];
+
+/// What the plan calls a changed membership. Not a fault, and drawn apart from them.
+const CHANGE: &str = "membership change";
 
 /// A crash of some kind is in every run: a run without one shows little.
 const CRASHES: &[&str] = &["kill", "power loss", "power loss in a flush", "kill in a flush"];
@@ -36,8 +39,10 @@ const CRASH_PATIENCE: Duration = Duration::from_millis(500);
 pub struct Plan {
     /// The seed it is drawn from.
     pub seed: u64,
-    /// How many nodes.
+    /// How many nodes form the cluster.
     pub nodes: usize,
+    /// How many more wait to be added; none if the membership stays what it is.
+    pub spares: usize,
     /// For how long faults strike.
     pub span: Duration,
     /// The kinds that this run has.
@@ -106,6 +111,7 @@ impl Plan {
         let mut plan = Self {
             seed,
             nodes: count,
+            spares: 0,
             span,
             kinds,
             faults: Vec::new(),
@@ -120,6 +126,7 @@ impl Plan {
             heals_core_first: rng.bool(),
         };
         plan.draw_faults(&mut rng);
+        plan.draw_changes();
         plan
     }
 
@@ -133,6 +140,7 @@ impl Plan {
         plan.skews = vec![skew(-100_000), skew(100_000), skew(100_000)];
         plan.configs = vec![Config { lease_clock_drift_ppm: DRIFT_PPM_MAX, ..Config::default() }; 3];
         plan.hasty = None;
+        plan.spares = 0;
         plan.threads = ThreadTimes {
             flush_us: (50, 500),
             apply_us: (1, 100),
@@ -173,6 +181,38 @@ impl Plan {
         }
         plan.faults.sort_by_key(|planned| planned.at);
         plan
+    }
+
+    /// In half of the seeds the membership changes. Drawn apart, so that the rest of a seed is what it is without.
+    fn draw_changes(&mut self) {
+        let mut rng = fastrand::Rng::with_seed(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xc4a6);
+        if rng.bool() {
+            return;
+        }
+        self.kinds.push(CHANGE);
+        self.spares = rng.usize(1..=2);
+        let usual = (0..self.nodes).find(|n| self.hasty != Some(*n)).unwrap_or(0);
+        for _ in 0..self.spares {
+            self.skews.push(ClockSkew::NONE);
+            self.configs.push(self.configs[usual].clone());
+        }
+        let mean_ms = rng.u64(500..4_000);
+        let mut at = Duration::from_secs(3);
+        loop {
+            let gap_ms = if rng.u8(..3) == 0 { 10..300 } else { mean_ms / 4..mean_ms * 2 };
+            at += Duration::from_millis(rng.u64(gap_ms));
+            if at >= self.span {
+                break;
+            }
+            let deed = match rng.u8(..10) {
+                0..4 => MembershipDeed::Add,
+                4 => MembershipDeed::AddNonvoter,
+                5 => MembershipDeed::Demote,
+                _ => MembershipDeed::Remove,
+            };
+            self.faults.push(Planned { at, fault: Fault::ChangeMembership { deed, seed: rng.u64(..) } });
+        }
+        self.faults.sort_by_key(|planned| planned.at);
     }
 
     fn draw_faults(&mut self, rng: &mut fastrand::Rng) {
@@ -348,6 +388,18 @@ mod tests {
                 plans.iter().flat_map(|plan| &plan.faults).any(|planned| planned.fault.kind() == *kind),
                 "{kind}"
             );
+        }
+    }
+
+    #[test]
+    fn the_membership_changes_in_some_seeds_and_not_in_others() {
+        let plans: Vec<Plan> = (0..100).map(|seed| Plan::draw(seed, (3, 7), SPAN)).collect();
+        let with = plans.iter().filter(|plan| plan.spares > 0).count();
+        assert!((20..80).contains(&with), "{with} of 100");
+        for plan in plans {
+            let changes = plan.faults.iter().filter(|planned| planned.fault.kind() == CHANGE).count();
+            assert_eq!(changes > 0, plan.spares > 0);
+            assert_eq!(plan.configs.len(), plan.nodes + plan.spares);
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Report {
     pub leader_changes: u64,
     /// How many processes ended with something that was not flushed.
     pub unflushed_ends: u64,
+    /// How often the membership changed.
+    pub membership_changes: u64,
     /// How often each kind of fault struck; zero for those that were enabled and did not.
     pub faults: BTreeMap<&'static str, u64>,
     /// How long it was, for those in it.

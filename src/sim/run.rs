@@ -98,20 +98,20 @@ async fn heal<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) -> Option<St
         heal_core(world, chaos).await;
         world.mend_all();
     }
-    let nodes: Vec<usize> = (0..world.nodes.len()).collect();
-    let healed =
-        wait_for(world, chaos, |world| is_well(world, &nodes)).await && answer(world, chaos, None).await;
+    let healed = wait_for(world, chaos, |world| is_well(world, &world.oracle.members())).await
+        && answer(world, chaos, None).await;
     if !healed && world.oracle.violation().is_none() {
         // Whoever is withheld needs every voter, and one that lost its directory will never be one again.
-        if anyone_withheld(world) && world.intact().len() < world.nodes.len() {
+        if anyone_withheld(world) && world.intact().len() < world.oracle.members().len() {
             return Some("a withheld node has the best log, and a voter is gone for good".to_owned());
         }
         world.accuse("liveness", format!("healed and not well: {}", describe(world)));
     }
     let same = healed
         && wait_for(world, chaos, |world| {
-            let running: Vec<usize> = (0..world.nodes.len()).filter(|n| world.is_running(*n)).collect();
-            is_well(world, &nodes) && world.oracle.all_applied(&running) && world.same_logs()
+            let members = world.oracle.members();
+            let running: Vec<usize> = members.iter().copied().filter(|n| world.is_running(*n)).collect();
+            is_well(world, &members) && world.oracle.all_applied(&running) && world.same_logs()
         })
         .await;
     if healed && !same {
@@ -124,16 +124,19 @@ async fn heal<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) -> Option<St
 /// Leaves a bare majority well, and without its leader. The rest can send and hears nothing: it must not keep the
 /// others from electing one of themselves (pre-vote, stickiness, check-quorum; Cloudflare's outage of 2020).
 async fn heal_core<W: Workload>(world: &mut World<W>, chaos: &mut Chaos) {
-    let nodes: Vec<usize> = (0..world.nodes.len()).collect();
     // Nobody is to be behind, so that nobody's log keeps the outsiders' questions from being granted.
     world.clients.hold(true);
-    wait_within(QUIET_PATIENCE, world, chaos, |world| is_well(world, &nodes) && world.same_logs()).await;
-    let mut intact = world.intact();
+    wait_within(QUIET_PATIENCE, world, chaos, |world| {
+        is_well(world, &world.oracle.members()) && world.same_logs()
+    })
+    .await;
+    let voters = world.oracle.voters();
+    let mut intact: Vec<usize> = world.intact().into_iter().filter(|n| voters.contains(n)).collect();
     // Whoever stands most often is to be outside, and the leader next.
     let leader = world.leader();
     intact.sort_by_key(|n| 2 * u8::from(world.plan.hasty == Some(*n)) + u8::from(leader == Some(*n)));
-    let core: Vec<usize> = intact.into_iter().take(world.nodes.len() / 2 + 1).collect();
-    if core.len() <= world.nodes.len() / 2 {
+    let core: Vec<usize> = intact.into_iter().take(voters.len() / 2 + 1).collect();
+    if core.len() <= voters.len() / 2 {
         return world.clients.hold(false);
     }
     let deaf = |n: &usize| !core.contains(n);
@@ -247,6 +250,7 @@ fn report<W: Workload>(world: &World<W>, virtual_time: Duration, excuse: Option<
         sessions_expired: retries.expired,
         leader_changes: world.oracle.leader_changes(),
         unflushed_ends: world.unflushed_ends,
+        membership_changes: world.oracle.membership_changes(),
         faults: world.fault_counts(),
         virtual_time,
         trace: world.oracle.trace(),

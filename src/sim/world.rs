@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
-use tokio::{sync::Notify, task::LocalSet};
+use tokio::{
+    sync::Notify,
+    task::{JoinHandle, LocalSet},
+};
 
 use super::{
     clients::Clients,
@@ -52,13 +55,16 @@ pub(super) struct World<W: Workload> {
     pub(super) unflushed_ends: u64,
     /// How often each kind of fault struck.
     pub(super) struck: BTreeMap<&'static str, u64>,
+    /// The change of the membership that is under way.
+    pub(super) changing: Option<JoinHandle<()>>,
 }
 
 impl<W: Workload> World<W> {
     pub(super) fn new(plan: Plan, workload: W) -> Self {
         let attention = Rc::new(Notify::new());
-        let nodes: Vec<SimNode<W::Machine>> = (0..plan.nodes).map(|number| place(number, &plan)).collect();
-        let oracle = Oracle::new(nodes.iter().map(|node| (&node.id, node.address.as_str())));
+        let nodes: Vec<SimNode<W::Machine>> =
+            (0..plan.nodes + plan.spares).map(|number| place(number, &plan)).collect();
+        let oracle = Oracle::new(nodes.iter().map(|node| (&node.id, node.address.as_str())), plan.nodes);
         let network = SimNetwork::new(plan.seed ^ 0x6e65_7477);
         network.watch(Arc::new(oracle.clone()));
         network.set_coding(plan.codec);
@@ -76,6 +82,7 @@ impl<W: Workload> World<W> {
             attention,
             unflushed_ends: 0,
             struck: BTreeMap::new(),
+            changing: None,
         }
     }
 
@@ -101,14 +108,15 @@ impl<W: Workload> World<W> {
         Some(self.nodes[n].process.as_ref()?.shared.upgrade()?.board.seat())
     }
 
-    /// Whether every log that is followed ends at the same entry, committed and applied.
+    /// Whether every member's log that is followed ends at the same entry, committed and applied.
     pub(super) fn same_logs(&self) -> bool {
         let end = |node: &SimNode<W::Machine>| {
             let status = node.process.as_ref().map(|process| process.raft.status())?;
             let done = status.commit_index == status.last_index && status.applied_index == status.last_index;
             Some(done.then_some(status.last_index))
         };
-        let ends: Vec<Option<LogIndex>> = self.nodes.iter().filter_map(end).collect();
+        let ends: Vec<Option<LogIndex>> =
+            self.oracle.members().into_iter().filter_map(|n| end(&self.nodes[n])).collect();
         ends.iter().all(|end| end.is_some() && *end == ends[0])
     }
 
@@ -123,10 +131,10 @@ impl<W: Workload> World<W> {
         counts
     }
 
-    /// Nodes that take part in the cluster, or will when they are started.
+    /// Members that take part in the cluster, or will when they are started.
     pub(super) fn intact(&self) -> Vec<usize> {
-        let takes_part = |n: &usize| !self.nodes[*n].refuses && !self.nodes[*n].wiped;
-        (0..self.nodes.len()).filter(takes_part).collect()
+        let takes_part = |n: &usize| !self.nodes[*n].refuses && !self.oracle.is_out(*n);
+        self.oracle.members().into_iter().filter(takes_part).collect()
     }
 
     pub(super) fn accuse(&self, law: &'static str, what: impl Into<String>) {
@@ -174,13 +182,20 @@ impl<W: Workload> World<W> {
     }
 
     fn builder(&mut self, n: usize) -> crate::system::RaftBuilder<Observed<W::Machine>> {
+        let founders = &self.nodes[..self.plan.nodes];
         let peers: Vec<(NodeId, String)> =
-            self.nodes.iter().map(|node| (node.id.clone(), node.address.clone())).collect();
+            founders.iter().map(|node| (node.id.clone(), node.address.clone())).collect();
         let node = &mut self.nodes[n];
         node.lives += 1;
         let seed = mix(self.plan.seed, n as u64, node.lives);
-        RaftSystem::builder(node.id.clone())
-            .peers(peers)
+        let builder = RaftSystem::builder(node.id.clone());
+        let builder = match n < self.plan.nodes {
+            true => builder.peers(peers),
+            false => {
+                builder.advertise(node.address.as_str()).join(peers.into_iter().map(|(_, address)| address))
+            }
+        };
+        builder
             .config(self.plan.configs[n].clone())
             .data_dir("data")
             .vfs(Arc::new(node.disk.clone()))
@@ -270,7 +285,6 @@ impl<W: Workload> World<W> {
     /// Empties the disk of a node that does not run.
     pub(super) fn wipe(&mut self, n: usize) {
         self.nodes[n].disk = SimVfs::new();
-        self.nodes[n].wiped = true;
         self.oracle.wiped(n);
     }
 
@@ -308,7 +322,6 @@ fn place<S: crate::state_machine::StateMachine>(number: usize, plan: &Plan) -> S
         pace: NodePace::new(plan.threads, mix(plan.seed, number as u64, u64::MAX)),
         lives: 0,
         refuses: false,
-        wiped: false,
         rotted: false,
         disk_faulty: false,
         cut_off: CutOff::Power,

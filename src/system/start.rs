@@ -156,6 +156,8 @@ impl<S: StateMachine> Assembly<S> {
             Standing::Founding
         } else if !self.opened.cluster.is_none() {
             Standing::waiting()
+        } else if recovered.last.index == LogIndex::ZERO && self.builder.join.is_some() {
+            Standing::Joining
         } else if recovered.last.index == LogIndex::ZERO {
             Standing::Blank
         } else {
@@ -226,7 +228,7 @@ impl<S: StateMachine> Assembly<S> {
                 consensus: consensus.clone(),
                 front: front.clone(),
             });
-            if standing == Standing::Blank {
+            if standing.is_blank() {
                 match self.builder.join.take() {
                     Some(addresses) => spawn_joiner(&node, addresses),
                     None => Bootstrapper::start(&node, self.builder.peers.clone()),

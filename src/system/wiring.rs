@@ -41,6 +41,7 @@ pub(super) fn snapshotter_outlets(snapshotter: &Port<Snapshotter>) -> Snapshotte
         take: snapshotter.outlet(),
         open: snapshotter.outlet(),
         read: snapshotter.outlet(),
+        renew: snapshotter.outlet(),
         receive: snapshotter.outlet(),
         stop: snapshotter.outlet(),
     }

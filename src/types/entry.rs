@@ -283,15 +283,24 @@ impl fmt::Debug for EntryBatch {
 }
 
 /// Consecutive batches: what one AppendEntries carries, or one hand-off to the state machine.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Entries {
-    batches: Vec<EntryBatch>,
+    batches: Batches,
+}
+
+/// One batch is what a quiet log sends, stores and applies: it needs no list.
+#[derive(Clone, Default)]
+enum Batches {
+    #[default]
+    None,
+    One(EntryBatch),
+    Several(Vec<EntryBatch>),
 }
 
 impl Entries {
     /// No entries.
     pub const fn none() -> Self {
-        Self { batches: Vec::new() }
+        Self { batches: Batches::None }
     }
 
     /// Adds a batch behind the others.
@@ -303,59 +312,78 @@ impl Entries {
             self.last().is_none_or(|last| last.next() == batch.first()),
             "batch {batch:?} does not continue {self:?}"
         );
-        self.batches.push(batch);
+        self.batches = match std::mem::take(&mut self.batches) {
+            Batches::None => Batches::One(batch),
+            Batches::One(first) => Batches::Several(vec![first, batch]),
+            Batches::Several(mut batches) => {
+                batches.push(batch);
+                Batches::Several(batches)
+            }
+        };
     }
 
     /// The batches in order.
     pub fn batches(&self) -> &[EntryBatch] {
-        &self.batches
+        match &self.batches {
+            Batches::None => &[],
+            Batches::One(batch) => std::slice::from_ref(batch),
+            Batches::Several(batches) => batches,
+        }
     }
 
     /// Every entry in order.
     pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        self.batches.iter().flat_map(EntryBatch::iter)
+        self.batches().iter().flat_map(EntryBatch::iter)
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.batches.is_empty()
+        self.batches().is_empty()
     }
 
     /// How many entries.
     pub fn count(&self) -> u64 {
-        self.batches.iter().map(EntryBatch::count).sum()
+        self.batches().iter().map(EntryBatch::count).sum()
     }
 
     /// How many bytes.
     pub fn bytes_len(&self) -> usize {
-        self.batches.iter().map(EntryBatch::len).sum()
+        self.batches().iter().map(EntryBatch::len).sum()
     }
 
     /// Index of the first entry.
     pub fn first(&self) -> Option<LogIndex> {
-        self.batches.first().map(EntryBatch::first)
+        self.batches().first().map(EntryBatch::first)
     }
 
     /// Index of the last entry.
     pub fn last(&self) -> Option<LogIndex> {
-        self.batches.last().map(EntryBatch::last)
+        self.batches().last().map(EntryBatch::last)
     }
 
     /// Position of the last entry.
     pub fn last_id(&self) -> Option<LogId> {
-        self.batches.last().map(EntryBatch::last_id)
+        self.batches().last().map(EntryBatch::last_id)
     }
 }
 
 impl From<EntryBatch> for Entries {
     fn from(batch: EntryBatch) -> Self {
-        Self { batches: vec![batch] }
+        Self { batches: Batches::One(batch) }
     }
 }
 
+impl PartialEq for Entries {
+    fn eq(&self, other: &Self) -> bool {
+        self.batches() == other.batches()
+    }
+}
+
+impl Eq for Entries {}
+
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.batches).finish()
+        f.debug_list().entries(self.batches()).finish()
     }
 }
 

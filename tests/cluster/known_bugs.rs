@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use raftix::{
-    Apply, ApplyError, OpenSession, Read, Snapshot,
+    Apply, ApplyError, DemoteVoter, OpenSession, Read, Snapshot,
     known_bug::{KnownBug, bring_back},
     sim::vfs::Operation,
     system::FlushGate,
@@ -15,6 +15,7 @@ use raftix::{
 };
 use tokio::time::{sleep, timeout};
 
+use crate::install::receiving::Sent;
 use crate::support::{History, Puppet, Put, Stage, World, agree, entries, let_time_run_out, ms, simulate};
 
 /// What a world comes to without the bug, and with it.
@@ -287,4 +288,35 @@ fn a_session_is_unknown_after_a_restart_from_a_snapshot() {
         matches!(again, Err(ApplyError::SessionExpired { .. }))
     };
     differs(KnownBug::SessionsNotInSnapshot, expired, false, true);
+}
+
+#[test]
+fn a_membership_is_changed_before_a_commit_in_the_term() {
+    let appended = || async {
+        let stage = Stage::new().await;
+        // An earlier leader has told it that the first membership is committed.
+        stage.n2.append(2, (1, 1), Entries::none(), 1).await;
+        keep_appends(&stage.n2);
+        keep_appends(&stage.n3);
+        stage.world.wait_for("n1 to lead", |world| world.leads(0)).await;
+        let last = stage.world.status(0).last_index;
+        let change = stage.world.raft(0).send(DemoteVoter::new("n3"));
+        sleep(ms(20)).await;
+        drop(change);
+        stage.world.status(0).last_index.since(last)
+    };
+    differs(KnownBug::ChangeBeforeTermCommit, appended, 0, 1);
+}
+
+#[test]
+fn a_stale_suffix_stays_under_a_snapshot() {
+    let ends = async || {
+        let stage = Stage::new().await;
+        stage.n2.append(2, (1, 1), entries(2, 2, &["x", "y", "z", "x", "y", "z", "x"]), 1).await;
+        let sent = Sent::new(&stage.n2, 4, 3, &["a", "b", "c", "d"]).await;
+        sent.outcome(&stage.n2, 0, sent.content.len()).await;
+        stage.world.wait_for("the snapshot", |world| world.status(0).commit_index == LogIndex(5)).await;
+        stage.world.status(0).last_index
+    };
+    differs(KnownBug::StaleSuffixKeptUnderSnapshot, ends, LogIndex(5), LogIndex(8));
 }

@@ -13,6 +13,7 @@ mod failures;
 mod install;
 #[cfg(feature = "known-bugs")]
 mod known_bugs;
+mod membership;
 mod operations;
 mod overlap;
 mod random;

@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
 };
 
-use raftix::{Apply, Config, Raft, Read};
+use raftix::{AddVoter, Apply, Config, Raft, Read, RemoveServer};
 use tokio::{
     task::spawn_local,
     time::{Instant, sleep},
@@ -105,6 +105,84 @@ async fn disturb(world: &mut World, rng: &mut fastrand::Rng, lives: &mut Vec<Vec
     }
 }
 
+/// Somebody adds a node that is no voter, or removes one as long as three stay; a member that was removed goes on, and may
+/// be added again. One change at a time, and only where the present membership is certain, so that a majority lives.
+async fn change(world: &World, rng: &mut fastrand::Rng) {
+    let Some(leader) = world.all().find(|n| world.leads(*n)) else { return };
+    let now = world.configuration(leader).await;
+    let asked =
+        world.all().filter(|n| world.is_running(*n)).nth(rng.usize(..world.count())).unwrap_or(leader);
+    let n = rng.usize(..world.count());
+    let votes = now.membership.is_voter(&world.id(n).into());
+    let (id, raft) = (world.id(n).to_owned(), world.raft(asked));
+    // How it ends is seen by what becomes of the commands.
+    if !now.committed {
+    } else if !votes && world.is_running(n) {
+        let _ = raft.send(AddVoter::new(id, world.address(n)).prev_index(now.index).timeout(secs(3))).await;
+    } else if votes && now.membership.voters().count() > 3 {
+        let _ = raft.send(RemoveServer::new(id).prev_index(now.index).timeout(secs(3))).await;
+    }
+}
+
+/// The same while the membership changes.
+async fn run_with_changes(seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut world = World::joining(3, 2, seed);
+    world.config = Config::default();
+    world.config.shutdown_on_remove = false;
+    world.traffic.delay(seed, ms(rng.u64(1..60)));
+    world.start_all().await;
+    let ledger = Rc::new(Ledger::default());
+    ledger.see(&world);
+    let clients: Vec<_> =
+        (0..3).map(|number| spawn_local(client(ledger.clone(), number, rng.fork()))).collect();
+    let (mut lives, mut indexes) = (Vec::new(), BTreeSet::new());
+    let until = Instant::now() + secs(90);
+    while Instant::now() < until {
+        sleep(ms(rng.u64(20..2000))).await;
+        if rng.u8(..3) == 0 {
+            disturb(&mut world, &mut rng, &mut lives).await;
+        } else {
+            if rng.bool() {
+                world.heal();
+            }
+            if let Some(down) = world.all().find(|n| !world.is_running(*n)).filter(|_| rng.bool()) {
+                world.start(down).await;
+            }
+            change(&world, &mut rng).await;
+        }
+        for n in world.all().filter(|n| world.leads(*n)) {
+            indexes.insert(world.configuration(n).await.index);
+        }
+        ledger.see(&world);
+        world.check();
+    }
+    world.heal();
+    for n in world.all() {
+        if !world.is_running(n) {
+            world.start(n).await;
+        }
+    }
+    ledger.see(&world);
+    sleep(secs(10)).await;
+    ledger.over.set(true);
+    for client in clients {
+        client.await.unwrap();
+    }
+    world.wait_for("a leader", |world| world.all().any(|n| world.leads(n))).await;
+    let leader = world.all().find(|n| world.leads(*n)).unwrap();
+    world.apply(leader, "last").await.unwrap();
+    let last = world.status(leader).last_index;
+    for server in world.configuration(leader).await.membership.servers() {
+        let n = world.all().find(|n| world.id(*n) == server.id.as_str()).unwrap();
+        world.wait_applied(n, last).await;
+    }
+    world.check();
+    lives.extend(world.all().map(|n| world.recording(n).commands()));
+    verify(&world, leader, &ledger, &lives);
+    assert!(indexes.len() > 3, "only {} memberships", indexes.len());
+}
+
 async fn run(seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut world = World::new(if seed.is_multiple_of(3) { 5 } else { 3 }, seed);
@@ -138,11 +216,11 @@ async fn run(seed: u64) {
     world.leader().await;
     world.apply_all(["last".to_owned()]).await;
     world.ensure_same().await;
-    verify(&world, &ledger, &lives);
+    verify(&world, 0, &ledger, &lives);
 }
 
-fn verify(world: &World, ledger: &Ledger, lives: &[Vec<String>]) {
-    let history = world.recording(0).commands();
+fn verify(world: &World, whole: usize, ledger: &Ledger, lives: &[Vec<String>]) {
+    let history = world.recording(whole).commands();
     let distinct: BTreeSet<&String> = history.iter().collect();
     assert_eq!(distinct.len(), history.len(), "a command was applied twice");
     for command in ledger.acknowledged.borrow().iter() {
@@ -160,13 +238,13 @@ fn verify(world: &World, ledger: &Ledger, lives: &[Vec<String>]) {
 }
 
 macro_rules! seeds {
-    ($($name:ident: $seeds:expr),+ $(,)?) => {
+    ($run:ident: $($name:ident: $seeds:expr),+ $(,)?) => {
         $(
             #[test]
             fn $name() {
                 for seed in $seeds {
                     eprintln!("seed {seed}");
-                    simulate(run(seed));
+                    simulate($run(seed));
                 }
             }
         )+
@@ -175,8 +253,15 @@ macro_rules! seeds {
 
 // In several tests, so that they run beside each other.
 seeds! {
+    run:
     nothing_acknowledged_is_lost_in_random_runs_1_to_5: 1..=5,
     nothing_acknowledged_is_lost_in_random_runs_6_to_10: 6..=10,
     nothing_acknowledged_is_lost_in_random_runs_11_to_15: 11..=15,
     nothing_acknowledged_is_lost_in_random_runs_16_to_20: 16..=20,
+}
+
+seeds! {
+    run_with_changes:
+    nothing_acknowledged_is_lost_while_the_membership_changes_1_to_5: 1..=5,
+    nothing_acknowledged_is_lost_while_the_membership_changes_6_to_10: 6..=10,
 }

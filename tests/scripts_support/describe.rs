@@ -1,11 +1,11 @@
 //! Messages and states in words: one line each.
 
 use raftix::{
-    ApplyError, ReadError, Status,
+    ApplyError, ChangeError, ReadError, Status,
     transport::RpcError,
     types::{
-        AppendOutcome, Entries, ForwardedResult, GreetResponse, InstallOutcome, LogId, NodeId, Request,
-        RequestVote, RequestVoteResponse, Response,
+        AppendOutcome, Entries, ForwardedResult, GreetResponse, InstallOutcome, LogId, LogIndex, NodeId,
+        Request, RequestVote, RequestVoteResponse, Response,
     },
 };
 
@@ -20,7 +20,10 @@ pub(crate) fn request(request: &Request) -> String {
         Request::PreVote(r) => format!("PreVote {}", vote_request(r)),
         Request::RequestVote(r) => format!("RequestVote {}", vote_request(r)),
         Request::TimeoutNow(r) => format!("TimeoutNow t{}", r.term),
-        Request::Greet(r) => format!("Greet incarnation={}", r.incarnation.0),
+        Request::Greet(r) => {
+            let admits = if r.admits.is_none() { "" } else { " to admit it" };
+            format!("Greet incarnation={}{admits}", r.incarnation.0)
+        }
         Request::ForwardApply(r) => {
             let commands: Vec<String> =
                 r.commands.iter().map(|command| describe_data(command.kind, &command.data)).collect();
@@ -149,6 +152,14 @@ pub(crate) fn applied(command: &str, result: Result<LogId, ApplyError<Set>>) -> 
             let given_back = error.into_command().map_or("lost", |_| "given back");
             format!("{command} not applied, command {given_back}: {why}")
         }
+    }
+}
+
+/// How a change of the membership ended for its caller.
+pub(crate) fn changed(words: &str, result: Result<LogIndex, ChangeError>) -> String {
+    match result {
+        Ok(index) => format!("{words} done at {index}"),
+        Err(error) => format!("{words} failed: {error}"),
     }
 }
 

@@ -261,8 +261,12 @@ impl Transport for ScriptedTransport {
         Ok(self.id.clone())
     }
 
-    fn link(&self, id: &NodeId, _: &str, _: Lane) -> Box<dyn Link> {
-        Box::new(ScriptedLink { network: self.network.clone(), from: self.id.clone(), to: id.to_string() })
+    fn link(&self, _: &NodeId, address: &str, _: Lane) -> Box<dyn Link> {
+        Box::new(ScriptedLink {
+            network: self.network.clone(),
+            from: self.id.clone(),
+            to: address.to_owned(),
+        })
     }
 
     fn stop(&mut self) {

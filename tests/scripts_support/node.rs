@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
+use actix::{Handler, Message};
 use raftix::{
-    Apply, Config, Placement, Raft, RaftSystem, Read, Status, TransferLeadership,
+    Apply, ChangeError, Config, Placement, Raft, RaftSystem, Read, Status, TransferLeadership,
     system::FlushGate,
-    types::{Incarnation, NodeId},
+    types::{Incarnation, LogIndex, NodeId},
 };
 use tokio::{runtime::Runtime, task::LocalSet};
 
@@ -32,6 +33,8 @@ pub(crate) struct Parts {
     pub(crate) incarnation: Incarnation,
     pub(crate) seed: u64,
     pub(crate) peers: Vec<String>,
+    /// Whether it asks the peers to be let in, instead of forming a cluster with them.
+    pub(crate) joins: bool,
     pub(crate) config: Config,
     pub(crate) disk: Disk,
     pub(crate) network: Network,
@@ -72,8 +75,12 @@ impl Node {
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let tasks = Box::pin(LocalSet::new());
         let gate = FlushGate::new();
-        let builder = RaftSystem::builder(parts.id.as_str())
-            .peers(parts.peers.iter().map(|peer| (peer.as_str(), peer.as_str())))
+        let builder = RaftSystem::builder(parts.id.as_str());
+        let builder = match parts.joins {
+            true => builder.advertise(parts.id.as_str()).join(parts.peers),
+            false => builder.peers(parts.peers.iter().map(|peer| (peer.as_str(), peer.as_str()))),
+        };
+        let builder = builder
             .config(parts.config)
             .seed(parts.seed)
             .placement(Placement::Inline)
@@ -150,6 +157,22 @@ impl Node {
         self.tasks.spawn_local(async move {
             if let Ok(result) = reply.await {
                 trace.line(format!("{id} client: {}", describe::applied(&words, result)));
+            }
+        });
+        self.woken.wake_by_ref();
+    }
+
+    /// A client of this node changes the membership.
+    pub(crate) fn change<M>(&self, words: String, change: M)
+    where
+        M: Message<Result = Result<LogIndex, ChangeError>> + Send + 'static,
+        RaftSystem<Register>: Handler<M>,
+    {
+        let (trace, id) = (self.trace.clone(), self.id.clone());
+        let reply = self.raft.send(change);
+        self.tasks.spawn_local(async move {
+            if let Ok(result) = reply.await {
+                trace.line(format!("{id} client: {}", describe::changed(&words, result)));
             }
         });
         self.woken.wake_by_ref();

@@ -182,6 +182,11 @@ impl Script {
                     self.world.start(&id)?;
                 }
             }
+            "join" => self.world.join(given.first()?)?,
+            what @ ("add" | "add-nonvoter" | "demote" | "remove") => {
+                let through = given.first()?;
+                self.world.change(through, what, given.first()?)?;
+            }
             "crash" => self.world.crash(given.first()?)?,
             "wipe" => self.world.wipe(given.first()?)?,
             "campaign" => self.world.campaign(given.first()?)?,

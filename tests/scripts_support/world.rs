@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use raftix::{
-    Config, ServerRole,
+    AddNonvoter, AddVoter, Config, DemoteVoter, RemoveServer, ServerRole,
     types::{Incarnation, Membership, Server, Suffrage},
 };
 
@@ -44,6 +44,8 @@ struct Place {
     life: u128,
     disk: Disk,
     node: Option<Node>,
+    /// Whether it came later, and waits to be added.
+    joins: bool,
 }
 
 impl Place {
@@ -59,7 +61,7 @@ impl World {
         let places = (1..=nodes).map(|number| {
             let id = format!("n{number}");
             let disk = Disk::new(&id, trace.clone());
-            (id, Place { number: number as u128, life: 1, disk, node: None })
+            (id, Place { number: number as u128, life: 1, disk, node: None, joins: false })
         });
         Self { network: Network::new(trace.clone()), config, places: places.collect(), trace }
     }
@@ -111,20 +113,45 @@ impl World {
 
     /// Starts a node on its disk.
     pub(crate) fn start(&mut self, id: &str) -> Outcome {
-        let (peers, config) = (self.ids(), self.config.clone());
+        let founders = self.places.iter().filter(|(_, place)| !place.joins).map(|(id, _)| id.clone());
+        let (peers, config) = (founders.collect(), self.config.clone());
         let (network, trace) = (self.network.clone(), self.trace.clone());
         let place = self.place(id)?;
         if place.node.is_some() {
             return Err(format!("{id} runs already").into());
         }
         let (incarnation, disk) = (place.incarnation(), place.disk.clone());
-        let seed = place.number as u64;
+        let (seed, joins) = (place.number as u64, place.joins);
+        let id_of = id.to_owned();
         let mut node =
-            Node::start(Parts { id: id.to_owned(), incarnation, seed, peers, config, disk, network, trace });
+            Node::start(Parts { id: id_of, incarnation, seed, peers, joins, config, disk, network, trace });
         node.run();
         let started = node.tell_all();
         place.node = Some(node);
         self.trace.line(format!("started {started}"));
+        self.settle();
+        Ok(())
+    }
+
+    /// Starts a new node that waits to be added.
+    pub(crate) fn join(&mut self, id: &str) -> Outcome {
+        let disk = Disk::new(id, self.trace.clone());
+        let number = self.places.len() as u128 + 1;
+        let place = Place { number, life: 1, disk, node: None, joins: true };
+        self.places.insert(id.to_owned(), place);
+        self.start(id)
+    }
+
+    /// A client of `through` has `id` added, demoted or removed.
+    pub(crate) fn change(&mut self, through: &str, what: &str, id: &str) -> Outcome {
+        let words = format!("{what} {id}");
+        let node = self.node(through)?;
+        match what {
+            "add" => node.change(words, AddVoter::new(id, id)),
+            "add-nonvoter" => node.change(words, AddNonvoter::new(id, id)),
+            "demote" => node.change(words, DemoteVoter::new(id)),
+            _ => node.change(words, RemoveServer::new(id)),
+        }
         self.settle();
         Ok(())
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::child::NODES;
+
 /// Raftix beside its peers, on one machine in one sitting.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "compare", args_conflicts_with_subcommands = true)]
@@ -142,6 +144,15 @@ pub(crate) struct Job {
     /// Operations a second that are offered; 0 is a closed loop.
     #[arg(long, default_value_t = 0.0)]
     pub(crate) rate: f64,
+    /// Microseconds that a flush of each node's slow log takes.
+    #[arg(long, value_delimiter = ',', default_values_t = [5000; NODES])]
+    pub(crate) flush_us: Vec<u64>,
+    /// Microseconds that a state machine takes for a command.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) apply_us: u64,
+    /// How many leaders are cut off from the others; 0 is the usual load.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) cuts: usize,
     /// Which of the system's settings.
     #[arg(long, default_value = "")]
     pub(crate) setting: String,
@@ -170,6 +181,9 @@ impl Job {
             ("--transport", name(&self.transport)),
             ("--log", name(&self.log)),
             ("--rate", self.rate.to_string()),
+            ("--flush-us", self.flush_us.iter().map(u64::to_string).collect::<Vec<_>>().join(",")),
+            ("--apply-us", self.apply_us.to_string()),
+            ("--cuts", self.cuts.to_string()),
             ("--setting", self.setting.clone()),
             ("--warm-ms", self.warm_ms.to_string()),
             ("--run-ms", self.run_ms.to_string()),
@@ -219,8 +233,17 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        let job =
-            Job { reads: true, hold: true, data: "d".into(), rate: 2.5, log: Log::Disk, ..parse(Vec::new()) };
+        let job = Job {
+            reads: true,
+            hold: true,
+            data: "d".into(),
+            rate: 2.5,
+            log: Log::Disk,
+            flush_us: vec![1, 2, 3],
+            apply_us: 4,
+            cuts: 5,
+            ..parse(Vec::new())
+        };
         assert_eq!(format!("{:?}", parse(job.flags())), format!("{job:?}"));
     }
 }

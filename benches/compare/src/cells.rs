@@ -1,6 +1,9 @@
 //! The cells: what is measured, and with which settings of each system. A cell's name is stable.
 
-use crate::args::{Job, Log, Sut, Transport};
+use crate::{
+    args::{Job, Log, Sut, Transport},
+    child::NODES,
+};
 
 /// One workload at one load.
 #[derive(Clone, Debug)]
@@ -10,15 +13,15 @@ pub(crate) struct Cell {
 }
 
 /// Cells that the plan has and this program has not, with the reason.
-pub(crate) const UNAVAILABLE: [(&str, &str); 7] = [
-    ("W4b", "disks of different speed: every node's flush takes the same time here yet"),
-    ("W5", "slow state machine: the machines have no injected apply time here yet"),
-    ("W7", "fail-over: all nodes of a cell are in one process, and none can be killed alone yet"),
+pub(crate) const UNAVAILABLE: [(&str, &str); 4] = [
     ("W8", "catch-up of a fresh voter: Raftix has no membership changes yet"),
     ("W9", "snapshots: Raftix has none yet"),
     ("W10", "idle groups: Raftix has one group per node yet"),
     ("W11", "restart: told with W3, as the time from a kill until every node is back"),
 ];
+
+/// How many leaders a run of the fail-over cell cuts off.
+const CUTS: usize = 20;
 
 const CLIENTS: [usize; 5] = [1, 64, 256, 1024, 4096];
 
@@ -50,6 +53,22 @@ pub(crate) fn all() -> Vec<Cell> {
             job: job(clients, transport, Log::Slow),
         }));
     }
+    // One slow disk of three, the leader's and a follower's: a quorum does not need it.
+    for (name, flush_us) in [("W4b-leader", [20_000, 1_000, 1_000]), ("W4b-follower", [1_000, 1_000, 50_000])]
+    {
+        cells.extend([1, 64].map(|clients| Cell {
+            id: format!("{name}-c{clients}"),
+            job: Job { flush_us: flush_us.to_vec(), ..job(clients, Transport::Tcp, Log::Slow) },
+        }));
+    }
+    cells.extend([64, 1024].map(|clients| Cell {
+        id: format!("W5-c{clients}"),
+        job: Job { flush_us: vec![1_000; NODES], apply_us: 1_000, ..job(clients, Transport::Tcp, Log::Slow) },
+    }));
+    cells.push(Cell {
+        id: "W7-c64".to_owned(),
+        job: Job { cuts: CUTS, ..job(64, Transport::Memory, Log::Memory) },
+    });
     for (name, log, rates) in [("W2", Log::Memory, [10_000, 40_000]), ("W3", Log::Disk, [1_000, 10_000])] {
         cells.extend(rates.map(|rate| Cell {
             id: format!("{name}-open-r{rate}"),
@@ -61,7 +80,7 @@ pub(crate) fn all() -> Vec<Cell> {
 
 /// What a claim stands on: each kind of write at few, many and very many clients.
 fn gate(cell: &Cell) -> bool {
-    let closed = cell.job.rate == 0.0 && !cell.job.reads && cell.job.log != Log::Slow;
+    let closed = cell.job.rate == 0.0 && cell.job.cuts == 0 && !cell.job.reads && cell.job.log != Log::Slow;
     let few = closed && matches!(cell.job.clients, 1 | 64 | 1024);
     few && (!cell.job.own_thread || cell.job.payload > 0) || cell.id.starts_with("W1o-c")
 }
@@ -75,6 +94,9 @@ fn job(clients: usize, transport: Transport, log: Log) -> Job {
         own_thread: false,
         reads: false,
         rate: 0.0,
+        flush_us: vec![5_000; NODES],
+        apply_us: 0,
+        cuts: 0,
         setting: String::new(),
         warm_ms: 0,
         run_ms: 0,
@@ -109,18 +131,29 @@ pub(crate) fn select(wanted: &str) -> Result<Vec<Cell>, String> {
 pub(crate) fn settings(cell: &Cell, sut: Sut) -> &'static [&'static str] {
     match (sut, cell.job.transport, cell.job.log) {
         (Sut::Raftix, ..) => &["shipped"],
+        (Sut::RaftRs, ..) if cell.job.cuts > 0 => &[],
+        (Sut::Openraft, ..) if cell.job.cuts > 0 => &["two-runtimes", "one-runtime"],
+        (Sut::Hashicorp, ..) if cell.job.cuts > 0 => &["append64"],
+        (Sut::Etcd, ..) if cell.job.cuts > 0 => &["ready", "async"],
         (Sut::Openraft, Transport::Memory, Log::Memory) => {
             &["two-runtimes", "two-runtimes-streaming", "one-runtime", "one-runtime-streaming"]
         }
+        // A state machine that blocks needs a worker to spare.
+        (Sut::Openraft, ..) if cell.job.apply_us > 0 => &["two-runtimes"],
         (Sut::Openraft, ..) => &["two-runtimes", "one-runtime"],
         (Sut::RaftRs, Transport::Memory, Log::Memory) => &["one-thread", "own-thread"],
         (Sut::RaftRs, ..) => &[],
         (Sut::Hashicorp, _, Log::Slow) => &["append64", "append1024", "append1024-inflight16"],
         (Sut::Hashicorp, Transport::Memory, _) => &["append64", "append1024"],
         (Sut::Hashicorp, _, Log::Memory) => &["append64", "append1024", "append1024-inflight16"],
-        (Sut::Hashicorp, _, Log::Disk) => {
-            &["append64-wal", "append1024-wal", "append1024-inflight16-wal", "append1024-bolt"]
-        }
+        (Sut::Hashicorp, _, Log::Disk) => &[
+            "append64-wal",
+            "append64-inflight16-wal",
+            "append1024-wal",
+            "append1024-inflight16-wal",
+            "append1024-inflight130-wal",
+            "append1024-bolt",
+        ],
         (Sut::Etcd, Transport::Memory, _) if cell.job.clients == 1 => &["ready", "async", "ready-procs1"],
         (Sut::Etcd, ..) => &["ready", "async"],
     }

@@ -3,18 +3,22 @@
 
 use std::{
     future::Future,
+    pin::pin,
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{args::Job, digest::Machine, load::Measured};
+use crate::{args::Job, digest::Machine, load::Measured, sut::slow};
 
 /// How many nodes every cell has.
 pub(crate) const NODES: usize = 3;
 
 /// How long the last node may take to apply what the first acknowledged.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a running system is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What a child tells.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +39,12 @@ pub(crate) struct Outcome {
     /// Whether every node holds just those.
     pub(crate) agree: bool,
     pub(crate) recover_ms: f64,
+    /// How long a flush of the fastest slow log took, in the middle of it.
+    pub(crate) flush_us: f64,
+    /// How long a slow state machine took for a command.
+    pub(crate) apply_us: f64,
+    /// By how many entries the leader's log was durable ahead of its state machine, at most.
+    pub(crate) ahead: u64,
     /// Why there is no number.
     pub(crate) error: String,
 }
@@ -46,6 +56,11 @@ pub(crate) trait Nodes {
 
     /// The leader's term.
     fn term(&self) -> u64;
+
+    /// By how many entries the leader's log is durable ahead of its state machine now, where that is known.
+    fn ahead(&self) -> u64 {
+        0
+    }
 }
 
 /// Measures with `run`, which knows where the clients are; judges; and goes on writing if it is to be killed.
@@ -59,8 +74,9 @@ pub(crate) async fn measure<N: Nodes>(
         return recovered(job, nodes, began).await;
     }
     let term = nodes.term();
-    let measured = run(job.clone()).await;
+    let (measured, ahead) = watched(nodes, run(job.clone())).await;
     let mut outcome = judge(job, nodes, &measured).await;
+    outcome.ahead = ahead;
     if nodes.term() != term && outcome.error.is_empty() {
         outcome.error = "the leader changed".to_owned();
     }
@@ -69,6 +85,18 @@ pub(crate) async fn measure<N: Nodes>(
         run(Job { warm_ms: 0, run_ms: 3_600_000, ..job.clone() }).await;
     }
     outcome
+}
+
+/// Looks now and then, while `run` goes on, how far the leader's log is ahead of its state machine.
+async fn watched<N: Nodes>(nodes: &N, run: impl Future<Output = Measured>) -> (Measured, u64) {
+    let mut run = pin!(run);
+    let mut ahead = 0;
+    loop {
+        match tokio::time::timeout(LOOK_EVERY, run.as_mut()).await {
+            Ok(measured) => return (measured, ahead),
+            Err(_) => ahead = ahead.max(nodes.ahead()),
+        }
+    }
 }
 
 /// Prints the line that the parent waits for.
@@ -90,6 +118,9 @@ async fn judge<N: Nodes>(job: &Job, nodes: &N, measured: &Measured) -> Outcome {
         sum: format!("{:016x}", measured.acked.sum),
         agree: true,
         recover_ms: 0.0,
+        flush_us: slow::FLUSHES.mean_us(),
+        apply_us: slow::APPLIES.mean_us(),
+        ahead: 0,
         error: measured.failure.clone().unwrap_or_default(),
     };
     for number in 0..NODES {
@@ -126,7 +157,7 @@ async fn recovered<N: Nodes>(job: &Job, nodes: &N, began: Instant) -> Outcome {
 }
 
 /// The machine of a node once it has applied everything up to `index`, or what it is when patience ends.
-async fn caught_up<N: Nodes>(nodes: &N, number: usize, index: u64) -> Result<Machine, String> {
+pub(crate) async fn caught_up<N: Nodes>(nodes: &N, number: usize, index: u64) -> Result<Machine, String> {
     let until = Instant::now() + PATIENCE;
     loop {
         let machine = nodes.machine(number).await?;

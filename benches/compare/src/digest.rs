@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh64::xxh64;
 
+use crate::sut::slow;
+
 /// Where an entry lies in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position {
@@ -62,6 +64,7 @@ impl Machine {
     }
 
     pub(crate) fn apply(&mut self, at: Position, data: &[u8]) {
+        slow::apply();
         self.disordered |= at.index <= self.applied;
         self.applied = at.index;
         self.digest.add(at, data);

@@ -6,7 +6,7 @@
 //! | `cells` | what is measured, with which settings of each system |
 //! | `comparison` | rounds, order, repetition |
 //! | `runner` | a child for each measurement; kills and restarts the durable ones |
-//! | `child`, `load`, `digest` | within a child: measure, drive, check |
+//! | `child`, `load`, `fail_over`, `digest` | within a child: measure, drive, check |
 //! | `sut/` | the systems; those in Go have their programs under `go/` |
 //! | `limit/` | the same shape of work without Raft |
 //! | `floors` | what the machine can do at the moment |
@@ -19,6 +19,7 @@ mod cells;
 mod child;
 mod comparison;
 mod digest;
+mod fail_over;
 mod floors;
 mod limit;
 mod load;

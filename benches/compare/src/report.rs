@@ -75,6 +75,15 @@ pub(crate) struct Figures {
     pub(crate) cpu_us_per_op: f64,
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) recover_ms: f64,
+    /// How long a flush of the fastest slow log took.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) flush_us: f64,
+    /// How long a slow state machine took for a command.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) apply_us: f64,
+    /// By how many entries the leader's log was durable ahead of its state machine, at most.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) ahead: f64,
     /// Medians of the other settings, in operations per second.
     pub(crate) others: BTreeMap<&'static str, f64>,
 }
@@ -239,6 +248,9 @@ fn figures(subject: Subject, setting: &'static str, rounds: &[Round]) -> Option<
         p999_us: median(&of(|outcome| outcome.p999_us))?,
         cpu_us_per_op: median(&of(|outcome| outcome.cpu_us_per_op))?,
         recover_ms: median(&of(|outcome| outcome.recover_ms))?,
+        flush_us: median(&of(|outcome| outcome.flush_us))?,
+        apply_us: median(&of(|outcome| outcome.apply_us))?,
+        ahead: median(&of(|outcome| outcome.ahead as f64))?,
         others: BTreeMap::new(),
     })
 }

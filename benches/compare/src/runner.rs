@@ -38,6 +38,9 @@ impl Subject {
 }
 
 /// Where the Go programs are.
+/// And for each leader that it cuts off.
+const PATIENCE_PER_CUT: Duration = Duration::from_secs(2);
+
 #[derive(Clone, Debug)]
 pub(crate) struct Runner {
     pub(crate) programs: PathBuf,
@@ -86,7 +89,8 @@ impl Runner {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{command:?}: {error}"))?;
-        let patience = PATIENCE + Duration::from_millis(job.warm_ms + job.run_ms);
+        let patience =
+            PATIENCE + Duration::from_millis(job.warm_ms + job.run_ms) + PATIENCE_PER_CUT * job.cuts as u32;
         let line = first_line(&mut child, patience);
         match kill_after {
             Some(delay) if line.is_some() => thread::sleep(delay),

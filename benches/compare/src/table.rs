@@ -84,6 +84,31 @@ fn write_table(text: &mut String, head: Vec<String>, rows: Vec<Vec<String>>) {
     }
 }
 
+/// What was reached of what a slow disk or a slow state machine allows.
+fn slow_notes(text: &mut String, cell: &CellReport) {
+    for (name, figures) in &cell.results {
+        let of = |microseconds: f64| figures.ops_per_s * microseconds / 1e6;
+        if figures.apply_us > 0.0 {
+            let _ = writeln!(
+                text,
+                "{}: {name} applied {:.3} of what {:.0} us for each allow, durable {} entries ahead",
+                cell.id,
+                of(figures.apply_us),
+                figures.apply_us,
+                figures.ahead,
+            );
+        } else if figures.flush_us > 0.0 && cell.clients == 1 {
+            let _ = writeln!(
+                text,
+                "{}: {name} answered {:.3} times in each fast flush of {:.0} us",
+                cell.id,
+                of(figures.flush_us),
+                figures.flush_us,
+            );
+        }
+    }
+}
+
 fn notes(text: &mut String, report: &Report) {
     for cell in &report.cells {
         for (name, figures) in &cell.results {
@@ -98,6 +123,7 @@ fn notes(text: &mut String, report: &Report) {
                 );
             }
         }
+        slow_notes(text, cell);
         for (name, why) in &cell.failed {
             let _ = writeln!(text, "{}: {name} has runs without a number: {why}", cell.id);
         }

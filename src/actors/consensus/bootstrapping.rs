@@ -57,9 +57,8 @@ impl Consensus {
     /// A leader is about to add this node: whoever takes no part anywhere else learns where it is to belong.
     fn is_asked_in(&self, greet: &Greet) -> bool {
         let is_free = match self.standing {
-            Standing::Blank => self.peers.is_empty(),
-            Standing::Quarantined(_) => true,
-            Standing::Founding | Standing::Member => false,
+            Standing::Joining | Standing::Quarantined(_) => true,
+            Standing::Blank | Standing::Founding | Standing::Member => false,
         };
         is_free && !greet.admits.is_none() && self.node.board.identity().cluster.is_none()
     }

@@ -6,14 +6,16 @@ use super::Consensus;
 use crate::{
     mailbox::Context,
     messages::{SaveIdentity, SnapshotTaken},
-    protocol::compaction_base,
+    protocol::{compaction_base, keep_behind_sent},
     types::{ClusterId, LogIndex},
 };
 
 impl Consensus {
     /// Removes what a snapshot of everything up to `snapshot` holds, but for the trailing entries.
     pub(super) fn compact(&mut self, snapshot: LogIndex) {
-        let upto = compaction_base(snapshot, self.node.reloadable().trailing_logs, self.durable());
+        let settings = self.node.reloadable();
+        let upto = compaction_base(snapshot, settings.trailing_logs, self.durable());
+        let upto = keep_behind_sent(upto, self.node.oldest_sent(), settings.snapshot_threshold);
         if upto > self.node.log.borrow().base().index {
             self.remember_cluster();
         }

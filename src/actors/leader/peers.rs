@@ -7,7 +7,10 @@ use actix::Handler;
 use super::Leader;
 use crate::{
     actors::{
-        commitment::Commitment, follower_replicator::FollowerReplicator, heartbeater::Heartbeater, node::Node,
+        commitment::Commitment,
+        follower_replicator::{FollowerReplicator, Voice},
+        heartbeater::Heartbeater,
+        node::Node,
     },
     log::Tenure,
     mailbox::{Context, Port, Signal, port_of, spawn},
@@ -160,6 +163,12 @@ fn spawn_peer(
     session: u64,
     server: Server,
 ) -> Peer {
+    let voice = Voice {
+        matched: commitment.outlet(),
+        match_lost: commitment.outlet(),
+        caught_up: leader.outlet(),
+        ended: leader.outlet(),
+    };
     let mut signal = None;
     let name = format!("leader/replicator/{}", server.id);
     let replicator = spawn(&node.inspector, name, |ctx| {
@@ -167,16 +176,7 @@ fn spawn_peer(
         let raised = Signal::new(own.clone());
         let latch = raised.latch();
         signal = Some(raised);
-        FollowerReplicator::new(
-            node.clone(),
-            tenure.clone(),
-            server.clone(),
-            session,
-            (commitment.outlet(), commitment.outlet()),
-            (leader.outlet(), leader.outlet()),
-            own,
-            latch,
-        )
+        FollowerReplicator::new(node.clone(), tenure.clone(), server.clone(), session, voice, own, latch)
     });
     let name = format!("leader/heartbeater/{}", server.id);
     let (id, address) = (server.id.clone(), server.address.clone());

@@ -2,7 +2,7 @@
 //! the commands that follow.
 //!
 //! Mailbox: [`TakeSnapshot`], [`FsmSnapshotted`], [`SnapshotBegun`], [`SnapshotWritten`], [`OpenSnapshot`],
-//! [`ReadPiece`], [`ReceiveSnapshot`], [`SnapshotReceived`], [`Tick`]. Voice:
+//! [`ReadPiece`], [`RenewSnapshot`], [`ReceiveSnapshot`], [`SnapshotReceived`], [`Tick`]. Voice:
 //! [`FsmSnapshot`](crate::messages::FsmSnapshot) to FsmApplier, [`SnapshotTaken`] and [`SnapshotReceived`] to Consensus,
 //! [`SnapshotOpened`](crate::messages::SnapshotOpened) and [`PieceRead`](crate::messages::PieceRead) to SnapshotSender, [`SnapshotAnswered`] to the front
 //! door. Go: `runSnapshots`, `takeSnapshot`.
@@ -23,8 +23,9 @@ use crate::{
     error::SnapshotError,
     mailbox::Context,
     messages::{
-        FsmSnapshotted, OpenSnapshot, RaftEvent, ReadPiece, ReceiveSnapshot, Reception, SnapshotAnswered,
-        SnapshotBegun, SnapshotReceived, SnapshotTaken, SnapshotWritten, StopActor, TakeSnapshot, Tick,
+        FsmSnapshotted, OpenSnapshot, RaftEvent, ReadPiece, ReceiveSnapshot, Reception, RenewSnapshot,
+        SnapshotAnswered, SnapshotBegun, SnapshotReceived, SnapshotTaken, SnapshotWritten, StopActor,
+        TakeSnapshot, Tick,
     },
     protocol::SnapshotPolicy,
     state_machine::StateSnapshot,
@@ -227,6 +228,20 @@ impl Handler<OpenSnapshot> for Snapshotter {
 
     fn handle(&mut self, OpenSnapshot { reader }: OpenSnapshot, _: &mut Self::Context) {
         self.files(FileWork::Open { last: self.newest, reader });
+    }
+}
+
+impl Handler<RenewSnapshot> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, _: RenewSnapshot, _: &mut Self::Context) {
+        if matches!(self.stage, Stage::Idle) {
+            // Whatever lies behind the base of the log may be taken anew: the state has it.
+            self.newest = self.node.log.borrow().base();
+            if self.obstacle().is_none() {
+                self.begin();
+            }
+        }
     }
 }
 

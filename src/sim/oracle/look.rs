@@ -83,6 +83,7 @@ impl Oracle {
         self.check(|state| {
             look.check_after(&before, number + 1)?;
             state.nodes[number].seen = look;
+            state.nodes[number].incarnation = node.incarnation;
             if look.role == ServerRole::Leader && (before.role, before.term) != (look.role, look.term) {
                 state.begins_to_lead(number, look.term, node)?;
             }
@@ -143,7 +144,11 @@ impl State {
             let Some(term) = log.runs().term_at(index) else { continue };
             let id = LogId::new(term, index);
             if self.ledger.commits(id, during, number + 1)? {
-                self.check_quorum(index, index)?;
+                self.commits_under(index, node)?;
+                let [under, _] = self.memberships.of(index);
+                if !self.is_on_quorum_of(under, id) {
+                    return Err(self.lacks_quorum(id));
+                }
             }
         }
         Ok(())

@@ -12,6 +12,7 @@
 //! | leader completeness (§5.4) | when a node begins to lead |
 //! | a leader commits by entries of its own term (§5.4.2) | when the commit index of a leader rises |
 //! | committed entries are immutable and on a quorum's disks | when the commit index of a node rises, when a disk cuts or recovers |
+//! | neighbouring memberships differ by one voter (thesis §4.1) | when a membership is committed |
 //! | acknowledged means durable | at every acknowledgement that leaves a follower |
 //! | state machine safety: the same commands in the same order, each once (§5.4.3) | at every command applied |
 //! | a snapshot is the state at its index, and of committed entries | when one is captured, published, found and restored |
@@ -21,6 +22,7 @@
 
 mod ledger;
 mod look;
+mod membership;
 mod shadow;
 mod snapshots;
 mod store;
@@ -38,11 +40,12 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     sim::trace::{Event, Trace},
-    types::{LogId, LogIndex, NodeId},
+    types::{Incarnation, LogId, LogIndex, NodeId},
 };
 
 use ledger::{AppliedCommand, Ledger};
 pub(crate) use look::Look;
+use membership::Memberships;
 use shadow::Shadow;
 pub(crate) use snapshots::WatchedSnapshots;
 pub(crate) use store::WatchedStore;
@@ -76,6 +79,7 @@ pub(crate) struct Oracle {
 struct State {
     trace: Trace,
     ledger: Ledger,
+    memberships: Memberships,
     nodes: Vec<Watched>,
     violation: Option<Violation>,
     stamp: u64,
@@ -104,8 +108,10 @@ struct Watched {
     /// What its disk held may have been damaged since it was last read: its log, and its snapshots.
     rotten: bool,
     rotten_snapshots: bool,
-    /// It lost its directory: what it holds from then on counts for nothing.
+    /// It lost its directory: what it holds from then on counts for nothing, until a membership names its new life.
     out: bool,
+    /// The life of its directory that was last seen.
+    incarnation: Incarnation,
 }
 
 impl Watched {
@@ -115,8 +121,8 @@ impl Watched {
 }
 
 impl Oracle {
-    /// Oracles for nodes of these ids and addresses, in the order of their numbers.
-    pub(crate) fn new<'a>(nodes: impl Iterator<Item = (&'a NodeId, &'a str)>) -> Self {
+    /// Oracles for nodes of these ids and addresses, in the order of their numbers; the first ones form the cluster.
+    pub(crate) fn new<'a>(nodes: impl Iterator<Item = (&'a NodeId, &'a str)>, founders: usize) -> Self {
         let mut addresses = BTreeMap::new();
         let mut watched = Vec::new();
         for (number, (id, address)) in nodes.enumerate() {
@@ -126,6 +132,7 @@ impl Oracle {
         let state = State {
             trace: Trace::default(),
             ledger: Ledger::default(),
+            memberships: Memberships::new(founders),
             nodes: watched,
             violation: None,
             stamp: 0,
@@ -262,6 +269,7 @@ impl Oracle {
             state.nodes[node].shadow.lost();
             state.nodes[node].snapshots.clear();
             state.nodes[node].out = true;
+            state.nodes[node].incarnation = Incarnation::NONE;
             Ok(())
         });
     }
@@ -287,9 +295,11 @@ impl Oracle {
 }
 
 impl State {
-    /// Whether a quorum of disks holds this entry.
-    fn is_on_quorum(&self, id: LogId) -> bool {
-        self.nodes.iter().filter(|node| node.holds(id)).count() > self.nodes.len() / 2
+    /// Whether the disks of a quorum of these nodes hold this entry.
+    fn is_on_quorum_of(&self, voters: u64, id: LogId) -> bool {
+        let votes = |(number, node): (usize, &Watched)| voters & (1 << number) != 0 && node.holds(id);
+        let holders = self.nodes.iter().enumerate().filter(|(number, node)| votes((*number, node))).count();
+        holders > voters.count_ones() as usize / 2
     }
 
     /// Every committed entry of a range is on a quorum's disks.
@@ -298,14 +308,17 @@ impl State {
             let index = LogIndex(index);
             let Some(term) = self.ledger.committed_term(index) else { continue };
             let id = LogId::new(term, index);
-            if !self.is_on_quorum(id) {
-                let holders: Vec<&str> =
-                    self.nodes.iter().filter(|n| n.holds(id)).map(|n| n.id.as_str()).collect();
-                let what = format!("{id} is committed and durable on {holders:?} alone");
-                return Err(Violation::new("committed entries are on a quorum", what));
+            if !self.memberships.of(index).iter().any(|voters| self.is_on_quorum_of(*voters, id)) {
+                return Err(self.lacks_quorum(id));
             }
         }
         Ok(())
+    }
+
+    fn lacks_quorum(&self, id: LogId) -> Violation {
+        let holders: Vec<&str> = self.nodes.iter().filter(|n| n.holds(id)).map(|n| n.id.as_str()).collect();
+        let what = format!("{id} is committed and durable on {holders:?} alone");
+        Violation::new("committed entries are on a quorum", what)
     }
 }
 

@@ -3,19 +3,16 @@
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
+    task::Waker,
 };
 
 use bytes::Bytes;
-use tokio::sync::{Notify, futures::Notified};
 
 use crate::wire::{FrameError, Outgoing};
 
 /// The queue in front of one socket.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
-    queue: Mutex<Queue>,
-    wake: Notify,
-}
+pub(super) struct Outbox(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -25,6 +22,8 @@ struct Queue {
     /// Bytes the system has taken over. Nothing behind them has left this node.
     written: u64,
     closed: bool,
+    /// The connection's task, to be woken once.
+    waits: Option<Waker>,
 }
 
 /// Why a frame was not queued.
@@ -57,28 +56,26 @@ impl Outbox {
         encode(&mut queue.out).map_err(Rejected::Frame)?;
         let start = queue.queued;
         queue.queued += (queue.out.len() - before) as u64;
+        let waits = if idle { queue.waits.take() } else { None };
         drop(queue);
-        if idle {
-            self.wake.notify_one();
+        if let Some(task) = waits {
+            task.wake();
         }
         Ok(start)
     }
 
-    /// Moves everything queued behind `pieces`; false once closed.
-    pub(super) fn take(&self, pieces: &mut VecDeque<Bytes>) -> bool {
+    /// Moves everything queued into `pieces` once that is empty, so that the outbox knows how much is unwritten.
+    /// `task` is woken when something is queued where nothing was, or the outbox closes. False once closed.
+    pub(super) fn take(&self, pieces: &mut VecDeque<Bytes>, task: &Waker) -> bool {
         let mut queue = self.lock();
-        queue.out.drain_into(pieces);
+        if pieces.is_empty() {
+            queue.out.drain_into(pieces);
+        }
+        match &mut queue.waits {
+            Some(waits) => waits.clone_from(task),
+            waits => *waits = Some(task.clone()),
+        }
         !queue.closed
-    }
-
-    /// Whether it takes frames.
-    pub(super) fn is_open(&self) -> bool {
-        !self.lock().closed
-    }
-
-    /// Waits until something was queued where nothing was, or the outbox closed.
-    pub(super) fn changed(&self) -> Notified<'_> {
-        self.wake.notified()
     }
 
     /// The system took over `bytes` more.
@@ -98,12 +95,17 @@ impl Outbox {
 
     /// Takes nothing more; the connection's task ends.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.wake.notify_one();
+        let mut queue = self.lock();
+        queue.closed = true;
+        let waits = queue.waits.take();
+        drop(queue);
+        if let Some(task) = waits {
+            task.wake();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,13 +1,24 @@
 //! Moves frames between one socket and one [`Handler`]: everything queued in as few writes as possible,
 //! everything read delivered before the next read. Owns the read buffer; knows no peer and no request.
+//!
+//! Whatever wakes it, it does all that can be done before it sleeps, in one poll: two system calls for a request
+//! and its answer, a write and a read.
 
-use std::{collections::VecDeque, io::IoSlice, time::Duration};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    future::poll_fn,
+    io::{self, IoSlice},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
-    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWrite},
     net::TcpStream,
-    time::{Instant, MissedTickBehavior, interval_at},
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 
 use super::{Closed, outbox::Outbox};
@@ -15,10 +26,13 @@ use crate::wire::{self, FrameKind, FrameLimits, Message};
 
 /// How many pieces one write takes.
 const PIECES_MAX: usize = 64;
-/// The room a read is given at least.
+/// The first buffer that is read into.
 const READ_BYTES_MIN: usize = 4 * 1024;
-/// The room a read is given where reads keep filling it. Nothing that a peer only announces takes more.
+/// The largest, where many are used up. Nothing that a peer only announces takes more.
 const READ_BYTES_MAX: usize = 256 * 1024;
+/// A buffer is used up when less than this part of it is left: entries keep the buffer they came in, so what is
+/// left unused is lost as long as they are kept.
+const READ_ROOM_MIN: usize = 8;
 
 /// One side of a connection.
 pub(super) trait Handler {
@@ -34,68 +48,91 @@ pub(super) trait Handler {
 
 /// Runs a connection until it ends, and says why it did.
 pub(super) async fn pump(
-    mut stream: TcpStream,
+    stream: TcpStream,
     outbox: &Outbox,
     limits: FrameLimits,
     beat: Duration,
     handler: &mut impl Handler,
 ) -> Closed {
-    match run(&mut stream, outbox, limits, beat, handler).await {
+    let mut beats = interval_at(Instant::now() + beat, beat);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let inbox = Inbox { bytes: BytesMut::new(), chunk: READ_BYTES_MIN, limits };
+    let mut pump = Pump { stream, outbox, handler, inbox, pieces: VecDeque::new(), beats, quiet: 0 };
+    match poll_fn(|context| pump.poll(context)).await {
         Ok(never) => match never {},
         Err(closed) => closed,
     }
 }
 
-async fn run(
-    stream: &mut TcpStream,
-    outbox: &Outbox,
-    limits: FrameLimits,
-    beat: Duration,
-    handler: &mut impl Handler,
-) -> Result<std::convert::Infallible, Closed> {
-    let (mut reader, mut writer) = stream.split();
-    let mut inbox = Inbox { bytes: BytesMut::new(), chunk: READ_BYTES_MIN, limits };
-    let mut pieces = VecDeque::new();
-    let mut quiet = 0;
-    let mut beats = interval_at(Instant::now() + beat, beat);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        // What waits is taken only when all before it is written, so that the outbox knows how full it is.
-        let open = if pieces.is_empty() { outbox.take(&mut pieces) } else { outbox.is_open() };
-        if !open {
-            return Err(Closed::Stopped);
+struct Pump<'a, H> {
+    stream: TcpStream,
+    outbox: &'a Outbox,
+    handler: &'a mut H,
+    inbox: Inbox,
+    /// Taken from the outbox and not written.
+    pieces: VecDeque<Bytes>,
+    beats: Interval,
+    /// Beats since something arrived.
+    quiet: u32,
+}
+
+impl<H: Handler> Pump<'_, H> {
+    /// Beats, writes and reads until nothing of it can be done at once.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Infallible, Closed>> {
+        while self.beats.poll_tick(context).is_ready() {
+            self.handler.beat(self.quiet)?;
+            self.quiet += 1;
         }
-        let may_read = handler.may_read();
-        if may_read {
-            inbox.make_room()?;
+        loop {
+            if !self.outbox.take(&mut self.pieces, context.waker()) {
+                return Poll::Ready(Err(Closed::Stopped));
+            }
+            let wrote = self.poll_write(context)?.is_ready();
+            let read = self.poll_read(context)?.is_ready();
+            if !wrote && !read {
+                return Poll::Pending;
+            }
         }
-        tokio::select! {
-            biased;
-            _ = beats.tick() => {
-                handler.beat(quiet)?;
-                quiet += 1;
-            }
-            written = write_some(&mut writer, &pieces), if !pieces.is_empty() => {
-                let written = written?;
-                outbox.wrote(written);
-                advance(&mut pieces, written);
-            }
-            read = reader.read_buf(&mut inbox.bytes), if may_read => {
-                if read? == 0 {
-                    return Err(Closed::ByPeer);
-                }
-                quiet = 0;
-                inbox.deliver(outbox, handler)?;
-            }
-            () = outbox.changed() => {}
+    }
+
+    /// One write of what was taken; pending if there is nothing or the socket is full.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        if self.pieces.is_empty() {
+            return Poll::Pending;
         }
+        let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+        let count = self.pieces.len().min(PIECES_MAX);
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            *slice = IoSlice::new(piece);
+        }
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, &slices[..count]))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
+        }
+        self.outbox.wrote(written);
+        advance(&mut self.pieces, written);
+        Poll::Ready(Ok(()))
+    }
+
+    /// One read, and all that it completes; pending if nothing came or the handler has no room.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        if !self.handler.may_read() {
+            return Poll::Pending;
+        }
+        self.inbox.make_room()?;
+        let read = pin!(self.stream.read_buf(&mut self.inbox.bytes));
+        if ready!(read.poll(context))? == 0 {
+            return Poll::Ready(Err(Closed::ByPeer));
+        }
+        self.quiet = 0;
+        Poll::Ready(self.inbox.deliver(self.outbox, self.handler))
     }
 }
 
 /// What was read and is not yet a whole frame.
 struct Inbox {
     bytes: BytesMut,
-    /// How much room the next buffer gets: grows while reads fill it.
+    /// How much room the next buffer gets: grows with each that is used up.
     chunk: usize,
     limits: FrameLimits,
 }
@@ -106,17 +143,16 @@ impl Inbox {
     fn make_room(&mut self) -> Result<(), Closed> {
         let spare = self.bytes.capacity() - self.bytes.len();
         let missing = wire::bytes_missing(&self.bytes, self.limits)?;
-        let needed = missing.clamp(READ_BYTES_MIN, self.bytes.len().max(READ_BYTES_MAX));
-        if spare < needed {
+        let needed = missing.clamp(self.chunk / READ_ROOM_MIN, self.bytes.len().max(READ_BYTES_MAX));
+        // Where nothing read is kept, as on a lane of answers, the same buffer serves for ever.
+        if spare < needed && !self.bytes.try_reclaim(needed) {
             self.bytes.reserve(needed.max(self.chunk));
+            self.chunk = (self.chunk * 2).min(READ_BYTES_MAX);
         }
         Ok(())
     }
 
     fn deliver(&mut self, outbox: &Outbox, handler: &mut impl Handler) -> Result<(), Closed> {
-        if self.bytes.len() == self.bytes.capacity() {
-            self.chunk = (self.chunk * 2).min(READ_BYTES_MAX);
-        }
         while let Some((request_id, kind, message)) = wire::decode(&mut self.bytes, self.limits)? {
             match message {
                 Message::Ping => queue_pong(outbox),
@@ -134,21 +170,6 @@ fn queue_pong(outbox: &Outbox) {
         wire::encode_pong(out);
         Ok(())
     });
-}
-
-async fn write_some(
-    writer: &mut (impl AsyncWrite + Unpin),
-    pieces: &VecDeque<Bytes>,
-) -> std::io::Result<usize> {
-    let mut slices = [IoSlice::new(&[]); PIECES_MAX];
-    let count = pieces.len().min(PIECES_MAX);
-    for (slice, piece) in slices.iter_mut().zip(pieces) {
-        *slice = IoSlice::new(piece);
-    }
-    match writer.write_vectored(&slices[..count]).await? {
-        0 => Err(std::io::ErrorKind::WriteZero.into()),
-        written => Ok(written),
-    }
 }
 
 fn advance(pieces: &mut VecDeque<Bytes>, mut written: usize) {
@@ -183,6 +204,36 @@ mod tests {
         header[3] = 0xff;
         inbox.bytes = header[..].into();
         assert!(matches!(inbox.make_room(), Err(Closed::Frame(_))));
+    }
+
+    /// How often an inbox takes a buffer for 1000 frames that come one by one, and how large the next would be.
+    fn buffers_for_single_frames(are_kept: bool) -> (usize, usize) {
+        let limits = FrameLimits::default();
+        let mut inbox = Inbox { bytes: BytesMut::new(), chunk: READ_BYTES_MIN, limits };
+        let (mut kept, mut buffers) = (Vec::new(), 0);
+        for _ in 0..1000 {
+            let end = inbox.bytes.as_ptr_range().end;
+            inbox.make_room().unwrap();
+            buffers += usize::from(inbox.bytes.as_ptr_range().end != end);
+            inbox.bytes.extend_from_slice(&[0; 300]);
+            let frame = inbox.bytes.split().freeze();
+            if are_kept {
+                kept.push(frame);
+            }
+        }
+        (buffers, inbox.chunk)
+    }
+
+    #[test]
+    fn entries_that_are_kept_fill_the_buffers_they_came_in() {
+        let (buffers, next) = buffers_for_single_frames(true);
+        assert!(buffers < 10 && next == READ_BYTES_MAX, "{buffers} buffers, then one of {next}");
+    }
+
+    #[test]
+    fn answers_that_are_dropped_leave_the_first_buffer_as_it_is() {
+        let (_, next) = buffers_for_single_frames(false);
+        assert_eq!(next, 2 * READ_BYTES_MIN, "one was taken");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! meanwhile. Whole clusters here; `receiving` is a real follower with a leader of the test's, `sending` the other way
 //! round.
 
-mod receiving;
+pub(crate) mod receiving;
 mod sending;
 
 use raftix::{ServerRole, Snapshot, storage::snapshot::SnapshotMeta, types::InstallOutcome};
@@ -17,9 +17,14 @@ fn commands(prefix: &str, count: usize) -> impl Iterator<Item = String> {
 
 /// Three nodes with small pieces, and logs that keep five entries behind a snapshot.
 async fn cluster(seed: u64) -> World {
+    cluster_with(seed, 20).await
+}
+
+/// The same with pieces of this length.
+async fn cluster_with(seed: u64, piece_bytes: usize) -> World {
     let mut world = World::new(3, seed);
     world.config.trailing_logs = 5;
-    world.config.snapshot_chunk_bytes = 100;
+    world.config.snapshot_chunk_bytes = piece_bytes;
     world.start_all().await;
     world
 }
@@ -110,12 +115,8 @@ fn a_lost_connection_half_way_goes_on_where_it_was() {
         world.ensure_same().await;
         let pieces = world.traffic.pieces();
         let sent: usize = pieces.iter().map(|(_, length)| length).sum();
-        assert!(
-            (sent as u64) < meta.bytes + 10 * 100,
-            "{sent} of {} bytes were sent: {pieces:?}",
-            meta.bytes
-        );
-        assert_eq!(pieces.iter().filter(|piece| **piece == (0, 100)).count(), 1, "it begins once");
+        assert!((sent as u64) < meta.bytes + 10 * 20, "{sent} of {} bytes were sent: {pieces:?}", meta.bytes);
+        assert_eq!(pieces.iter().filter(|piece| **piece == (0, 20)).count(), 1, "it begins once");
     });
 }
 
@@ -136,7 +137,7 @@ fn a_new_leader_begins_anew() {
         assert_eq!(next, other);
         world.ensure_same().await;
         assert_eq!(world.status(follower).snapshot_index, meta.description.last.index);
-        let begun = world.traffic.pieces().iter().filter(|piece| **piece == (0, 100)).count();
+        let begun = world.traffic.pieces().iter().filter(|piece| **piece == (0, 20)).count();
         assert_eq!(begun, 2);
         world.start(leader).await;
         world.ensure_same().await;
@@ -154,6 +155,58 @@ fn a_follower_that_crashes_half_way_gets_it_again() {
         world.restart(follower).await;
         world.ensure_same().await;
         assert_eq!(world.status(follower).snapshot_index, meta.description.last.index);
+    });
+}
+
+#[test]
+fn regress_e2_a_leader_whose_snapshot_is_damaged_takes_another() {
+    simulate(async {
+        let mut world = cluster(8).await;
+        let (leader, follower, meta) = behind(&mut world).await;
+        let disk = world.disk(leader);
+        let file = disk.files().into_iter().find(|file| file.starts_with("data/snapshots")).unwrap();
+        disk.flip(&file, disk.content(&file).len() as u64 / 2, 1);
+        world.start(follower).await;
+        world.ensure_same().await;
+        assert_eq!(world.status(follower).snapshot_index, meta.description.last.index);
+        assert!(world.leads(leader));
+    });
+}
+
+#[test]
+fn regress_e7_what_is_written_meanwhile_does_not_make_another_one_necessary() {
+    simulate(async {
+        let mut world = cluster_with(9, 3).await;
+        let (leader, follower, meta) = behind(&mut world).await;
+        world.traffic.delay(9, ms(10));
+        world.start(follower).await;
+        half_way(&world, &meta).await;
+        world.apply_all(commands("meanwhile", 10)).await;
+        compact(&world, leader).await;
+        assert!(world.status(follower).snapshot_index < meta.description.last.index, "it is on its way");
+        world.ensure_same().await;
+        assert_eq!(world.status(follower).snapshot_index, meta.description.last.index);
+        let begun = world.traffic.pieces().iter().filter(|piece| **piece == (0, 3)).count();
+        assert_eq!(begun, 1);
+        world.apply(leader, "after").await.unwrap();
+        compact(&world, leader).await;
+        world.ensure_same().await;
+    });
+}
+
+#[test]
+fn regress_e17_a_leader_stops_while_a_follower_out_of_reach_needs_a_snapshot() {
+    simulate(async {
+        let mut world = cluster(10).await;
+        let (leader, follower, _) = behind(&mut world).await;
+        world.disconnect(follower);
+        world.start(follower).await;
+        sleep(ms(500)).await;
+        let stopping = tokio::time::Instant::now();
+        world.stop(leader).await;
+        assert!(stopping.elapsed() < ms(100));
+        world.heal();
+        world.ensure_same().await;
     });
 }
 

@@ -17,16 +17,16 @@ use super::wanted;
 use crate::support::{Puppet, Stage, entries, ms, simulate};
 
 /// A snapshot of `commands`, which stand at index 2 and up, and its content.
-struct Sent {
+pub(crate) struct Sent {
     term: u64,
     cluster: ClusterId,
     meta: SnapshotMeta,
-    content: Vec<u8>,
+    pub(crate) content: Vec<u8>,
 }
 
 impl Sent {
     /// As `puppet` sends it in `term`; the commands are of term `of`.
-    async fn new(puppet: &Puppet, term: u64, of: u64, commands: &[&str]) -> Self {
+    pub(crate) async fn new(puppet: &Puppet, term: u64, of: u64, commands: &[&str]) -> Self {
         let greet = Greet {
             from: puppet.id(),
             incarnation: puppet.incarnation(),
@@ -74,7 +74,7 @@ impl Sent {
         puppet.ask(Request::InstallSnapshot(request)).await
     }
 
-    async fn outcome(&self, puppet: &Puppet, from: usize, to: usize) -> InstallOutcome {
+    pub(crate) async fn outcome(&self, puppet: &Puppet, from: usize, to: usize) -> InstallOutcome {
         self.send(puppet, from, to).await.outcome
     }
 

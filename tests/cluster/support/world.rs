@@ -9,14 +9,18 @@ use std::{
     time::Duration,
 };
 
-use raftix::{Apply, ApplyError, Read, ReadError, Shutdown, types::LogIndex};
+use actix::{Handler, Message};
+use raftix::{
+    Apply, ApplyError, ChangeError, Configuration, GetConfiguration, Read, ReadError, Shutdown,
+    types::LogIndex,
+};
 use raftix::{
     Config, Placement, Raft, RaftBuilder, RaftSystem, ServerRole, StartError, Status, sim::vfs::SimVfs,
     transport::memory::MemoryNetwork,
 };
 use tokio::{
     task::{JoinHandle, LocalSet},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{History, Put, Recorder, Recording, Traffic, ms, secs};
@@ -31,6 +35,8 @@ pub(crate) struct World {
     /// For the nodes started from here on.
     pub(crate) config: Config,
     seed: u64,
+    /// How many nodes form the cluster; the others wait to be added.
+    founders: usize,
     nodes: Vec<Slot>,
     far: BTreeSet<usize>,
 }
@@ -65,6 +71,7 @@ impl World {
             traffic: Traffic::default(),
             config: Config::fast(),
             seed,
+            founders: count,
             nodes: (1..=count).map(slot).collect(),
             far: BTreeSet::new(),
         }
@@ -73,6 +80,21 @@ impl World {
     /// The same, started, with a leader.
     pub(crate) async fn running(count: usize, seed: u64) -> Self {
         let mut world = Self::new(count, seed);
+        world.start_all().await;
+        world.leader().await;
+        world
+    }
+
+    /// `founders` nodes that form a cluster and `spares` that wait to be added; none is started.
+    pub(crate) fn joining(founders: usize, spares: usize, seed: u64) -> Self {
+        let mut world = Self::new(founders + spares, seed);
+        world.founders = founders;
+        world
+    }
+
+    /// The same, started, with a leader.
+    pub(crate) async fn with_spares(founders: usize, spares: usize, seed: u64) -> Self {
+        let mut world = Self::joining(founders, spares, seed);
         world.start_all().await;
         world.leader().await;
         world
@@ -100,7 +122,8 @@ impl World {
     }
 
     pub(crate) fn peers(&self) -> Vec<(String, String)> {
-        self.nodes.iter().map(|node| (node.id.clone(), node.address.clone())).collect()
+        let founders = &self.nodes[..self.founders];
+        founders.iter().map(|node| (node.id.clone(), node.address.clone())).collect()
     }
 
     pub(crate) async fn start_all(&mut self) {
@@ -129,6 +152,15 @@ impl World {
         self.try_start_with(n, change).await.unwrap();
     }
 
+    /// Starts a node that was to join so that it forms a cluster by itself.
+    pub(crate) async fn start_alone(&mut self, n: usize) {
+        let founders = std::mem::replace(&mut self.founders, 1);
+        let kept: Vec<Slot> = self.nodes.drain(..n).collect();
+        self.start(0).await;
+        self.nodes.splice(..0, kept);
+        self.founders = founders;
+    }
+
     async fn try_start_with(
         &mut self,
         n: usize,
@@ -140,8 +172,12 @@ impl World {
         slot.starts += 1;
         slot.recording = Recording::default();
         let own = self.network.transport(slot.address.as_str());
-        let builder = RaftSystem::builder(slot.id.as_str())
-            .peers(peers)
+        let builder = RaftSystem::builder(slot.id.as_str());
+        let builder = match n < self.founders {
+            true => builder.peers(peers),
+            false => builder.advertise(&slot.address).join(peers.into_iter().map(|(_, address)| address)),
+        };
+        let builder = builder
             .config(self.config.clone())
             .data_dir("data")
             .vfs(Arc::new(slot.disk.clone()))
@@ -180,6 +216,32 @@ impl World {
         self.nodes[n].disk = SimVfs::new();
     }
 
+    /// From its next start on the node listens at another address.
+    pub(crate) fn move_to(&mut self, n: usize, address: &str) {
+        self.nodes[n].address = address.to_owned();
+    }
+
+    /// Forgets a node that has stopped by itself.
+    pub(crate) async fn bury(&mut self, n: usize) {
+        let stopped = timeout(PATIENCE, self.raft(n).stopped()).await;
+        assert!(stopped.is_ok(), "{} goes on:\n{}", self.id(n), self.report());
+        self.end(n).await;
+    }
+
+    /// Changes the membership through a node.
+    pub(crate) async fn change<M>(&self, n: usize, change: M) -> Result<u64, ChangeError>
+    where
+        M: Message<Result = Result<LogIndex, ChangeError>> + Send + 'static,
+        RaftSystem<Recorder>: Handler<M>,
+    {
+        self.raft(n).send(change).await.expect("the node runs").map(|index| index.0)
+    }
+
+    /// The membership in force on a node.
+    pub(crate) async fn configuration(&self, n: usize) -> Configuration {
+        self.raft(n).send(GetConfiguration).await.expect("the node runs")
+    }
+
     /// Stops a node in order.
     pub(crate) async fn stop(&mut self, n: usize) {
         self.raft(n).send(Shutdown).await.unwrap();
@@ -212,9 +274,13 @@ impl World {
         self.is_running(n) && self.status(n).role == ServerRole::Leader
     }
 
-    /// The running nodes on this side of a partition.
+    /// The running nodes on this side of a partition that have something of the log.
     fn near(&self) -> Vec<usize> {
-        self.all().filter(|n| self.is_running(*n) && !self.far.contains(n)).collect()
+        let waits = |n: &usize| {
+            let status = self.status(*n);
+            status.role == ServerRole::Quarantined && status.last_index == LogIndex(0)
+        };
+        self.all().filter(|n| self.is_running(*n) && !self.far.contains(n) && !waits(n)).collect()
     }
 
     /// Waits until one node of this side leads and every other one of this side that takes part knows it.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"sync"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -47,10 +48,12 @@ type Machine struct {
 	prefix  Digest
 	applied uint64
 	broken  bool
+	delay   time.Duration
 }
 
-// NewMachine makes a machine that also keeps the digest of the entries up to an index.
-func NewMachine(upto uint64) *Machine { return &Machine{upto: upto} }
+// NewMachine makes a machine that also keeps the digest of the entries up to an index, and takes its time if the
+// options say so.
+func NewMachine(o Options) *Machine { return &Machine{upto: o.Recover, delay: o.Apply} }
 
 // Apply takes the next entries in, under one lock: each calls the function it is given.
 func (m *Machine) Apply(entries func(one func(Position, []byte))) {
@@ -60,6 +63,9 @@ func (m *Machine) Apply(entries func(one func(Position, []byte))) {
 }
 
 func (m *Machine) one(at Position, data []byte) {
+	if m.delay > 0 {
+		applies.sleep(m.delay)
+	}
 	if at.Index <= m.applied {
 		m.broken = true
 	}

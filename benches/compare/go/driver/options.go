@@ -4,6 +4,9 @@ package driver
 
 import (
 	"flag"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,6 +24,12 @@ type Options struct {
 	Data      string
 	Recover   uint64
 	Hold      bool
+	// Flush is how long a flush of each node's slow log takes.
+	Flush [Nodes]time.Duration
+	// Apply is how long a state machine takes for a command.
+	Apply time.Duration
+	// Cuts is how many leaders are cut off from the others; 0 is the usual load.
+	Cuts int
 }
 
 // Nodes is how many nodes every cell has.
@@ -43,7 +52,19 @@ func Parse() Options {
 	flag.Uint64Var(&o.Recover, "recover", 0, "start from the data that is there and digest up to this index")
 	flag.BoolVar(&o.Hold, "hold", false, "go on writing after the result until killed")
 	flag.Bool("own-thread", false, "clients on a thread of their own; the scheduler decides here")
+	flush := flag.String("flush-us", "5000,5000,5000", "microseconds of a flush of each node's slow log")
+	apply := flag.Int("apply-us", 0, "microseconds that a state machine takes for a command")
+	flag.IntVar(&o.Cuts, "cuts", 0, "leaders that are cut off from the others; 0 is the usual load")
 	flag.Parse()
+	for n, text := range strings.SplitN(*flush, ",", Nodes) {
+		us, err := strconv.Atoi(text)
+		if err != nil {
+			flag.Usage()
+			os.Exit(2)
+		}
+		o.Flush[n] = time.Duration(us) * time.Microsecond
+	}
+	o.Apply = time.Duration(*apply) * time.Microsecond
 	o.Warm = time.Duration(warm) * time.Millisecond
 	o.Run = time.Duration(run) * time.Millisecond
 	return o

@@ -23,6 +23,8 @@ type result struct {
 	Sum       string  `json:"sum"`
 	Agree     bool    `json:"agree"`
 	RecoverMS float64 `json:"recover_ms,omitempty"`
+	FlushUS   float64 `json:"flush_us"`
+	ApplyUS   float64 `json:"apply_us"`
 	Error     string  `json:"error,omitempty"`
 }
 
@@ -38,6 +40,15 @@ func Main(start func(Options) (System, error)) {
 	if o.Recover > 0 {
 		say(recovered(o, system, began))
 		return
+	}
+	if o.Cuts > 0 {
+		cuttable, ok := system.(Cuttable)
+		if !ok {
+			say(result{Setting: o.Setting, Error: "no node of it can be cut off"})
+			os.Exit(1)
+		}
+		say((&failover{options: o, system: cuttable}).run())
+		os.Exit(0)
 	}
 	term := system.Term()
 	m := run(o, system)
@@ -59,6 +70,7 @@ func judged(o Options, s System, m measured) result {
 		Setting: o.Setting, OpsPerS: float64(m.ops) / m.seconds, P50: us(50), P99: us(99), P999: us(99.9),
 		CPUPerOp: m.cpu * 1e6 / float64(max(1, m.ops)), Acked: m.acked.Count, Index: m.last,
 		Sum: fmt.Sprintf("%016x", m.acked.Sum), Agree: true,
+		FlushUS: flushes.meanUS(), ApplyUS: applies.meanUS(),
 	}
 	if m.err != nil {
 		r.Error = m.err.Error()

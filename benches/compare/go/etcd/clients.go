@@ -30,6 +30,16 @@ func (w *waiting) add(first uint64, batch []proposal) {
 	w.mu.Unlock()
 }
 
+// drop tells everybody that nobody knows: this node no longer leads.
+func (w *waiting) drop() {
+	w.mu.Lock()
+	for _, at := range w.queue[w.next:] {
+		at.waiter.done <- driver.Position{}
+	}
+	w.queue, w.next = nil, 0
+	w.mu.Unlock()
+}
+
 // answer tells everybody whose entry was applied.
 func (w *waiting) answer(entries []*pb.Entry) {
 	w.mu.Lock()

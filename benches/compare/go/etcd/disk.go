@@ -16,6 +16,7 @@ import (
 // disk is what makes a log durable: etcd's own write-ahead log, or nothing that takes its time.
 type disk struct {
 	wal  *wal.WAL
+	slow driver.Disk
 	last pb.HardState
 }
 
@@ -28,7 +29,7 @@ func (d *disk) save(state *pb.HardState, entries []*pb.Entry) error {
 	}
 	// A commit index alone need not be durable, here as in the wal.
 	if raft.MustSync(state, &d.last, len(entries)) {
-		driver.SlowFlush()
+		d.slow.Flush()
 	}
 	d.last.Term, d.last.Vote = state.Term, state.Vote
 	return nil
@@ -37,7 +38,7 @@ func (d *disk) save(state *pb.HardState, entries []*pb.Entry) error {
 // openDisk begins a log, or reads one that is there into storage.
 func openDisk(o driver.Options, id uint64, storage *raft.MemoryStorage) (*disk, error) {
 	if o.Log == "slow" {
-		return &disk{}, nil
+		return &disk{slow: driver.SlowDisk(o, int(id-1))}, nil
 	}
 	dir := filepath.Join(o.Data, fmt.Sprintf("n%d", id))
 	metadata := founding().GetMetadata()

@@ -116,4 +116,19 @@ func (c *cluster) Machines() []*driver.Machine {
 	return machines
 }
 
+// Leads, WriteAt and Cut are for the fail-over cell.
+func (c *cluster) Leads(n int) bool { return c.nodes[n].leads.Load() }
+
+func (c *cluster) WriteAt(n int, data []byte) (driver.Position, error) {
+	w := &waiter{done: make(chan driver.Position, 1)}
+	c.nodes[n].inbox.propose(proposal{data, w})
+	at := <-w.done
+	if at.Index == 0 {
+		return at, raft.ErrProposalDropped
+	}
+	return at, nil
+}
+
+func (c *cluster) Cut(n int, cut bool) { c.nodes[n].cut.Store(cut) }
+
 func (c *cluster) Term() uint64 { return c.leader.term.Load() }

@@ -8,15 +8,18 @@ import (
 	"sync"
 
 	pb "go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 )
 
 const bufferBytes = 256 << 10
 
 // near is a node in the same process: messages are handed over as they are.
-type near struct{ inbox *inbox }
+type near struct{ from, to *node }
 
-func (p near) send(messages []*pb.Message) { p.inbox.deliver(messages...) }
+func (p near) send(messages []*pb.Message) {
+	if !p.from.cut.Load() && !p.to.cut.Load() {
+		p.to.inbox.deliver(messages...)
+	}
+}
 
 // far is a connection to a node. Everything that leaves at once is one write, made where it arises: the system's
 // buffers take it, and whoever reads never waits for the node behind it, so that no two nodes wait for each other.
@@ -37,36 +40,29 @@ func (p *far) send(messages []*pb.Message) {
 	must(err)
 }
 
-// encode adds a length and the message.
-func encode(buffer []byte, message *pb.Message) []byte {
-	at := len(buffer)
-	buffer = append(buffer, 0, 0, 0, 0)
-	buffer, err := proto.MarshalOptions{}.MarshalAppend(buffer, message)
-	must(err)
-	binary.LittleEndian.PutUint32(buffer[at:], uint32(len(buffer)-at-4))
-	return buffer
-}
-
 // receive hands on all messages that one read brought together.
 func receive(connection net.Conn, to *inbox) {
 	reader := bufio.NewReaderSize(connection, bufferBytes)
 	var frame []byte
 	var batch []*pb.Message
 	for {
-		var header [4]byte
+		var header [headerBytes]byte
 		if _, err := io.ReadFull(reader, header[:]); err != nil {
 			return
 		}
-		length := int(binary.LittleEndian.Uint32(header[:]))
-		if cap(frame) < length {
+		length, kind := int(binary.LittleEndian.Uint32(header[:])), header[4]
+		if cap(frame) < length || kind == kindEntries {
 			frame = make([]byte, length)
 		}
 		frame = frame[:length]
 		if _, err := io.ReadFull(reader, frame); err != nil {
 			return
 		}
-		message := &pb.Message{}
-		must(proto.Unmarshal(frame, message))
+		message, err := decode(kind, frame)
+		must(err)
+		if kind == kindEntries {
+			frame = nil
+		}
 		batch = append(batch, message)
 		if reader.Buffered() < len(header) {
 			to.deliver(batch...)
@@ -84,7 +80,7 @@ func connect(nodes []*node, transport string) error {
 				continue
 			}
 			if transport == "memory" {
-				from.peers[to.id] = near{to.inbox}
+				from.peers[to.id] = near{from, to}
 				continue
 			}
 			peer, err := dial(to)

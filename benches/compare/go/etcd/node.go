@@ -14,7 +14,9 @@ import (
 )
 
 const (
-	tick = 100 * time.Millisecond
+	// electionTicks is how many ticks without a leader pass at least before a node stands.
+	electionTicks = 10
+	usualTick     = 100 * time.Millisecond
 	// entriesMax is how many proposals go into one message.
 	entriesMax = 4096
 	// compactEvery is how many entries may pile up in the memory of a node before the applied ones go.
@@ -34,6 +36,9 @@ type node struct {
 	reading reading
 	async   *storageThreads
 
+	// cut says that nothing goes to this node or comes from it.
+	cut        atomic.Bool
+	tick       time.Duration
 	leads      atomic.Bool
 	appliedOwn atomic.Bool
 	term       atomic.Uint64
@@ -50,8 +55,12 @@ type peer interface{ send(messages []*pb.Message) }
 
 func newNode(id uint64, o driver.Options, s setting) (*node, error) {
 	n := &node{
-		id: id, storage: raft.NewMemoryStorage(), machine: driver.NewMachine(o.Recover), inbox: newInbox(),
-		peers: map[uint64]peer{},
+		id: id, storage: raft.NewMemoryStorage(), machine: driver.NewMachine(o), inbox: newInbox(),
+		peers: map[uint64]peer{}, tick: usualTick,
+	}
+	heartbeatTicks := 1
+	if o.Cuts > 0 {
+		n.tick, heartbeatTicks = driver.ElectionTimeout/electionTicks, 3
 	}
 	if err := n.storage.ApplySnapshot(founding()); err != nil {
 		return nil, err
@@ -69,7 +78,7 @@ func newNode(id uint64, o driver.Options, s setting) (*node, error) {
 	}
 	var err error
 	n.raw, err = raft.NewRawNode(&raft.Config{
-		ID: id, ElectionTick: 10, HeartbeatTick: 1, Storage: n.storage, AsyncStorageWrites: s.async,
+		ID: id, ElectionTick: electionTicks, HeartbeatTick: heartbeatTicks, Storage: n.storage, AsyncStorageWrites: s.async,
 		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, PreVote: true, CheckQuorum: true,
 		Logger: &raft.DefaultLogger{Logger: log.New(io.Discard, "", 0)},
 	})
@@ -91,7 +100,7 @@ func founding() *pb.Snapshot {
 }
 
 func (n *node) run() {
-	ticker := time.NewTicker(tick)
+	ticker := time.NewTicker(n.tick)
 	var work work
 	for {
 		n.ready()
@@ -167,6 +176,9 @@ func (n *node) lead(rd raft.Ready) {
 	leads := rd.RaftState == raft.StateLeader
 	if leads && !n.leads.Load() {
 		n.next = rd.Entries[len(rd.Entries)-1].GetIndex() + 1
+	}
+	if !leads {
+		n.waiting.drop()
 	}
 	n.leads.Store(leads)
 }

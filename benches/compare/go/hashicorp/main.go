@@ -47,6 +47,8 @@ type cluster struct {
 	leader   *raft.Raft
 	term     uint64
 	machines []*driver.Machine
+	nodes    []*raft.Raft
+	network  *network
 }
 
 func main() {
@@ -63,15 +65,14 @@ func start(o driver.Options) (driver.System, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{}
-	var nodes []*raft.Raft
+	c := &cluster{network: network}
 	for n := range driver.Nodes {
 		stores, err := openStores(o, setting, n)
 		if err != nil {
 			return nil, err
 		}
-		machine := driver.NewMachine(o.Recover)
-		config := config(n, setting)
+		machine := driver.NewMachine(o)
+		config := config(o, n, setting)
 		if o.Recover == 0 {
 			err := raft.BootstrapCluster(config, stores.logs, stores.stable, stores.snapshots,
 				network.transports[n], network.configuration())
@@ -84,18 +85,22 @@ func start(o driver.Options) (driver.System, error) {
 		if err != nil {
 			return nil, err
 		}
-		nodes = append(nodes, node)
+		c.nodes = append(c.nodes, node)
 		c.machines = append(c.machines, machine)
 	}
-	return c, c.await(nodes)
+	return c, c.await(c.nodes)
 }
 
-func config(n int, s setting) *raft.Config {
+func config(o driver.Options, n int, s setting) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = id(n)
 	c.MaxAppendEntries = s.appendEntries
 	c.BatchApplyCh = true
 	c.CommitTimeout = 5 * time.Millisecond
+	if o.Cuts > 0 {
+		c.HeartbeatTimeout, c.ElectionTimeout = driver.ElectionTimeout, driver.ElectionTimeout
+		c.LeaderLeaseTimeout = driver.ElectionTimeout
+	}
 	c.SnapshotThreshold = 1 << 62
 	c.SnapshotInterval = time.Hour
 	c.NoLegacyTelemetry = true
@@ -126,5 +131,16 @@ func (c *cluster) Write(data []byte) (driver.Position, error) {
 func (c *cluster) Read() error { return c.leader.VerifyLeader().Error() }
 
 func (c *cluster) Machines() []*driver.Machine { return c.machines }
+
+// Leads, WriteAt and Cut are for the fail-over cell.
+func (c *cluster) Leads(n int) bool { return c.nodes[n].State() == raft.Leader }
+
+func (c *cluster) WriteAt(n int, data []byte) (driver.Position, error) {
+	applied := c.nodes[n].Apply(data, 0)
+	err := applied.Error()
+	return driver.Position{Index: applied.Index()}, err
+}
+
+func (c *cluster) Cut(n int, cut bool) { c.network.cut(n, cut) }
 
 func (c *cluster) Term() uint64 { return c.leader.CurrentTerm() }

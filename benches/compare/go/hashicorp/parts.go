@@ -23,6 +23,8 @@ const cached = 8192
 type network struct {
 	addresses  []string
 	transports []raft.Transport
+	// memory is the same transports where they are in memory.
+	memory []*raft.InmemTransport
 }
 
 func open(o driver.Options, s setting) (*network, error) {
@@ -53,21 +55,33 @@ func open(o driver.Options, s setting) (*network, error) {
 
 func inMemory() *network {
 	n := &network{}
-	var all []*raft.InmemTransport
 	for range driver.Nodes {
 		address, transport := raft.NewInmemTransport("")
 		n.addresses = append(n.addresses, string(address))
 		n.transports = append(n.transports, transport)
-		all = append(all, transport)
+		n.memory = append(n.memory, transport)
 	}
-	for _, from := range all {
-		for to, peer := range all {
-			if from != peer {
-				from.Connect(raft.ServerAddress(n.addresses[to]), peer)
+	for node := range n.memory {
+		n.cut(node, false)
+	}
+	return n
+}
+
+// cut takes a node's connections away in both directions, or gives them back.
+func (n *network) cut(node int, cut bool) {
+	for other := range n.memory {
+		if other == node {
+			continue
+		}
+		for _, way := range [][2]int{{node, other}, {other, node}} {
+			from, to := n.memory[way[0]], way[1]
+			if cut {
+				from.Disconnect(raft.ServerAddress(n.addresses[to]))
+			} else {
+				from.Connect(raft.ServerAddress(n.addresses[to]), n.memory[to])
 			}
 		}
 	}
-	return n
 }
 
 func (n *network) configuration() raft.Configuration {
@@ -120,7 +134,7 @@ func openStores(o driver.Options, s setting, n int) (stores, error) {
 		store := raft.NewInmemStore()
 		return stores{store, store, snapshots}, nil
 	case "slow":
-		store := slowStore{raft.NewInmemStore()}
+		store := slowStore{raft.NewInmemStore(), driver.SlowDisk(o, n)}
 		return stores{store, store, snapshots}, nil
 	}
 	dir := filepath.Join(o.Data, string(id(n)))

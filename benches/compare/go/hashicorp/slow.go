@@ -7,26 +7,29 @@ import (
 )
 
 // slowStore is memory whose flush takes time, like a log on a slow disk.
-type slowStore struct{ *raft.InmemStore }
+type slowStore struct {
+	*raft.InmemStore
+	disk driver.Disk
+}
 
 func (s slowStore) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
 
 func (s slowStore) StoreLogs(logs []*raft.Log) error {
-	driver.SlowFlush()
+	s.disk.Flush()
 	return s.InmemStore.StoreLogs(logs)
 }
 
 func (s slowStore) DeleteRange(first, last uint64) error {
-	driver.SlowFlush()
+	s.disk.Flush()
 	return s.InmemStore.DeleteRange(first, last)
 }
 
 func (s slowStore) Set(key, value []byte) error {
-	driver.SlowFlush()
+	s.disk.Flush()
 	return s.InmemStore.Set(key, value)
 }
 
 func (s slowStore) SetUint64(key []byte, value uint64) error {
-	driver.SlowFlush()
+	s.disk.Flush()
 	return s.InmemStore.SetUint64(key, value)
 }

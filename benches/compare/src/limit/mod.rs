@@ -26,5 +26,5 @@ pub(crate) fn exists(job: &Job) -> bool {
         Log::Disk => job.transport == Transport::Tcp,
         Log::Slow => false,
     };
-    has_pipe && !job.reads && job.rate == 0.0
+    has_pipe && !job.reads && job.rate == 0.0 && job.cuts == 0
 }

@@ -4,6 +4,7 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{
@@ -16,10 +17,15 @@ pub(crate) mod openraft;
 #[cfg(feature = "raft-rs")]
 pub(crate) mod raft_rs;
 pub(crate) mod raftix;
-mod slow;
+pub(crate) mod slow;
+
+/// The least time without a leader before a node stands, where fail-over is measured: each draws between this and
+/// twice as much, in every system, and heartbeats come at a third or less.
+const ELECTION_TIMEOUT: Duration = Duration::from_millis(150);
 
 /// Measures a system of this process.
 pub(crate) fn run(sut: Sut, job: &Job) -> Result<Outcome, String> {
+    slow::slow_down(job);
     match sut {
         Sut::Raftix => raftix::run(job),
         Sut::Openraft => openraft::run(job),
@@ -40,7 +46,7 @@ pub(crate) fn addresses(job: &Job) -> Result<Vec<String>, String> {
         return serde_json::from_str(&text).map_err(|error| failed(&error));
     }
     let addresses = match job.transport {
-        Transport::Memory => (1..=NODES).map(|number| format!("n{number}:0")).collect(),
+        Transport::Memory => (0..NODES).map(memory_address).collect(),
         Transport::Tcp => free_addresses().map_err(|error| error.to_string())?,
     };
     if job.log == Log::Disk {
@@ -49,6 +55,11 @@ pub(crate) fn addresses(job: &Job) -> Result<Vec<String>, String> {
         fs::write(&file, text).map_err(|error| failed(&error))?;
     }
     Ok(addresses)
+}
+
+/// Where node `number` is in memory.
+fn memory_address(number: usize) -> String {
+    format!("n{}:0", number + 1)
 }
 
 fn free_addresses() -> std::io::Result<Vec<String>> {

@@ -17,6 +17,7 @@ use crate::{
     args::{Job, Log, Transport},
     child::{self, NODES, Nodes, Outcome},
     digest::{Machine, Position},
+    fail_over::{self, Cuttable},
     load::{self, Client, Measured, Place},
 };
 
@@ -63,16 +64,43 @@ impl Client for Raft<Machine> {
     }
 }
 
-struct Cluster(Vec<Raft<Machine>>);
+struct Cluster {
+    nodes: Vec<Raft<Machine>>,
+    /// Where all are cut off and healed, if the nodes are joined in memory.
+    network: MemoryNetwork,
+}
 
 impl Nodes for Cluster {
     async fn machine(&self, number: usize) -> Result<Machine, String> {
-        let answer = self.0[number].send(StaleRead(GetMachine)).await;
+        let answer = self.nodes[number].send(StaleRead(GetMachine)).await;
         answer.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
     fn term(&self) -> u64 {
-        self.0[0].status().term.get()
+        self.nodes[0].status().term.get()
+    }
+
+    fn ahead(&self) -> u64 {
+        let status = self.nodes[0].status();
+        status.durable_index.get().saturating_sub(status.applied_index.get())
+    }
+}
+
+impl Cuttable for Cluster {
+    fn leads(&self, number: usize) -> bool {
+        self.nodes[number].status().role == ServerRole::Leader
+    }
+
+    async fn write_at(&self, number: usize, command: Bytes) -> Result<Position, String> {
+        self.nodes[number].write(command).await
+    }
+
+    fn cut(&self, number: usize) {
+        self.network.disconnect(&super::memory_address(number));
+    }
+
+    fn heal(&self, number: usize) {
+        self.network.reconnect(&super::memory_address(number));
     }
 }
 
@@ -80,7 +108,10 @@ pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
     let began = Instant::now();
     actix_rt::System::new().block_on(async {
         let cluster = start(job).await?;
-        let leader = cluster.0[0].clone();
+        if job.cuts > 0 {
+            return Ok(fail_over::run(job, &cluster).await);
+        }
+        let leader = cluster.nodes[0].clone();
         let outcome = child::measure(job, &cluster, began, async |job: Job| {
             if job.own_thread {
                 apart(job, leader.clone()).await
@@ -113,12 +144,12 @@ async fn start(job: &Job) -> Result<Cluster, String> {
     let network = MemoryNetwork::new();
     let mut nodes = Vec::new();
     for (number, (id, address)) in peers.iter().enumerate() {
-        let builder = RaftSystem::builder(id.as_str()).peers(peers.clone()).config(patience(number));
+        let builder = RaftSystem::builder(id.as_str()).peers(peers.clone()).config(patience(job, number));
         let builder = match job.log {
             Log::Memory => builder.in_memory(),
             Log::Disk => builder.data_dir(super::directory(&job.data, number)),
             // A thread for the log, as a log on a disk has by default.
-            Log::Slow => builder.log_store(SlowStore::default()).placement(Placement::Dedicated),
+            Log::Slow => builder.log_store(SlowStore::new(job, number)).placement(Placement::Dedicated),
         };
         let builder = match job.transport {
             Transport::Memory => builder.transport(network.transport(address)),
@@ -130,26 +161,31 @@ async fn start(job: &Job) -> Result<Cluster, String> {
         let node = if apart { builder.start_thread().await } else { builder.start().await };
         nodes.push(node.map_err(|error| error.to_string())?);
     }
-    let cluster = Cluster(nodes);
-    led(&cluster).await?;
+    let cluster = Cluster { nodes, network };
+    led(job, &cluster).await?;
     Ok(cluster)
 }
 
 /// Waits until the first node leads.
-async fn led(cluster: &Cluster) -> Result<(), String> {
+async fn led(job: &Job, cluster: &Cluster) -> Result<(), String> {
     let until = Instant::now() + Duration::from_secs(30);
-    while cluster.0[0].status().role != ServerRole::Leader {
+    let somebody = || cluster.nodes.iter().any(|node| node.status().role == ServerRole::Leader);
+    while if job.cuts > 0 { !somebody() } else { cluster.nodes[0].status().role != ServerRole::Leader } {
         if Instant::now() > until {
-            return Err(format!("the first node does not lead: {:?}", cluster.0[0].status()));
+            return Err(format!("the first node does not lead: {:?}", cluster.nodes[0].status()));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     Ok(())
 }
 
-fn patience(number: usize) -> Config {
-    let timeout = Duration::from_millis(if number == 0 { 300 } else { 3000 });
+fn patience(job: &Job, number: usize) -> Config {
     let mut config = Config::default();
+    let timeout = match number {
+        _ if job.cuts > 0 => super::ELECTION_TIMEOUT,
+        0 => Duration::from_millis(300),
+        _ => Duration::from_millis(3000),
+    };
     config.heartbeat_timeout = timeout;
     config.election_timeout = timeout;
     config.leader_lease_timeout = timeout;

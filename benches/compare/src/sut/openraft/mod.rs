@@ -15,8 +15,8 @@ use std::{
 };
 
 use ::openraft::{
-    Config, Raft, RaftNetworkFactory, SnapshotPolicy, async_runtime::watch::WatchReceiver,
-    network::NetSnapshot,
+    Config, OptionalSend, Raft, RaftNetworkFactory, RaftTypeConfig, SnapshotPolicy,
+    async_runtime::watch::WatchReceiver, network::NetSnapshot, vote::RaftLeaderId,
 };
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
@@ -25,6 +25,7 @@ use crate::{
     args::{Job, Log, Transport},
     child::{self, NODES, Nodes, Outcome},
     digest::{Machine, Position},
+    fail_over::{self, Cuttable},
     load::{self, Client, Place},
 };
 
@@ -38,14 +39,32 @@ use disk::Disk;
 use router::Router;
 use store::{LogStore, Machines};
 
-::openraft::declare_raft_types!(
-    /// The types of the comparison: a command of bytes, an empty answer.
-    pub(crate) Types:
-        D = Command,
-        R = Done,
-        NodeId = u64,
-        Node = (),
-);
+/// The types of the comparison: a command of bytes, an empty answer. Everything else as its own benchmark has it; the
+/// responder in particular, of which `declare_raft_types!` would take one with two channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Types;
+
+impl RaftTypeConfig for Types {
+    type D = Command;
+    type R = Done;
+    type NodeId = u64;
+    type Node = ();
+    type Term = u64;
+    type LeaderId = ::openraft::impls::leader_id_adv::LeaderId<u64, u64>;
+    type Vote = ::openraft::impls::Vote<Self::LeaderId>;
+    type Payload = ::openraft::EntryPayload<Command, u64, ()>;
+    type Entry = ::openraft::Entry<<Self::LeaderId as RaftLeaderId>::Committed, Self::Payload>;
+    type Responder<T>
+        = ::openraft::impls::OneshotResponder<Self, T>
+    where
+        T: OptionalSend + 'static;
+    type Batch<T>
+        = ::openraft::impls::InlineBatch<T>
+    where
+        T: OptionalSend + 'static;
+    type AsyncRuntime = ::openraft::impls::TokioRuntime;
+    type ErrorSource = ::openraft::AnyError;
+}
 
 /// A command.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -85,6 +104,8 @@ impl Client for Node {
 struct Cluster {
     nodes: Vec<Node>,
     machines: Vec<Machines>,
+    /// Where all are cut off and healed, if the nodes are joined in memory.
+    router: Router,
 }
 
 impl Nodes for Cluster {
@@ -97,6 +118,24 @@ impl Nodes for Cluster {
     }
 }
 
+impl Cuttable for Cluster {
+    fn leads(&self, number: usize) -> bool {
+        self.nodes[number].metrics().borrow_watched().state.is_leader()
+    }
+
+    async fn write_at(&self, number: usize, command: Bytes) -> Result<Position, String> {
+        Client::write(&self.nodes[number], command).await
+    }
+
+    fn cut(&self, number: usize) {
+        self.router.cut(number, true);
+    }
+
+    fn heal(&self, number: usize) {
+        self.router.cut(number, false);
+    }
+}
+
 pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
     let began = Instant::now();
     let streaming = job.setting.contains("streaming");
@@ -105,6 +144,9 @@ pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
             Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
         return runtime.block_on(async {
             let cluster = start(job, streaming).await?;
+            if job.cuts > 0 {
+                return Ok(fail_over::run(job, &cluster).await);
+            }
             let leader = cluster.nodes[0].clone();
             Ok(child::measure(job, &cluster, began, async |job: Job| {
                 load::run(&job, &leader, Place::Runtime).await
@@ -114,6 +156,9 @@ pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
     }
     let (servers, clients) = (workers(2)?, workers(1)?);
     let cluster = servers.block_on(start(job, streaming))?;
+    if job.cuts > 0 {
+        return Ok(clients.block_on(fail_over::run(job, &cluster)));
+    }
     let leader = cluster.nodes[0].clone();
     Ok(clients.block_on(child::measure(job, &cluster, began, async |job: Job| {
         load::run(&job, &leader, Place::Runtime).await
@@ -126,26 +171,31 @@ fn workers(count: usize) -> Result<Runtime, String> {
 }
 
 /// Its benchmark's settings.
-fn config() -> Result<Arc<Config>, String> {
-    let config = Config {
+fn config(job: &Job) -> Result<Arc<Config>, String> {
+    let mut config = Config {
         election_timeout_min: 200,
         election_timeout_max: 2000,
         purge_batch_size: 1024,
         max_payload_entries: 1024,
-        max_append_entries: Some(4096),
         snapshot_policy: SnapshotPolicy::Never,
         ..Config::default()
     };
+    if job.cuts > 0 {
+        let timeout = super::ELECTION_TIMEOUT.as_millis() as u64;
+        (config.election_timeout_min, config.election_timeout_max) = (timeout, timeout * 2);
+        config.heartbeat_interval = timeout / 3;
+        config.enable_pre_vote = Some(true);
+    }
     config.validate().map(Arc::new).map_err(|error| error.to_string())
 }
 
 async fn start(job: &Job, streaming: bool) -> Result<Cluster, String> {
-    let mut cluster = Cluster { nodes: Vec::new(), machines: Vec::new() };
+    let router = Router::new(streaming);
+    let mut cluster = Cluster { nodes: Vec::new(), machines: Vec::new(), router: router.clone() };
     match job.transport {
         Transport::Memory => {
-            let router = Router::new(streaming);
             for number in 0..NODES {
-                cluster.add(job, number, router.clone()).await?;
+                cluster.add(job, number, router.of(number)).await?;
             }
             router.connect(&cluster.nodes);
         }
@@ -180,13 +230,13 @@ impl Cluster {
         N: RaftNetworkFactory<Types>,
         N::Network: NetSnapshot<Types, SnapshotData = ()>,
     {
-        let machines = Machines::new(job.recover);
+        let machines = Machines::new(job);
         let log = match job.log {
             Log::Memory => LogStore::default(),
             Log::Disk => LogStore::open(Disk::open(&super::directory(&job.data, number))?),
-            Log::Slow => LogStore::open(Disk::start(SlowStore::default())?),
+            Log::Slow => LogStore::open(Disk::start(SlowStore::new(job, number))?),
         };
-        let node = Raft::new(number as u64, config()?, network, Arc::new(log), machines.clone()).await;
+        let node = Raft::new(number as u64, config(job)?, network, Arc::new(log), machines.clone()).await;
         self.nodes.push(node.map_err(|error| error.to_string())?);
         self.machines.push(machines);
         Ok(())

@@ -2,7 +2,10 @@
 
 use std::{
     future::Future,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use futures::{FutureExt, Stream, StreamExt};
@@ -19,17 +22,32 @@ use openraft::{
 };
 
 use super::{Node, Types};
+use crate::child::NODES;
 
 /// Who is where; a clone is a handle to the same.
 #[derive(Clone)]
 pub(crate) struct Router {
     nodes: Arc<OnceLock<Vec<Node>>>,
+    /// Who is cut off.
+    cut: Arc<[AtomicBool; NODES]>,
+    /// Whose router this is.
+    own: usize,
     streaming: bool,
 }
 
 impl Router {
     pub(crate) fn new(streaming: bool) -> Self {
-        Self { nodes: Arc::default(), streaming }
+        Self { nodes: Arc::default(), cut: Arc::default(), own: 0, streaming }
+    }
+
+    /// The same for node `own`.
+    pub(crate) fn of(&self, own: usize) -> Self {
+        Self { own, ..self.clone() }
+    }
+
+    /// Cuts a node off from all others, or heals it.
+    pub(crate) fn cut(&self, number: usize, cut: bool) {
+        self.cut[number].store(cut, Relaxed);
     }
 
     /// Makes the nodes known to each other.
@@ -43,14 +61,27 @@ impl RaftNetworkFactory<Types> for Router {
 
     async fn new_client(&mut self, target: u64, (): &()) -> Way {
         let nodes = self.nodes.get().expect("a node has nobody to call before it is a member");
-        Way { target: nodes[target as usize].clone(), streaming: self.streaming }
+        let node = nodes[target as usize].clone();
+        Way { node, ends: [self.own, target as usize], cut: self.cut.clone(), streaming: self.streaming }
     }
 }
 
 /// The way to one node.
 pub(crate) struct Way {
-    target: Node,
+    node: Node,
+    ends: [usize; 2],
+    cut: Arc<[AtomicBool; NODES]>,
     streaming: bool,
+}
+
+impl Way {
+    /// What a call brought, unless one of the two is cut off.
+    fn arrived<T>(&self, answer: T) -> Result<T, RPCError<Types>> {
+        if self.ends.iter().any(|end| self.cut[*end].load(Relaxed)) {
+            return Err(unreachable(&AnyError::error("cut off")));
+        }
+        Ok(answer)
+    }
 }
 
 fn unreachable(error: &(impl std::error::Error + 'static)) -> RPCError<Types> {
@@ -65,7 +96,9 @@ impl RaftNetworkV2<Types> for Way {
         request: AppendEntriesRequest<Types>,
         _: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        self.target.append_entries(request).await.map_err(|error| unreachable(&error))
+        self.arrived(())?;
+        let answer = self.node.append_entries(request).await.map_err(|error| unreachable(&error))?;
+        self.arrived(answer)
     }
 
     fn stream_append<'s, S>(
@@ -82,7 +115,7 @@ impl RaftNetworkV2<Types> for Way {
         if !self.streaming {
             return stream_append_sequential(self, requests, option);
         }
-        let answers = self.target.stream_append(requests);
+        let answers = self.node.stream_append(requests);
         let answers =
             answers.map(|answer| answer.map_err(|error| RPCError::Network(NetworkError::new(&error))));
         let answers: BoxStream<'s, _> = Box::pin(answers);
@@ -94,7 +127,9 @@ impl RaftNetworkV2<Types> for Way {
         request: VoteRequest<Types>,
         _: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        self.target.vote(request).await.map_err(|error| unreachable(&error))
+        self.arrived(())?;
+        let answer = self.node.vote(request).await.map_err(|error| unreachable(&error))?;
+        self.arrived(answer)
     }
 
     async fn full_snapshot(

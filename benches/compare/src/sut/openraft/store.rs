@@ -19,13 +19,16 @@ use openraft::{
         RaftStateMachine,
     },
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task};
 
 use super::{
     Done, Types,
     disk::{Disk, Opened},
 };
-use crate::digest::{Machine, Position};
+use crate::{
+    args::Job,
+    digest::{Machine, Position},
+};
 
 type Entry = EntryOf<Types>;
 type LogId = LogIdOf<Types>;
@@ -134,14 +137,17 @@ pub(crate) struct Machines {
 #[derive(Debug)]
 struct Shared {
     machine: Machine,
+    /// Whether the machine takes its time, and must not take that of others.
+    blocks: bool,
     applied: Option<LogId>,
     membership: StoredMembershipOf<Types>,
 }
 
 impl Machines {
-    pub(crate) fn new(upto: u64) -> Self {
+    pub(crate) fn new(job: &Job) -> Self {
         let shared = Shared {
-            machine: Machine::new(upto),
+            machine: Machine::new(job.recover),
+            blocks: job.apply_us > 0,
             applied: None,
             membership: StoredMembershipOf::<Types>::default(),
         };
@@ -161,7 +167,12 @@ impl Shared {
             EntryPayload::Blank => {}
             EntryPayload::Normal(command) => {
                 let term = at.committed_leader_id().term;
-                self.machine.apply(Position { index: at.index, term }, &command.0);
+                let at = Position { index: at.index, term };
+                if self.blocks {
+                    task::block_in_place(|| self.machine.apply(at, &command.0));
+                } else {
+                    self.machine.apply(at, &command.0);
+                }
             }
             EntryPayload::Membership(members) => {
                 self.membership = StoredMembershipOf::<Types>::new(Some(at), members);
