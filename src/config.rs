@@ -6,6 +6,22 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// Timing and limits of a node. Start from [`Config::default`] and change what differs.
+///
+/// Fields with the name of one of hashicorp/raft's mean the same, with the same default unless theirs is named here.
+/// Those of hashicorp's that are missing:
+///
+/// | hashicorp | here |
+/// |---|---|
+/// | `LocalID` | the argument of [`RaftSystem::builder`](crate::RaftSystem::builder) |
+/// | `ProtocolVersion` | nodes agree on one when they connect ([`Status::protocol_versions`](crate::Status::protocol_versions)) |
+/// | `CommitTimeout` 50 ms | `commit_timeout`, 5 ms: the commit index travels by itself only when nothing else does |
+/// | `MaxAppendEntries` 64, at most 1024 | `max_append_entries`, 4096, with a bound in bytes beside it |
+/// | `BatchApplyCh` | always: whatever came in a burst is one batch |
+/// | `PreVoteDisabled` | `pre_vote`, the other way round |
+/// | `NotifyCh` | [`Raft::leadership`](crate::Raft::leadership), which cannot block the node |
+/// | `LogOutput`, `LogLevel`, `Logger` | the subscriber of `tracing` |
+/// | `NoLegacyTelemetry` | there is none |
+/// | `RestoreCommittedLogs` | the commit index is not stored; what was committed is applied again once a leader says so |
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {

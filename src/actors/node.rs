@@ -335,9 +335,18 @@ impl Node {
 
     /// The state machine is done with everything up to `last`, which took `bytes`.
     pub(crate) fn note_applied(&self, last: LogIndex, bytes: usize) {
+        let counters = &self.board.counters;
+        counters.entries_applied.add(last.0.saturating_sub(self.applied.get().0));
+        counters.bytes_applied.add(bytes as u64);
+        counters.batches_applied.add(1);
+        self.note_restored(last);
+        self.handed_bytes.set(self.handed_bytes.get().saturating_sub(bytes));
+    }
+
+    /// The state machine has everything up to `last` from a snapshot.
+    pub(crate) fn note_restored(&self, last: LogIndex) {
         self.applied.set(self.applied.get().max(last));
         self.board.set_applied(self.applied.get());
-        self.handed_bytes.set(self.handed_bytes.get().saturating_sub(bytes));
     }
 
     /// Stops the node with a reason. Does not rely on the front door, which may be what failed: that only

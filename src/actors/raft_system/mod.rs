@@ -178,10 +178,6 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
         }
         self.give_up_replaced(message.last);
         self.node.awaited.set(!self.proposed.is_empty());
-        let counters = &self.node.board.counters;
-        counters.entries_applied.add(message.last.index.0.saturating_sub(self.node.applied().0));
-        counters.bytes_applied.add(message.bytes as u64);
-        counters.batches_applied.add(1);
         self.node.note_applied(message.last.index, message.bytes);
         self.node.hand_off();
         self.query_applied();
@@ -194,7 +190,7 @@ impl<S: StateMachine> Handler<Restored> for RaftSystem<S> {
 
     fn handle(&mut self, Restored { last }: Restored, _: &mut Self::Context) {
         self.give_up_through(last.index);
-        self.node.note_applied(last.index, 0);
+        self.node.note_restored(last.index);
         self.query_applied();
     }
 }
