@@ -6,7 +6,7 @@
 use super::{Oracle, State, Violation};
 use crate::{
     actors::node::Node,
-    types::{Incarnation, LogIndex, Membership, NodeId},
+    types::{Incarnation, LogId, LogIndex, Membership, NodeId},
 };
 
 /// Nodes by number, as bits.
@@ -45,11 +45,24 @@ impl State {
         ids.filter_map(number).fold(0, |bits, number| bits | 1 << number)
     }
 
-    /// The entry at `index` is committed on `node`, by nobody before.
-    pub(super) fn commits_under(&mut self, index: LogIndex, node: &Node) -> Result<(), Violation> {
+    /// The nodes of these numbers.
+    pub(super) fn names(&self, numbers: Numbers) -> Vec<&str> {
+        let named = self.nodes.iter().enumerate().filter(|(number, _)| numbers & (1 << number) != 0);
+        named.map(|(_, node)| node.id.as_str()).collect()
+    }
+
+    /// The entry at `id` is committed on `node`, by nobody before: it is on a quorum of the voters who were in force. A look
+    /// may see a membership that was appended just behind the commit, so those in force at the entry count as well.
+    pub(super) fn commits_under(&mut self, id: LogId, node: &Node) -> Result<(), Violation> {
+        let index = id.index;
         let log = node.log.borrow();
-        let under = self.numbers(log.membership().voters().map(|server| &server.id));
+        let voters = |membership: &Membership| self.numbers(membership.voters().map(|server| &server.id));
+        let (effective, there) = (voters(log.membership()), voters(log.membership_at(index)));
+        let under = if self.is_on_quorum_of(effective, id) { effective } else { there };
         self.memberships.under.push(under);
+        if !self.is_on_quorum_of(under, id) {
+            return Err(self.lacks_quorum(id));
+        }
         let now = log.membership_at(index);
         if self.memberships.newest.as_ref() == Some(now) || now.is_empty() {
             return Ok(());

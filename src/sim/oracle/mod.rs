@@ -317,7 +317,9 @@ impl State {
 
     fn lacks_quorum(&self, id: LogId) -> Violation {
         let holders: Vec<&str> = self.nodes.iter().filter(|n| n.holds(id)).map(|n| n.id.as_str()).collect();
-        let what = format!("{id} is committed and durable on {holders:?} alone");
+        let [under, now] = self.memberships.of(id.index).map(|voters| self.names(voters).join(" "));
+        let what =
+            format!("{id} is committed and durable on {holders:?} alone; voters then {under}, and now {now}");
         Violation::new("committed entries are on a quorum", what)
     }
 }
