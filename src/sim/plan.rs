@@ -138,7 +138,14 @@ impl Plan {
         let mut rng = fastrand::Rng::with_seed(seed);
         let skew = |drift_ppm| ClockSkew { ahead: Duration::ZERO, drift_ppm };
         plan.skews = vec![skew(-100_000), skew(100_000), skew(100_000)];
-        plan.configs = vec![Config { lease_clock_drift_ppm: DRIFT_PPM_MAX, ..Config::default() }; 3];
+        // A leader that gave up for want of a quorum before its lease ends would show nothing.
+        let config = Config::default();
+        let patient = Config {
+            lease_clock_drift_ppm: DRIFT_PPM_MAX,
+            leader_lease_timeout: config.heartbeat_timeout,
+            ..config
+        };
+        plan.configs = vec![patient; 3];
         plan.hasty = None;
         plan.spares = 0;
         plan.threads = ThreadTimes {
