@@ -139,6 +139,7 @@ impl SnapshotSender {
         let Some(sending) = &mut self.sending else { return };
         match answer.outcome {
             InstallOutcome::Installed => {
+                self.node.board.counters.snapshots_sent.add(1);
                 let last = sending.meta.description.last;
                 tracing::info!(node = %self.node.id, peer = %self.peer.id, %last, "the snapshot is installed");
                 self.end(Some(last), ctx);

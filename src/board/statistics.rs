@@ -85,6 +85,10 @@ counters! {
     batches_applied,
     /// Snapshots of its own state that were published.
     snapshots_taken,
+    /// Leaders' snapshots that it installed.
+    snapshots_installed,
+    /// Snapshots that a follower said it has installed.
+    snapshots_sent,
     /// AppendEntries sent to followers.
     appends_sent,
     /// Entries in them; one that goes to several followers, or again, counts each time.

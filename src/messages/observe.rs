@@ -68,7 +68,7 @@ pub struct StopObserving(pub ObserverId);
 /// Something happened on a node.
 ///
 /// - *Go*: `Observation`, on the observer's channel.
-/// - *From → to*: Consensus, Leader, Heartbeater, Snapshotter → the client's own actor, if it has sent [`Observe`].
+/// - *From → to*: Consensus, Heartbeater, Snapshotter → the client's own actor, if it has sent [`Observe`].
 /// - *Follows*: whatever the client likes.
 /// - *Loss*: counted; the next one says how many were lost before it.
 #[derive(Debug, Message)]
@@ -133,6 +133,13 @@ pub enum RaftEvent {
         /// Its size in bytes.
         bytes: u64,
     },
+    /// The leader's snapshot took the place of this node's log, or of its front.
+    SnapshotInstalled {
+        /// The last entry that it holds.
+        last: LogId,
+        /// Its size in bytes.
+        bytes: u64,
+    },
     /// A candidate asked for this node's vote (hashicorp's `RequestVoteRequest`, `RequestPreVoteRequest`).
     VoteRequested {
         /// Who.
@@ -166,6 +173,8 @@ pub enum EventKind {
     HeartbeatResumed,
     /// [`RaftEvent::SnapshotTaken`].
     SnapshotTaken,
+    /// [`RaftEvent::SnapshotInstalled`].
+    SnapshotInstalled,
     /// [`RaftEvent::VoteRequested`].
     VoteRequested,
 }
@@ -182,6 +191,7 @@ impl RaftEvent {
             Self::HeartbeatFailed { .. } => EventKind::HeartbeatFailed,
             Self::HeartbeatResumed { .. } => EventKind::HeartbeatResumed,
             Self::SnapshotTaken { .. } => EventKind::SnapshotTaken,
+            Self::SnapshotInstalled { .. } => EventKind::SnapshotInstalled,
             Self::VoteRequested { .. } => EventKind::VoteRequested,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use actix::{Actor, Context, Handler};
 use raftix::{
     AddVoter, Bootstrap, BootstrapError, EventKind, GetConfig, Observation, Observe, ObserverHandle,
-    RaftEvent, ReloadConfig, ServerRole, StopObserving,
+    RaftEvent, ReloadConfig, ServerRole, Snapshot, StopObserving,
 };
 use tokio::time::{Instant, sleep};
 
@@ -242,5 +242,36 @@ fn nodes_that_wait_form_a_cluster_once_all_were_told_the_same() {
         assert!(matches!(bootstrap(&world, 2, &[2]).await, Err(BootstrapError::HasState)));
         world.apply_all((0..5).map(|n| format!("c{n}"))).await;
         world.ensure_same().await;
+    });
+}
+
+#[test]
+fn observers_and_statistics_tell_of_snapshots_on_both_sides() {
+    simulate(async {
+        let mut world = World::new(3, 79);
+        world.config.trailing_logs = 0;
+        world.start_all().await;
+        let (leader, behind) = (world.leader().await, world.followers().await[0]);
+        let (taken, _) = Notes::observe(&world, leader, &[EventKind::SnapshotTaken]).await;
+        let (installed, _) = Notes::observe(&world, behind, &[EventKind::SnapshotInstalled]).await;
+        world.disconnect(behind);
+        world.apply_all((0..20).map(|n| format!("c{n}"))).await;
+        let meta = world.raft(leader).send(Snapshot).await.unwrap().unwrap();
+        let (last, bytes) = (meta.description.last, meta.bytes);
+        world.wait_for("the notice", |_| !taken.all().is_empty()).await;
+        assert_eq!(taken.all(), [RaftEvent::SnapshotTaken { last, bytes }]);
+        world.heal();
+        world.ensure_same().await;
+        assert_eq!(installed.all(), [RaftEvent::SnapshotInstalled { last, bytes }]);
+        assert_eq!(world.status(behind).snapshot_index, last.index);
+        let of = |n: usize| world.raft(n).statistics();
+        world.wait_for("the leader to know", |_| of(leader).snapshots_sent == 1).await;
+        assert_eq!(of(leader).snapshots_taken, 1);
+        let behind = of(behind);
+        assert_eq!((behind.snapshots_taken, behind.snapshots_installed), (0, 1));
+        assert!(
+            behind.entries_applied < last.index.0,
+            "a restored state is not an applied entry: {behind:?}"
+        );
     });
 }

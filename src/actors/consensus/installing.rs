@@ -19,7 +19,9 @@ use crate::{
     known_bug::KnownBug,
     log::Ticket,
     mailbox::Context,
-    messages::{FsmRestore, ReceiveSnapshot, Reception, Rpc, SaveIdentity, SnapshotPart, SnapshotReceived},
+    messages::{
+        FsmRestore, RaftEvent, ReceiveSnapshot, Reception, Rpc, SaveIdentity, SnapshotPart, SnapshotReceived,
+    },
     protocol::{Arrival, Installation},
     storage::{StorageError, snapshot::SnapshotSource},
     transport::Responder,
@@ -215,13 +217,15 @@ impl Consensus {
     /// Swaps what is in memory. The medium holds the same already.
     fn install(&mut self, session: u64, source: Box<dyn SnapshotSource>) {
         self.installing.rule.ended(session);
-        let description = source.meta().description.clone();
+        let (description, bytes) = (source.meta().description.clone(), source.meta().bytes);
         let last = description.last;
         if last.index <= self.node.log.borrow().commit() {
             return;
         }
         let goes = self.node.log.borrow_mut().install(&description);
         tracing::info!(node = %self.node.id, %last, log_begins_anew = goes, "installed a snapshot");
+        self.node.board.counters.snapshots_installed.add(1);
+        self.node.observers.tell(|| RaftEvent::SnapshotInstalled { last, bytes });
         self.save_cluster();
         self.node.replace_state(FsmRestore { source, state: true });
         self.node.publish_log();

@@ -182,7 +182,7 @@ impl Consensus {
         let leader = self.election.leader().and_then(|id| log.membership().get(id)).cloned();
         let leader = leader.map(|server| LeaderHint { id: server.id, address: server.address });
         let here = self.leadership.as_ref().map(|leadership| leadership.outlets.clone());
-        let blank = self.standing.is_blank().then(|| !self.peers.is_empty());
+        let blank = self.standing.is_blank().then_some(!self.peers.is_empty());
         let board = &self.node.board;
         self.node.publish_membership();
         board.set_role(role, term, leader.as_ref().map(|leader| leader.id.clone()));
