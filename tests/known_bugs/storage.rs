@@ -41,6 +41,8 @@ fn regress_a1_a_term_and_its_vote_are_written_as_one() {
                 stage.world.start(0).await;
                 let term = stage.world.status(0).term;
                 assert!([Term(5), Term(6)].contains(&term), "{term}");
+                // Before that it votes for nobody, whatever its record says.
+                tokio::time::sleep(stage.world.config.heartbeat_timeout).await;
                 let old = stage.n2.request_vote(stage.n2.candidacy(6, (2, 2))).await;
                 assert!(!old.granted, "{at}, {seed}: its log was not compared");
                 assert!(stage.n3.request_vote(stage.n3.candidacy(6, (4, 2))).await.granted, "it is free");

@@ -78,7 +78,7 @@ impl Leader {
         protocol::Transfer::check(&self.node.id, to, self.node.log.borrow().membership())?;
         let peer = |id: &NodeId| self.peers.iter().find(|peer| peer.id == *id && !peer.leaves);
         let named = to.and_then(peer).map(|peer| peer.session);
-        let rule = protocol::Transfer::begin(self.node.now(), self.node.config.election_timeout, named);
+        let rule = protocol::Transfer::begin(self.node.now(), self.node.reloadable().election_timeout, named);
         self.transfer = Some(Transferring { number: message.number, rule, target: None });
         self.commitment.send_now(WatchMatches(true));
         Ok(())

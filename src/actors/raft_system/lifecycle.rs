@@ -100,7 +100,7 @@ impl<S: StateMachine> RaftSystem<S> {
         self.call_off_changes();
         self.now = self.node.now();
         self.lifecycle.stage = if self.hand_over() {
-            Stage::HandingOver(self.now.saturating_add(self.node.config.election_timeout))
+            Stage::HandingOver(self.now.saturating_add(self.node.reloadable().election_timeout))
         } else {
             Stage::Settling
         };

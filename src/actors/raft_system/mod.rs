@@ -21,6 +21,7 @@ mod reads;
 mod sessions;
 mod settings;
 mod snapshots;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod transfers;

@@ -7,7 +7,7 @@ use actix::Handler;
 
 use super::{
     RaftSystem,
-    reads::{Applying, Reader},
+    stages::{Applying, Reader},
     waiter::Waiter,
 };
 use crate::{

@@ -12,7 +12,8 @@ use actix::Handler;
 
 use super::{
     RaftSystem, Shared,
-    waiter::{Waiter, answer_all, expire},
+    stages::{Applying, Queries, Reader, Remote, Who, end_queries},
+    waiter::{Waiter, answer_all},
 };
 use crate::{
     error::ReadError,
@@ -23,12 +24,6 @@ use crate::{
     transport::{Responder, RpcError},
     types::{ForwardReadIndex, ForwardReadIndexResponse, LogIndex, NodeId, Request, Response},
 };
-
-/// Who waits for the answer to a query.
-pub(super) type Reader<S> = Waiter<Answer<S>>;
-
-/// Queries and who waits for their answers.
-pub(super) type Queries<S> = Vec<(<S as StateMachine>::Query, Reader<S>)>;
 
 /// What was collected from the mailbox for the next questions to the leader.
 pub(super) struct ReadIntake<S: StateMachine> {
@@ -74,38 +69,6 @@ pub(super) struct Reads<S: StateMachine> {
     queries: u64,
 }
 
-/// Who waits for the state machine.
-pub(super) enum Applying<S: StateMachine> {
-    /// With an index that the leader has confirmed, or that is fresh enough for who gave it.
-    Queries(Queries<S>),
-    /// With the commit index of the leader here, as long as its lease holds.
-    Leased(Queries<S>),
-    Barriers(Vec<Waiter<LogIndex>>),
-}
-
-impl<S: StateMachine> Applying<S> {
-    fn expire(&mut self, now: Duration) {
-        match self {
-            Self::Queries(queries) | Self::Leased(queries) => expire_queries(queries, now),
-            Self::Barriers(barriers) => expire(barriers, now),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Queries(queries) | Self::Leased(queries) => queries.is_empty(),
-            Self::Barriers(barriers) => barriers.is_empty(),
-        }
-    }
-
-    fn end(self, error: &ReadError) {
-        match self {
-            Self::Queries(queries) | Self::Leased(queries) => end_queries(queries, error),
-            Self::Barriers(barriers) => answer_all(barriers, &Err(error.clone())),
-        }
-    }
-}
-
 impl<S: StateMachine> Default for Reads<S> {
     fn default() -> Self {
         Self { asking: BTreeMap::new(), applying: VecDeque::new(), querying: Shared::default(), queries: 0 }
@@ -117,59 +80,6 @@ struct Asking<S: StateMachine> {
     who: Who<S>,
     /// Whether a leader has it; if not, it is asked again.
     asked: bool,
-}
-
-enum Who<S: StateMachine> {
-    Local(Queries<S>),
-    Barriers(Vec<Waiter<LogIndex>>),
-    /// Who wants to know whether this node leads: nobody else is asked.
-    Verifications(Vec<Waiter<()>>),
-    Remote(Remote),
-}
-
-/// A question of another node.
-struct Remote {
-    responder: Option<Responder>,
-    deadline: Duration,
-    barrier: bool,
-}
-
-impl<S: StateMachine> Who<S> {
-    /// Whether an entry is to be behind what was proposed, or what is committed will do.
-    fn wants_barrier(&self) -> bool {
-        match self {
-            Self::Local(_) | Self::Verifications(_) => false,
-            Self::Barriers(_) => true,
-            Self::Remote(remote) => remote.barrier,
-        }
-    }
-
-    fn expire(&mut self, now: Duration) {
-        match self {
-            Self::Local(queries) => expire_queries(queries, now),
-            Self::Barriers(barriers) => expire(barriers, now),
-            Self::Verifications(verifications) => expire(verifications, now),
-            Self::Remote(_) => {}
-        }
-    }
-
-    fn is_over(&self, now: Duration) -> bool {
-        match self {
-            Self::Local(queries) => queries.is_empty(),
-            Self::Barriers(barriers) => barriers.is_empty(),
-            Self::Verifications(verifications) => verifications.is_empty(),
-            Self::Remote(remote) => remote.deadline <= now,
-        }
-    }
-
-    fn end(self, error: &ReadError) {
-        match self {
-            Self::Local(queries) => end_queries(queries, error),
-            Self::Barriers(barriers) => answer_all(barriers, &Err(error.clone())),
-            Self::Verifications(verifications) => answer_all(verifications, &Err(error.clone())),
-            Self::Remote(_) => {}
-        }
-    }
 }
 
 /// The slot of a query that is already with the state machine.
@@ -391,18 +301,6 @@ impl<S: StateMachine> RaftSystem<S> {
         for (_, reader) in querying {
             reader.answer(Err(error.clone()));
         }
-    }
-}
-
-fn end_queries<Q, T>(queries: Vec<(Q, Waiter<T>)>, error: &ReadError) {
-    for (_, reader) in queries {
-        reader.answer(Err(error.clone()));
-    }
-}
-
-fn expire_queries<Q, T>(queries: &mut Vec<(Q, Waiter<T>)>, now: Duration) {
-    for (_, reader) in queries.extract_if(.., |(_, reader)| reader.is_due(now)) {
-        reader.answer(Err(ReadError::Timeout));
     }
 }
 

@@ -121,7 +121,7 @@ impl<S: StateMachine> RaftSystem<S> {
         let is_own = |pending: &Pending| pending.term == Some(self.leadership.term);
         // One that is under way already will do.
         if !self.transfers.pending.iter().any(is_own) {
-            let timeout = self.node.config.election_timeout;
+            let timeout = self.node.reloadable().election_timeout;
             self.ask_for_transfer(None, timeout, Asker::Shutdown, None);
         }
         true

@@ -231,3 +231,16 @@ fn a_promise_is_to_the_newest_leader_and_never_cut_short() {
     other.heard(6, "n3");
     assert!(!other.votes_for(&request("n2", 7)));
 }
+
+#[test]
+fn a_promise_outlives_the_timeout_that_it_was_made_with() {
+    let mut node = Node::following();
+    let (promised, short) = (node.now + HEARTBEAT, HEARTBEAT / 10);
+    let config = ElectionConfig { heartbeat_timeout: short, election_timeout: short, ..CONFIG };
+    node.election.reconfigure(node.now, config);
+    node.now = promised - ms(1);
+    assert!(!node.votes_for(&request("n3", 9)), "the leader counts on it");
+    assert_eq!(node.tick(), NONE, "its own vote would break it, too");
+    node.now = promised;
+    assert!(node.votes_for(&request("n3", 9)));
+}
