@@ -217,10 +217,11 @@ fn a_node_with_an_empty_directory_gets_one_although_it_takes_no_part() {
         let (_, follower, meta) = behind(&mut world).await;
         world.wipe(follower).await;
         world.start(follower).await;
-        world.ensure_same().await;
-        assert_eq!(world.status(follower).snapshot_index, meta.description.last.index);
+        let last = meta.description.last.index;
+        world.wait_for("the snapshot", |world| world.status(follower).snapshot_index == last).await;
         assert_eq!(world.status(follower).role, ServerRole::Quarantined);
         world.restart(follower).await;
+        world.wait_for("the entries", |world| world.status(follower).applied_index >= last).await;
         world.ensure_same().await;
         assert_eq!(world.status(follower).role, ServerRole::Quarantined);
     });
