@@ -77,6 +77,15 @@ pub(super) fn change_membership<W: Workload>(world: &mut World<W>, deed: Members
     true
 }
 
+/// Has node `asked` remove node `server`, however things stand. Whether it could be asked.
+pub(super) fn remove_server<W: Workload>(world: &World<W>, asked: usize, server: usize) -> bool {
+    let Some(process) = &world.nodes[asked].process else { return false };
+    let remove = RemoveServer::new(world.nodes[server].id.clone()).timeout(DEADLINE);
+    // What comes of it is seen in the log.
+    tokio::task::spawn_local(process.raft.send(remove));
+    true
+}
+
 /// Whether `deed` may be done to node `n`.
 fn is_candidate<W: Workload>(world: &World<W>, now: &Membership, deed: MembershipDeed, n: usize) -> bool {
     let id = &world.nodes[n].id;

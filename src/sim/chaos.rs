@@ -195,6 +195,7 @@ impl Chaos {
             | Fault::Reset { .. }
             | Fault::Weather { .. } => self.strike_links(world, fault),
             Fault::ChangeMembership { deed, seed } => changes::change_membership(world, deed, seed),
+            Fault::RemoveServer { asked, server } => changes::remove_server(world, asked, server),
             Fault::DiskStall { .. }
             | Fault::DiskFull { .. }
             | Fault::WriteError { .. }

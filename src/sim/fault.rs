@@ -165,6 +165,13 @@ pub enum Fault {
         /// Decides whose, and which node is asked.
         seed: u64,
     },
+    /// Somebody has one node remove another at once, whatever the state of the cluster. Not a fault.
+    RemoveServer {
+        /// Who is asked.
+        asked: usize,
+        /// Who is to go.
+        server: usize,
+    },
     /// A bit of what is on a disk turns while the node is down.
     Rot {
         /// Whose.
@@ -216,7 +223,7 @@ impl Fault {
             Self::DiskFull { .. } => "disk full",
             Self::WriteError { .. } => "write error",
             Self::FailedFlush { .. } => "failed flush",
-            Self::ChangeMembership { .. } => "membership change",
+            Self::ChangeMembership { .. } | Self::RemoveServer { .. } => "membership change",
             Self::Rot { .. } => "rot",
             Self::Transfer { .. } => "transfer",
             Self::Quiet { .. } => "quiet",

@@ -190,6 +190,34 @@ impl Plan {
         plan
     }
 
+    /// A plan for two leaders in a row that change the membership that both began with. The first of four nodes is cut off
+    /// with a change that nobody else gets; the next leader is asked for another while the last node, whose disk is
+    /// full, votes and takes nothing, so that the leader's term is not committed; then the first and the last are
+    /// apart with each other.
+    pub fn of_memberships(seed: u64, span: Duration) -> Self {
+        let mut plan = Self::draw(seed, (4, 4), span);
+        let mut rng = fastrand::Rng::with_seed(seed);
+        plan.spares = 1;
+        plan.skews = vec![ClockSkew::NONE; 5];
+        plan.configs = vec![Config { shutdown_on_remove: false, ..Config::default() }; 5];
+        plan.hasty = None;
+        plan.kinds.clear();
+        plan.faults.clear();
+        let ms = Duration::from_millis;
+        let mut fault = |after, fault| plan.faults.push(Planned { at: ms(after), fault });
+        let elected = 7_500 + rng.u64(..2_000);
+        let split = elected + 200 + rng.u64(..600);
+        fault(3_000, Fault::Transfer { to: Some(0) });
+        fault(4_500, Fault::DiskFull { target: Target::Node(3), span: ms(split - 4_500) });
+        fault(5_000, Fault::Partition { group: 0b0_0001, span: ms(split - 5_000) });
+        fault(5_010, Fault::RemoveServer { asked: 0, server: 1 });
+        fault(elected, Fault::RemoveServer { asked: 1, server: 0 });
+        let (target, patience, down) = (Target::Node(3), Duration::ZERO, ms(100));
+        fault(split, Fault::Kill { target, patience, down });
+        fault(split, Fault::Partition { group: 0b0_1001, span: ms(8_000) });
+        plan
+    }
+
     /// In half of the seeds the membership changes. Drawn apart, so that the rest of a seed is what it is without.
     fn draw_changes(&mut self) {
         let mut rng = fastrand::Rng::with_seed(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xc4a6);

@@ -4,6 +4,8 @@ mod determinism;
 #[cfg(feature = "known-bugs")]
 mod leases;
 mod machines;
+#[cfg(feature = "known-bugs")]
+mod memberships;
 mod seeds;
 mod sessions;
 
