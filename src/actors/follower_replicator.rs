@@ -1,6 +1,6 @@
 //! Brings one follower up to date and keeps it there: probe, then a pipeline within its window.
 //!
-//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`SnapshotSent`], [`PeerMoved`], [`CatchUp`],
+//! Mailbox: [`Replicate`], [`AppendAnswered`], [`StoredEntries`], [`SnapshotMoved`], [`SnapshotSent`], [`PeerMoved`], [`CatchUp`],
 //! [`StopAt`], [`Tick`]. Voice: `AppendEntries` to the
 //! peer, [`Match`] to Commitment, [`StepDown`] to Consensus, [`ReadEntries`] to Storage. Go: `replication.go`.
 //! Owns the peer's [`Progress`]. Reads the log and sends only while its tenure lives.
@@ -16,7 +16,7 @@ use crate::{
     mailbox::{Context, Latch, Outlet, Port},
     messages::{
         AppendAnswered, CatchUp, CaughtUpTo, Match, MatchLost, PeerMoved, ReadEntries, Reader, Replicate,
-        ReplicationEnded, SnapshotSent, StepDown, StopActor, StopAt, StoredEntries, Tick,
+        ReplicationEnded, SnapshotMoved, SnapshotSent, StepDown, StopActor, StopAt, StoredEntries, Tick,
     },
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
@@ -202,8 +202,8 @@ impl FollowerReplicator {
     /// The peer needs an entry that is compacted: a snapshot is brought to it, and nothing else meanwhile.
     fn fall_behind(&mut self) {
         if self.snapshot.is_none() {
-            let sent = self.own.outlet();
-            self.snapshot = Some(SnapshotSender::start(&self.node, &self.tenure, &self.peer, sent));
+            let told = (self.own.outlet(), self.own.outlet());
+            self.snapshot = Some(SnapshotSender::start(&self.node, &self.tenure, &self.peer, told));
         }
     }
 
@@ -365,6 +365,14 @@ impl Handler<StoredEntries> for FollowerReplicator {
     }
 }
 
+impl Handler<SnapshotMoved> for FollowerReplicator {
+    type Result = ();
+
+    fn handle(&mut self, _: SnapshotMoved, _: &mut Self::Context) {
+        self.report();
+    }
+}
+
 impl Handler<SnapshotSent> for FollowerReplicator {
     type Result = ();
 
@@ -401,6 +409,10 @@ impl Handler<PeerMoved> for FollowerReplicator {
     fn handle(&mut self, PeerMoved { address }: PeerMoved, _: &mut Self::Context) {
         self.link = self.node.links.to(&self.peer.id, &address, Lane::Bulk);
         self.peer.address = address;
+        if let Some(snapshot) = self.snapshot.take() {
+            // It goes to where the peer was. What the peer has of it, the next one goes on from.
+            snapshot.send_now(StopActor);
+        }
         self.lost(self.sent);
         self.pause_until = Duration::ZERO;
         self.pump();

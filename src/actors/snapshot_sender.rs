@@ -1,8 +1,8 @@
 //! Brings one follower the newest snapshot, since the entries that it needs are gone.
 //!
 //! Mailbox: [`SnapshotOpened`], [`PieceRead`], [`PieceAnswered`], [`Tick`]. Voice: `InstallSnapshot` to the peer,
-//! [`OpenSnapshot`], [`ReadPiece`] and [`RenewSnapshot`] to the Snapshotter, [`StepDown`] to Consensus, [`SnapshotSent`] to its
-//! FollowerReplicator, and that is its end. Go: `sendLatestSnapshot`.
+//! [`OpenSnapshot`], [`ReadPiece`] and [`RenewSnapshot`] to the Snapshotter, [`StepDown`] to Consensus, [`SnapshotMoved`] to its
+//! FollowerReplicator, and [`SnapshotSent`] at its end. Go: `sendLatestSnapshot`.
 //! Owns one [`Transmission`]. Reads nothing itself: files are another thread's, so a snapshot of any length delays
 //! no heartbeat. Holds no more of it than the window.
 
@@ -16,8 +16,8 @@ use crate::{
     log::Tenure,
     mailbox::{Context, Outlet, Port, port_of, spawn},
     messages::{
-        OpenSnapshot, PieceAnswered, PieceRead, ReadPiece, RenewSnapshot, SnapshotOpened, SnapshotReader,
-        SnapshotSent, StepDown, StopActor, Tick,
+        OpenSnapshot, PieceAnswered, PieceRead, ReadPiece, RenewSnapshot, SnapshotMoved, SnapshotOpened,
+        SnapshotReader, SnapshotSent, StepDown, StopActor, Tick,
     },
     protocol::{NextPiece, StepDownReason, Transmission},
     storage::snapshot::{SnapshotMeta, SnapshotSource},
@@ -35,6 +35,7 @@ pub(crate) struct SnapshotSender {
     node: Rc<Node>,
     tenure: Rc<Tenure>,
     peer: Server,
+    moved: Outlet<SnapshotMoved>,
     sent: Outlet<SnapshotSent>,
     link: Rc<dyn Link>,
     answers: Arc<Answers>,
@@ -55,6 +56,8 @@ struct Sending {
     transmission: Transmission,
     /// Elsewhere while a piece is read.
     source: Option<Box<dyn SnapshotSource>>,
+    /// How much of the content the peer has had.
+    reached: u64,
     /// The last tenth of the content that was reported.
     tenth: u64,
     /// Keeps what comes behind it in the log.
@@ -62,12 +65,12 @@ struct Sending {
 }
 
 impl SnapshotSender {
-    /// Begins to bring `peer` the newest snapshot; `sent` is told the end.
+    /// Begins to bring `peer` the newest snapshot; `moved` is told that it comes further, and `sent` the end.
     pub(crate) fn start(
         node: &Rc<Node>,
         tenure: &Rc<Tenure>,
         peer: &Server,
-        sent: Outlet<SnapshotSent>,
+        (moved, sent): (Outlet<SnapshotMoved>, Outlet<SnapshotSent>),
     ) -> Port<Self> {
         let name = format!("leader/snapshot/{}", peer.id);
         let spawned = spawn(&node.inspector, name, |ctx| Self {
@@ -76,6 +79,7 @@ impl SnapshotSender {
             tenure: tenure.clone(),
             peer: peer.clone(),
             answers: Arc::new(Answers { port: port_of(ctx) }),
+            moved,
             sent,
             sending: None,
             requests: 0,
@@ -150,6 +154,10 @@ impl SnapshotSender {
             }
             InstallOutcome::Wanted { offset } => {
                 sending.transmission.wanted(request, offset);
+                if offset > sending.reached {
+                    sending.reached = offset;
+                    self.moved.send_now(SnapshotMoved);
+                }
                 if sending.transmission.is_waiting() {
                     self.pause();
                 }
@@ -206,8 +214,14 @@ impl Handler<SnapshotOpened> for SnapshotSender {
                 let last = meta.description.last;
                 tracing::debug!(node = %self.node.id, peer = %self.peer.id, %last, "the peer needs a snapshot");
                 let _under_way = self.node.begin_sending(last.index);
-                self.sending =
-                    Some(Sending { meta, transmission, source: Some(source), tenth: 0, _under_way });
+                self.sending = Some(Sending {
+                    meta,
+                    transmission,
+                    source: Some(source),
+                    reached: 0,
+                    tenth: 0,
+                    _under_way,
+                });
                 self.pump();
             }
             Err(error) => {

@@ -96,6 +96,16 @@ pub(crate) struct PieceAnswered {
     pub(crate) result: Result<Response, RpcError>,
 }
 
+/// A snapshot on its way to a follower has come further.
+///
+/// - *Go*: none; there nobody waits for it.
+/// - *From → to*: SnapshotSender → FollowerReplicator.
+/// - *Follows*: [`CaughtUpTo`](super::CaughtUpTo), if the leader wants to hear how the peer gets on.
+/// - *Loss*: the next piece says it again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct SnapshotMoved;
+
 /// The end of a snapshot's way to a follower: its log stands behind `last`, or it was given up.
 ///
 /// - *Go*: the return of `sendLatestSnapshot`.

@@ -273,7 +273,7 @@ pub(crate) struct PeerMoved {
 ///
 /// - *Go*: none; there the vote comes first.
 /// - *From → to*: Leader → FollowerReplicator.
-/// - *Follows*: [`CaughtUpTo`], at once and at every acknowledgement that brings the peer further.
+/// - *Follows*: [`CaughtUpTo`], at once, at every acknowledgement that brings the peer further, and as a snapshot does.
 /// - *Loss*: the newcomer's time is up.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

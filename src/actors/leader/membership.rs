@@ -203,7 +203,7 @@ impl Leader {
     /// Whether the cluster would live on with `next`, and `newcomer`, which gets its vote, is there and marked as a
     /// member: only then does it answer heartbeats as one who follows.
     fn is_sound(&self, next: &Membership, newcomer: Option<&NodeId>, force: bool, now: Duration) -> bool {
-        let timeout = self.node.config.election_timeout;
+        let timeout = self.node.reloadable().election_timeout;
         let heard = |id: &NodeId| if *id == self.node.id { Some(now) } else { self.heard(id) };
         let is_there =
             newcomer.is_none_or(|id| heard(id).is_some_and(|at| now.saturating_sub(at) <= timeout));
@@ -214,7 +214,7 @@ impl Leader {
     fn hold_back(&self, change: &mut Change, now: Duration) -> Step {
         let Stage::Ready { held_back } = &mut change.stage else { return Step::Waits };
         let since = *held_back.get_or_insert(now);
-        if now.saturating_sub(since) <= self.node.config.election_timeout {
+        if now.saturating_sub(since) <= self.node.reloadable().election_timeout {
             return Step::Waits;
         }
         let failure =
@@ -227,7 +227,7 @@ impl Leader {
             return Step::Ends(Err(ChangeFailure::OutcomeUnknown));
         };
         let last = self.node.log.borrow().last().index;
-        let rounds = CatchUpRounds::new(self.node.config.election_timeout, last, now);
+        let rounds = CatchUpRounds::new(self.node.reloadable().election_timeout, last, now);
         change.stage = Stage::CatchingUp { session: peer.session, rounds };
         peer.replicator.send_now(CatchUp);
         Step::Waits
@@ -344,6 +344,8 @@ impl Handler<CaughtUpTo> for Leader {
             if *its != session {
                 continue;
             }
+            // Also by a snapshot, which brings it no entry before its end.
+            rounds.moved(now);
             match rounds.reached(index, last, now) {
                 CatchUpState::Behind => {}
                 CatchUpState::CaughtUp => {

@@ -5,7 +5,7 @@
 pub(crate) mod receiving;
 mod sending;
 
-use raftix::{ServerRole, Snapshot, storage::snapshot::SnapshotMeta, types::InstallOutcome};
+use raftix::{AddVoter, ServerRole, Snapshot, storage::snapshot::SnapshotMeta, types::InstallOutcome};
 use tokio::time::sleep;
 
 use crate::support::{World, ms, simulate};
@@ -207,6 +207,30 @@ fn regress_e17_a_leader_stops_while_a_follower_out_of_reach_needs_a_snapshot() {
         assert!(stopping.elapsed() < ms(100));
         world.heal();
         world.ensure_same().await;
+    });
+}
+
+#[test]
+fn a_new_voter_is_not_given_up_while_a_snapshot_is_on_its_way() {
+    simulate(async {
+        let mut world = World::joining(3, 1, 16);
+        world.config.trailing_logs = 5;
+        world.config.snapshot_chunk_bytes = 2;
+        for founder in 0..3 {
+            world.start(founder).await;
+        }
+        let leader = world.leader().await;
+        world.apply_all(commands("a", 100)).await;
+        compact(&world, leader).await;
+        world.start(3).await;
+        // No entry comes for far longer than a newcomer may be silent.
+        world.traffic.delay_exactly(ms(10));
+        let begun = tokio::time::Instant::now();
+        let add = AddVoter::new(world.id(3), world.address(3)).timeout(ms(60_000));
+        world.change(leader, add).await.unwrap();
+        assert!(begun.elapsed() > world.config.election_timeout * 12, "{:?}", begun.elapsed());
+        world.ensure_same().await;
+        assert_eq!(world.status(3).role, ServerRole::Follower);
     });
 }
 
