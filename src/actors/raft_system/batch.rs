@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Shared,
-    sessions::{CloseResult, OpenResult},
+    encoding::{EntryData, command_of},
 };
 use crate::{
     error::{ApplyError, Fatal, LeaderHint, ReadError, TransferError, UnknownReason},
@@ -15,12 +15,13 @@ use crate::{
     messages::{CloseSession, Indexed, OpenSession, Proposal, Replied},
     state_machine::{Reply, StateMachine},
     transport::Responder,
-    types::{
-        EntryKind, ForwardApplyResponse, ForwardedCommand, ForwardedResult, LogId, LogIndex, Response,
-        SessionCommand,
-    },
+    types::{ForwardApplyResponse, ForwardedCommand, ForwardedResult, LogId, LogIndex, Response, SessionId},
 };
 
+/// What whoever opens a session gets.
+pub(super) type OpenResult = Result<SessionId, ApplyError<OpenSession>>;
+/// What whoever closes one gets.
+pub(super) type CloseResult = Result<(), ApplyError<CloseSession>>;
 /// What a caller of `Apply` gets.
 pub(super) type ApplyResult<S> = Result<Reply<S>, ApplyError<<S as StateMachine>::Command>>;
 
@@ -68,9 +69,6 @@ pub(super) enum Refusal {
     ShuttingDown,
     Failed(Fatal),
 }
-
-/// Kind and data of an entry that was not appended, to give back what it brought.
-pub(super) type EntryData<'a> = (EntryKind, &'a [u8]);
 
 /// How a command ended.
 pub(super) enum Outcome<'a, S: StateMachine> {
@@ -139,15 +137,6 @@ impl<S: StateMachine> Caller<S> {
             Self::Remote(group, slot) => group.borrow_mut().set(slot, outcome.into_forwarded()),
         }
     }
-}
-
-/// The command that an entry brought; `None` if it is none.
-pub(super) fn command_of<S: StateMachine>((kind, data): EntryData<'_>) -> Option<S::Command> {
-    let command = match kind {
-        EntryKind::SessionCommand => SessionCommand::decode(data)?.command,
-        _ => data,
-    };
-    rmp_serde::from_slice(command).ok()
 }
 
 impl<S: StateMachine> Outcome<'_, S> {

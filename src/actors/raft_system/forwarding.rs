@@ -7,8 +7,8 @@ use actix::Handler;
 
 use super::{
     ForwardAnswered, RaftSystem,
-    batch::{Batch, Outcome, Refusal, command_of},
-    sessions::command_bytes,
+    batch::{Batch, Outcome, Refusal},
+    encoding::{command_bytes, command_of},
 };
 use crate::{
     error::{LeaderHint, UnknownReason},

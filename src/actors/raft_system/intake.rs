@@ -1,6 +1,6 @@
 //! What was collected from the mailbox and is not on its way yet; the client messages that bring it.
 
-use std::{cell::RefCell, panic::catch_unwind, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use actix::Handler;
 use bytes::BufMut;
@@ -8,7 +8,7 @@ use bytes::BufMut;
 use super::{
     RaftSystem, Shared,
     batch::{ApplyResult, Caller, Group, IndexedResult, Outcome, Refusal, RemoteGroup, Waiting},
-    sessions::{command_bytes, entry_data},
+    encoding::{command_bytes, entry_data},
 };
 use crate::{
     config::Config,
@@ -252,9 +252,4 @@ impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
         }
         self.cut_remote_batch();
     }
-}
-
-/// Whether the state machines will be able to read a command. How it decodes is the user's code, and may panic.
-pub(super) fn decodes<S: StateMachine>(command: &[u8]) -> bool {
-    catch_unwind(|| rmp_serde::from_slice::<S::Command>(command).is_ok()).unwrap_or(false)
 }

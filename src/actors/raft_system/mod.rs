@@ -11,6 +11,7 @@
 
 mod batch;
 mod bootstrapping;
+mod encoding;
 mod forwarding;
 mod intake;
 mod lifecycle;

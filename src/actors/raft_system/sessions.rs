@@ -1,28 +1,19 @@
 //! Client sessions at the front door: what opens and closes them, and commands in them. They share batches with
 //! plain commands, in the order they came.
 
-use std::time::Duration;
-
 use actix::Handler;
 
 use super::{
     RaftSystem, Shared,
-    batch::{ApplyResult, Caller, Refusal, Waiting},
-    intake::decodes,
+    batch::{ApplyResult, Caller, CloseResult, OpenResult, Refusal, Waiting},
+    encoding::limits,
 };
 use crate::{
-    config::Config,
-    error::ApplyError,
     mailbox::{Context, Park, Parked, ReplySender},
     messages::{ApplyInSession, CloseSession, OpenSession},
     state_machine::StateMachine,
-    types::{EntryKind, ForwardedCommand, SessionCommand, SessionId, SessionLimits},
+    types::EntryKind,
 };
-
-/// What whoever opens a session gets.
-pub(super) type OpenResult = Result<SessionId, ApplyError<OpenSession>>;
-/// What whoever closes one gets.
-pub(super) type CloseResult = Result<(), ApplyError<CloseSession>>;
 
 /// Puts the reply sender of the message in hand to what it brought, the last one.
 struct Opener<S: StateMachine>(Shared<Vec<Waiting<S>>>);
@@ -91,40 +82,4 @@ impl<S: StateMachine> Handler<ApplyInSession<S::Command>> for RaftSystem<S> {
         let timeout = timeout.unwrap_or(self.node.config.request_timeout);
         self.apply_one(command, Some((session, sequence)), timeout, ctx)
     }
-}
-
-/// What a session opened here is told of when it ends.
-fn limits(config: &Config) -> SessionLimits {
-    SessionLimits {
-        timeout_ms: millis(config.session_timeout),
-        sessions_max: u32::try_from(config.sessions_max).unwrap_or(u32::MAX),
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The data of the entry for what another node forwarded; `None` if the state
-/// machines could not read it. The limits of a session are those of the leader, whoever was asked to open it.
-pub(super) fn entry_data<S: StateMachine>(
-    command: &ForwardedCommand,
-    config: &Config,
-) -> Option<bytes::Bytes> {
-    let data = &command.data;
-    let reads = match command.kind {
-        EntryKind::Command => decodes::<S>(data),
-        EntryKind::SessionCommand => {
-            SessionCommand::decode(data).is_some_and(|command| decodes::<S>(command.command))
-        }
-        EntryKind::CloseSession => SessionId::decode(data).is_some(),
-        EntryKind::OpenSession => return Some(bytes::Bytes::copy_from_slice(&limits(config).encode())),
-        EntryKind::Noop | EntryKind::Barrier | EntryKind::Configuration => false,
-    };
-    reads.then(|| data.clone())
-}
-
-/// How many bytes of an entry's data count as the command.
-pub(super) fn command_bytes(kind: EntryKind, data: usize) -> usize {
-    if kind == EntryKind::SessionCommand { data.saturating_sub(SessionCommand::HEADER_BYTES) } else { data }
 }
