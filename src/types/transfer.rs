@@ -52,6 +52,9 @@ pub enum TransferFailure {
     /// The node that was to be told to stand cannot be reached.
     #[error("{0} cannot be reached")]
     TargetUnreachable(NodeId),
+    /// The node that was asked has too many requests waiting.
+    #[error("overloaded")]
+    Overloaded,
     /// The other node does not lead in time.
     #[error("the other node did not lead in time")]
     TimedOut,

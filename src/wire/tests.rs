@@ -140,7 +140,7 @@ fn transferred() -> impl Strategy<Value = Result<NodeId, TransferFailure>> {
         node().prop_map(Ok),
         option::of(node()).prop_map(|leader| Err(F::NotLeader { leader })),
         node().prop_map(|id| Err(F::TargetRefused(id))),
-        prop::sample::select(vec![F::NoTarget, F::InProgress, F::TimedOut]).prop_map(Err),
+        prop::sample::select(vec![F::NoTarget, F::InProgress, F::Overloaded, F::TimedOut]).prop_map(Err),
     ]
 }
 

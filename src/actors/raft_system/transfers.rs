@@ -192,6 +192,7 @@ impl<S: StateMachine> RaftSystem<S> {
             TransferFailure::InProgress => TransferError::InProgress,
             TransferFailure::TargetRefused(id) => TransferError::TargetRefused(id),
             TransferFailure::TargetUnreachable(id) => TransferError::TargetUnreachable(id),
+            TransferFailure::Overloaded => TransferError::Overloaded,
             TransferFailure::TimedOut => TransferError::TimedOut,
             TransferFailure::WentElsewhere(id) => TransferError::WentElsewhere(id),
             TransferFailure::ShuttingDown => TransferError::ShuttingDown,
@@ -238,9 +239,12 @@ impl<S: StateMachine> Handler<Rpc<ForwardTransfer>> for RaftSystem<S> {
 
     fn handle(&mut self, rpc: Rpc<ForwardTransfer>, _: &mut Context<Self>) {
         let asker = Asker::Node(rpc.responder);
-        let credit = self.credits.try_acquire(1, 0);
-        if self.lifecycle.refusal().is_some() || credit.is_none() {
+        if self.lifecycle.refusal().is_some() {
             return asker.tell(Err(TransferFailure::ShuttingDown), |_| TransferError::ShuttingDown);
+        }
+        let credit = self.credits.try_acquire(1, 0);
+        if credit.is_none() {
+            return asker.tell(Err(TransferFailure::Overloaded), |_| TransferError::Overloaded);
         }
         let timeout = Duration::from_millis(rpc.request.timeout_ms);
         self.ask_for_transfer(rpc.request.to, timeout, asker, credit);
