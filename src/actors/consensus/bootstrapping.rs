@@ -28,7 +28,9 @@ impl Consensus {
         let Ok(Some((entries, ticket))) = appended else {
             return self.invariant("the first entry does not fit an empty log".to_owned());
         };
-        self.node.ports().storage.append(ticket, entries);
+        if let Some(ticket) = self.node.ports().storage.append(ticket, entries) {
+            self.flushed(ticket);
+        }
         self.become_member();
         self.decide(|election, now, _| election.saw_term(now, FIRST_TERM));
         self.node.publish_log();

@@ -7,7 +7,7 @@ use actix::Handler;
 use super::Consensus;
 use crate::{
     known_bug::KnownBug,
-    log::Appended,
+    log::{Appended, Ticket},
     mailbox::Context,
     messages::{EntriesRead, Flushed, Match, OWN_SESSION, Reader, RemovedFromCluster, Rpc},
     protocol::is_contiguous,
@@ -109,6 +109,7 @@ impl Consensus {
         if truncated.is_none() && new.is_empty() {
             return;
         }
+        let mut flushed = None;
         let storage = &self.node.ports().storage;
         let counters = &self.node.board.counters;
         if let Some(from) = truncated {
@@ -121,9 +122,32 @@ impl Consensus {
             counters.bytes_appended.add(entries.len() as u64);
             counters.batches_appended.add(1);
             let ticket = self.node.log.borrow_mut().issue(entries.last(), entries.len());
-            storage.append(ticket, entries.clone());
+            if let Some(ticket) = storage.append(ticket, entries.clone()) {
+                flushed = Some(ticket);
+            }
         }
         self.node.publish_log();
+        if let Some(ticket) = flushed {
+            self.flushed(ticket);
+        }
+    }
+
+    /// Everything up to `ticket` is durable: acknowledgements leave, a leader counts itself.
+    pub(super) fn flushed(&mut self, ticket: Ticket) {
+        let rose = self.node.log.borrow_mut().flushed(ticket);
+        self.disk.flushed();
+        self.node.board.counters.flushes.add(1);
+        if rose {
+            self.node.publish_log();
+            match &self.leadership {
+                Some(leadership) => {
+                    let index = self.durable();
+                    leadership.commitment.send_now(Match { session: OWN_SESSION, index });
+                }
+                None => self.release_acks(),
+            }
+        }
+        self.log_was_reset(ticket);
     }
 
     fn hold_or_acknowledge(&mut self, proven: LogIndex, responder: Responder) {
@@ -193,20 +217,7 @@ impl Handler<Flushed> for Consensus {
     type Result = ();
 
     fn handle(&mut self, Flushed { ticket }: Flushed, _: &mut Context<Self>) {
-        let rose = self.node.log.borrow_mut().flushed(ticket);
-        self.disk.flushed();
-        self.node.board.counters.flushes.add(1);
-        if rose {
-            self.node.publish_log();
-            match &self.leadership {
-                Some(leadership) => {
-                    let index = self.durable();
-                    leadership.commitment.send_now(Match { session: OWN_SESSION, index });
-                }
-                None => self.release_acks(),
-            }
-        }
-        self.log_was_reset(ticket);
+        self.flushed(ticket);
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     },
     error::Fatal,
     known_bug::KnownBug,
-    log::Tenure,
+    log::{Tenure, Ticket},
     mailbox::{Context, Port, port_of, spawn},
     messages::{
         CommitAdvanced, CommitDue, EntriesRead, Match, OWN_SESSION, Proposal, Propose, Reader, StepDown,
@@ -162,9 +162,20 @@ impl Leader {
         if KnownBug::LeaderCountsBeforeFlush.is_back() {
             self.commitment.send_now(Match { session: OWN_SESSION, index: batch.last() });
         }
-        self.node.ports().storage.append(ticket, batch);
+        if let Some(ticket) = self.node.ports().storage.append(ticket, batch) {
+            self.count_own(ticket);
+        }
         self.node.publish_log();
         Some(first)
+    }
+
+    /// What this node's store made durable at once counts at once; what it takes time for, when Consensus hears of it.
+    fn count_own(&self, ticket: Ticket) {
+        self.node.board.counters.flushes.add(1);
+        let mut log = self.node.log.borrow_mut();
+        if log.flushed(ticket) {
+            self.commitment.send_now(Match { session: OWN_SESSION, index: log.durable() });
+        }
     }
 
     /// Appends what was proposed, as long as this node's own disk keeps up: a quorum of the others may be

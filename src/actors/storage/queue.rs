@@ -10,7 +10,7 @@ use crate::{
     types::{EntryBatch, LogBase, LogIndex, Vote},
 };
 
-/// See the module. Whatever the way, completions come as messages, in order.
+/// See the module. Completions come as messages, in order; only that an append is durable already is told at once.
 #[derive(Clone)]
 pub(crate) enum StorageQueue {
     /// The store has a thread behind its actor.
@@ -39,14 +39,31 @@ impl InlineStorage {
         self.run();
     }
 
-    /// Does what is queued, unless the gate is closed.
+    /// Appends, and says what is durable for it by then: a message to oneself would say the same a hop later.
+    fn append(&self, ticket: Ticket, entries: EntryBatch) -> Option<Ticket> {
+        if let Some(step) = self.step.borrow_mut().as_mut() {
+            step.queue(Operation::Append { ticket, entries });
+        }
+        let mut flushed = None;
+        self.run_with(&mut |completion| match completion {
+            Completion::Flushed(ticket) => flushed = Some(ticket),
+            other => self.completions.send_now(other),
+        });
+        flushed
+    }
+
     fn run(&self) {
+        self.run_with(&mut |completion| self.completions.send_now(completion));
+    }
+
+    /// Does what is queued, unless the gate is closed.
+    fn run_with(&self, emit: &mut dyn FnMut(Completion)) {
         let mut slot = self.step.borrow_mut();
         let Some(step) = slot.as_mut().filter(|_| !self.gate.is_closed()) else { return };
         let mut closed = false;
         step.run(&mut |completion| {
             closed |= matches!(completion, Completion::Closed);
-            self.completions.send_now(completion);
+            emit(completion);
         });
         if closed {
             *slot = None;
@@ -74,10 +91,15 @@ impl InlineStorage {
 }
 
 impl StorageQueue {
-    pub(crate) fn append(&self, ticket: Ticket, entries: EntryBatch) {
+    /// Up to which ticket everything is durable already; `None` if [`Flushed`](crate::messages::Flushed) is to come.
+    #[must_use = "nobody else is told"]
+    pub(crate) fn append(&self, ticket: Ticket, entries: EntryBatch) -> Option<Ticket> {
         match self {
-            Self::Actor(port) => port.send_now(Append { ticket, entries }),
-            Self::Inline(store) => store.perform(Operation::Append { ticket, entries }),
+            Self::Actor(port) => {
+                port.send_now(Append { ticket, entries });
+                None
+            }
+            Self::Inline(store) => store.append(ticket, entries),
         }
     }
 
