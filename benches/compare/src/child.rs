@@ -1,5 +1,5 @@
 //! One cell with one system, in a process of its own: so that no allocator, collector or cache of one
-//! measurement is there for the next. Prints one line of JSON; `go/driver/report.go` prints the same.
+//! measurement is there for the next. `go/driver/report.go` is its counterpart.
 
 use std::{
     future::Future,
@@ -7,47 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
-
-use crate::{args::Job, digest::Machine, load::Measured, sut::slow};
-
-/// How many nodes every cell has.
-pub(crate) const NODES: usize = 3;
-
-/// How long the last node may take to apply what the first acknowledged.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{
+    digest::Machine,
+    job::{Job, NODES, Task},
+    load::Measured,
+    outcome::{self, Outcome},
+    sleeps::{APPLIES, FLUSHES},
+};
 
 /// How often a running system is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// What a child tells.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Outcome {
-    pub(crate) setting: String,
-    pub(crate) ops_per_s: f64,
-    pub(crate) p50_us: f64,
-    pub(crate) p99_us: f64,
-    pub(crate) p999_us: f64,
-    pub(crate) cpu_us_per_op: f64,
-    /// How many commands were acknowledged, warm-up included.
-    pub(crate) acked: u64,
-    /// The highest index among them.
-    pub(crate) index: u64,
-    /// The sum of their digest.
-    pub(crate) sum: String,
-    /// Whether every node holds just those.
-    pub(crate) agree: bool,
-    pub(crate) recover_ms: f64,
-    /// How long a flush of the fastest slow log took, in the middle of it.
-    pub(crate) flush_us: f64,
-    /// How long a slow state machine took for a command.
-    pub(crate) apply_us: f64,
-    /// By how many entries the leader's log was durable ahead of its state machine, at most.
-    pub(crate) ahead: u64,
-    /// Why there is no number.
-    pub(crate) error: String,
-}
 
 /// A system with its nodes, as seen by those who check it.
 pub(crate) trait Nodes {
@@ -56,6 +25,11 @@ pub(crate) trait Nodes {
 
     /// The leader's term.
     fn term(&self) -> u64;
+
+    /// How long the first node took to start, nothing else running: what a restart measures.
+    fn opened(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// By how many entries the leader's log is durable ahead of its state machine now, where that is known.
     fn ahead(&self) -> u64 {
@@ -81,10 +55,18 @@ pub(crate) async fn measure<N: Nodes>(
         outcome.error = "the leader changed".to_owned();
     }
     if job.hold && outcome.error.is_empty() {
-        say(&outcome);
+        outcome::say(&outcome);
+        if job.task != Task::Load {
+            await_the_kill().await;
+        }
         run(Job { warm_ms: 0, run_ms: 3_600_000, ..job.clone() }).await;
     }
     outcome
+}
+
+/// The parent ends this process.
+pub(crate) async fn await_the_kill() -> ! {
+    std::future::pending().await
 }
 
 /// Looks now and then, while `run` goes on, how far the leader's log is ahead of its state machine.
@@ -99,12 +81,8 @@ async fn watched<N: Nodes>(nodes: &N, run: impl Future<Output = Measured>) -> (M
     }
 }
 
-/// Prints the line that the parent waits for.
-pub(crate) fn say(outcome: &Outcome) {
-    println!("{}", serde_json::to_string(outcome).expect("an outcome is plain data"));
-}
-
-async fn judge<N: Nodes>(job: &Job, nodes: &N, measured: &Measured) -> Outcome {
+/// Compares every node with what the clients were told.
+pub(crate) async fn judge<N: Nodes>(job: &Job, nodes: &N, measured: &Measured) -> Outcome {
     let us = |quantile| measured.times.value_at_quantile(quantile) as f64 / 1e3;
     let mut outcome = Outcome {
         setting: job.setting.clone(),
@@ -117,14 +95,13 @@ async fn judge<N: Nodes>(job: &Job, nodes: &N, measured: &Measured) -> Outcome {
         index: measured.last,
         sum: format!("{:016x}", measured.acked.sum),
         agree: true,
-        recover_ms: 0.0,
-        flush_us: slow::FLUSHES.mean_us(),
-        apply_us: slow::APPLIES.mean_us(),
-        ahead: 0,
+        flush_us: FLUSHES.mean_us(),
+        apply_us: APPLIES.mean_us(),
         error: measured.failure.clone().unwrap_or_default(),
+        ..Outcome::default()
     };
     for number in 0..NODES {
-        match caught_up(nodes, number, measured.last).await {
+        match caught_up(job, nodes, number, measured.last).await {
             Ok(machine) if machine.digest == measured.acked && !machine.disordered => {}
             Ok(machine) => {
                 eprintln!("node {}: {machine:?}, acknowledged {:?}", number + 1, measured.acked);
@@ -141,7 +118,7 @@ async fn recovered<N: Nodes>(job: &Job, nodes: &N, began: Instant) -> Outcome {
         Outcome { setting: job.setting.clone(), index: job.recover, agree: true, ..Outcome::default() };
     let mut first = None;
     for number in 0..NODES {
-        match caught_up(nodes, number, job.recover).await {
+        match caught_up(job, nodes, number, job.recover).await {
             Ok(machine) => {
                 let prefix = *first.get_or_insert(machine.prefix);
                 outcome.agree &=
@@ -153,12 +130,23 @@ async fn recovered<N: Nodes>(job: &Job, nodes: &N, began: Instant) -> Outcome {
         }
     }
     outcome.recover_ms = began.elapsed().as_secs_f64() * 1e3;
+    if job.task == Task::Restart {
+        let seconds = nodes.opened().as_secs_f64();
+        outcome.ops_per_s = job.entries as f64 / seconds;
+        (outcome.p50_us, outcome.p99_us, outcome.p999_us) = (seconds * 1e6, seconds * 1e6, seconds * 1e6);
+        outcome.peak_mib = outcome::peak_mib();
+    }
     outcome
 }
 
 /// The machine of a node once it has applied everything up to `index`, or what it is when patience ends.
-pub(crate) async fn caught_up<N: Nodes>(nodes: &N, number: usize, index: u64) -> Result<Machine, String> {
-    let until = Instant::now() + PATIENCE;
+pub(crate) async fn caught_up<N: Nodes>(
+    job: &Job,
+    nodes: &N,
+    number: usize,
+    index: u64,
+) -> Result<Machine, String> {
+    let until = Instant::now() + job.patience();
     loop {
         let machine = nodes.machine(number).await?;
         if machine.applied >= index || Instant::now() > until {

@@ -6,14 +6,18 @@ use std::{
 };
 
 use crate::{
-    args::{Comparison, Job, Log, Sut},
-    cells::{self, Cell, UNAVAILABLE},
-    child::Outcome,
+    args::Comparison,
+    cells::{self, Cell, NOT_MEASURED},
     floors::{self, Floors, Ticks},
+    job::{Job, Log, Sut, Task},
     limit,
+    outcome::Outcome,
     ratio::median,
-    report::{Report, Round},
-    runner::{Runner, Subject},
+    record::{Record, Round},
+    report::Report,
+    runner::Runner,
+    selection, settings,
+    subject::Subject,
     sut::go,
     table,
 };
@@ -30,34 +34,59 @@ pub(crate) fn run(options: &Comparison) -> Result<(), String> {
         list();
         return Ok(());
     }
-    let cells = cells::select(&options.cells)?;
+    let cells: Vec<Cell> = selection::select(&options.cells)?
+        .into_iter()
+        .map(|cell| cell.sized(options.entries, options.state_mib))
+        .collect();
     fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
+    let mut record = begin(options)?;
     let runner = Runner { programs: options.data.join("go") };
     let (systems, left_out) = systems(options, &runner);
-    let mut rounds: BTreeMap<String, Vec<Round>> = BTreeMap::new();
+    record.left_out.extend(left_out);
     for number in 0..options.rounds {
         for cell in &cells {
-            let before = rounds.entry(cell.id.clone()).or_default();
+            let before = record.rounds_of(cell)?;
+            if before.len() > number {
+                continue;
+            }
             let subjects = turn(number, subjects(cell, &systems, before));
             eprintln!("round {} of {}: {}", number + 1, options.rounds, cell.id);
             before.push(round(options, &runner, cell, &subjects)?);
+            save(options, &record)?;
         }
     }
-    let report = Report::new(&cells, &rounds, left_out);
-    println!("{}", table::render(&report));
-    if let Some(path) = &options.json {
-        let text = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
-        fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
+    println!("{}", table::render(&Report::new(&record)?));
     Ok(())
+}
+
+/// What the file of an earlier run holds, if this one goes on with it, or nothing.
+fn begin(options: &Comparison) -> Result<Record, String> {
+    let mut record = Record::here();
+    if let Some(path) = options.json.as_deref().filter(|path| options.resume && path.exists()) {
+        let mut earlier = Record::read(path)?;
+        earlier.merge(record)?;
+        record = earlier;
+    }
+    record.add_commands([options.command()]);
+    Ok(record)
+}
+
+/// Replaces the file by one with everything measured so far. A run that is ended leaves the one or the other.
+fn save(options: &Comparison, record: &Record) -> Result<(), String> {
+    let Some(path) = &options.json else { return Ok(()) };
+    let text = serde_json::to_string_pretty(&Report::new(record)?).map_err(|error| error.to_string())?;
+    let new = path.with_extension("new");
+    fs::write(&new, text)
+        .and_then(|()| fs::rename(&new, path))
+        .map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn list() {
     for cell in cells::all() {
         println!("{}", cell.id);
     }
-    for (id, why) in UNAVAILABLE {
-        println!("{id}: not available: {why}");
+    for (id, why) in NOT_MEASURED {
+        println!("{id}: not measured: {why}");
     }
 }
 
@@ -91,29 +120,23 @@ fn subjects(cell: &Cell, systems: &[Sut], before: &[Round]) -> Vec<Key> {
     let all_again = before.len() < ROUNDS_FOR_ALL;
     let mut subjects: Vec<Key> = Vec::new();
     for sut in systems {
-        let all = cells::settings(cell, *sut).iter().map(|setting| (Subject::System(*sut), *setting));
+        let all = settings::of(cell, *sut).iter().map(|setting| (Subject::System(*sut), *setting));
         subjects.extend(all.filter(|key| all_again || is_worth_repeating(before, key)));
     }
-    if limit::exists(&cell.job) {
-        subjects.push((Subject::Limit, "pipe"));
-    }
+    subjects.extend(limit::name(&cell.job).map(|name| (Subject::Limit, name)));
     subjects
 }
 
-fn is_worth_repeating(before: &[Round], key: &Key) -> bool {
-    let settings: BTreeSet<Key> = before
-        .iter()
-        .flat_map(|round| round.outcomes.keys().copied())
-        .filter(|other| other.0 == key.0)
-        .collect();
-    let best = settings.iter().map(|other| middle(before, other)).fold(0.0, f64::max);
-    middle(before, key) >= best * WORTH_REPEATING
+fn is_worth_repeating(before: &[Round], (subject, setting): &Key) -> bool {
+    let settings: BTreeSet<&str> = before.iter().flat_map(|round| round.settings(*subject)).collect();
+    let best = settings.iter().map(|other| middle(before, *subject, other)).fold(0.0, f64::max);
+    middle(before, *subject, setting) >= best * WORTH_REPEATING
 }
 
 /// What was reached in the middle round, of those in which the machine was undisturbed if there are any.
-fn middle(rounds: &[Round], key: &Key) -> f64 {
+fn middle(rounds: &[Round], subject: Subject, setting: &str) -> f64 {
     let number = |round: &Round| {
-        let outcome = round.outcomes.get(key)?;
+        let outcome = round.outcome(subject, setting)?;
         Some(if outcome.error.is_empty() { outcome.ops_per_s } else { 0.0 })
     };
     let quiet = rounds.iter().filter(|round| round.disturbance.is_none());
@@ -135,7 +158,11 @@ fn round(options: &Comparison, runner: &Runner, cell: &Cell, subjects: &[Key]) -
     let mut tries = 0;
     loop {
         let (before, ticks) = (probe()?, Ticks::now());
-        let outcomes = subjects.iter().map(|key| (*key, measure(options, runner, cell, *key))).collect();
+        let mut outcomes: BTreeMap<Subject, BTreeMap<String, Outcome>> = BTreeMap::new();
+        for key in subjects {
+            let outcome = measure(options, runner, cell, *key);
+            outcomes.entry(key.0).or_default().insert(key.1.to_owned(), outcome);
+        }
         let (disturbance, after) = (Ticks::now().disturbance(&ticks), probe()?);
         let drifted = (!before.is_like(&after, cell.job.log == Log::Disk))
             .then(|| format!("floors went from {before:?} to {after:?}"));
@@ -158,17 +185,27 @@ fn measure(options: &Comparison, runner: &Runner, cell: &Cell, (subject, setting
         ..cell.job.clone()
     };
     let outcome = runner.measure(subject, &job);
-    let what =
-        if outcome.error.is_empty() && !outcome.agree { "the nodes' states differ" } else { &outcome.error };
-    eprintln!(
-        "    {:<10} {:<26} {:>10.0} op/s  p50 {:>8.1} us  p99 {:>9.1} us  {:>6.2} us of CPU each  {what}",
-        subject.name(),
-        setting,
-        outcome.ops_per_s,
-        outcome.p50_us,
-        outcome.p99_us,
-        outcome.cpu_us_per_op,
-    );
+    let what = outcome.failure();
+    if job.task == Task::Load {
+        eprintln!(
+            "    {:<10} {:<26} {:>10.0} op/s  p50 {:>8.1} us  p99 {:>9.1} us  {:>6.2} us of CPU each  {what}",
+            subject.name(),
+            setting,
+            outcome.ops_per_s,
+            outcome.p50_us,
+            outcome.p99_us,
+            outcome.cpu_us_per_op,
+        );
+    } else {
+        eprintln!(
+            "    {:<10} {:<26} {:>10.0} a second in {:>8.1} ms  {:>6.0} MiB at most  {what}",
+            subject.name(),
+            setting,
+            outcome.ops_per_s,
+            outcome.p50_us / 1e3,
+            outcome.peak_mib,
+        );
+    }
     outcome
 }
 
@@ -181,7 +218,8 @@ mod tests {
 
     fn round(fast: f64, slow: f64, disturbance: Option<&str>) -> Round {
         let outcome = |ops_per_s| Outcome { ops_per_s, agree: true, ..Outcome::default() };
-        let outcomes = BTreeMap::from([(FAST, outcome(fast)), (SLOW, outcome(slow))]);
+        let settings = [(FAST.1, fast), (SLOW.1, slow)].map(|(name, ops)| (name.to_owned(), outcome(ops)));
+        let outcomes = BTreeMap::from([(FAST.0, settings.into())]);
         Round { outcomes, disturbance: disturbance.map(str::to_owned), ..Round::default() }
     }
 

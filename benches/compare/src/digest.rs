@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh64::xxh64;
 
-use crate::sut::slow;
+use crate::sleeps;
 
 /// Where an entry lies in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,15 +56,19 @@ pub(crate) struct Machine {
     pub(crate) upto: u64,
     /// A command came twice, or before an earlier one.
     pub(crate) disordered: bool,
+    /// How large the state is that a snapshot holds beside this, in MiB; without any there are no snapshots.
+    pub(crate) state_mib: u64,
+    /// Whether it began with a snapshot.
+    pub(crate) restored: bool,
 }
 
 impl Machine {
-    pub(crate) fn new(upto: u64) -> Self {
-        Self { upto, ..Self::default() }
+    pub(crate) fn new(upto: u64, state_mib: u64) -> Self {
+        Self { upto, state_mib, ..Self::default() }
     }
 
     pub(crate) fn apply(&mut self, at: Position, data: &[u8]) {
-        slow::apply();
+        sleeps::apply();
         self.disordered |= at.index <= self.applied;
         self.applied = at.index;
         self.digest.add(at, data);
@@ -104,7 +108,7 @@ mod tests {
 
     #[test]
     fn an_entry_applied_twice_is_seen() {
-        let mut machine = Machine::new(1);
+        let mut machine = Machine::new(1, 0);
         machine.apply(at(1, 1), b"a");
         assert!(!machine.disordered);
         machine.apply(at(1, 1), b"a");

@@ -15,10 +15,15 @@ use futures::future::{join, join_all};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    args::Job,
-    child::{NODES, Nodes, Outcome, caught_up},
+    child::{Nodes, caught_up},
     digest::Position,
+    job::{Job, NODES},
+    outcome::Outcome,
 };
+
+/// The least time without a leader before a node stands: each draws between this and twice as much, in every system,
+/// and heartbeats come at a third or less.
+pub(crate) const ELECTION_TIMEOUT: Duration = Duration::from_millis(150);
 
 /// Between two looks for a new leader, and two attempts to write.
 const STEP: Duration = Duration::from_millis(1);
@@ -77,16 +82,16 @@ pub(crate) async fn run<S: Cuttable>(job: &Job, system: &S) -> Outcome {
         outcome.ops_per_s = 1e6 / outcome.p50_us;
     }
     (outcome.acked, outcome.index) = (state.acked.get(), state.last.get());
-    agree(system, &state, &mut outcome).await;
+    agree(job, system, &state, &mut outcome).await;
     outcome
 }
 
-async fn agree<S: Cuttable>(system: &S, state: &State, outcome: &mut Outcome) {
+async fn agree<S: Cuttable>(job: &Job, system: &S, state: &State, outcome: &mut Outcome) {
     // What was under way when the load ended settles.
     sleep(REST).await;
     let mut digests = Vec::new();
     for number in 0..NODES {
-        match caught_up(system, number, state.last.get()).await {
+        match caught_up(job, system, number, state.last.get()).await {
             Ok(machine) if !machine.disordered => digests.push(machine.digest),
             Ok(_) => digests.clear(),
             Err(error) => outcome.error = error,

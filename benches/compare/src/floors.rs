@@ -11,10 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The least time of the three things that a replicated write waits for, as medians in microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Floors {
     /// Writing 4 KiB in allocated space and flushing it.
     pub(crate) fdatasync_us: f64,

@@ -16,8 +16,8 @@ use hdrhistogram::Histogram;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
-    args::Job,
     digest::{Digest, Position},
+    job::Job,
 };
 
 /// How many operations pass between two that are timed: reading the clock costs as much as a message.
@@ -72,30 +72,49 @@ pub(crate) enum Place {
 
 /// Measures a running system. Within a runtime.
 pub(crate) async fn run<C: Client>(job: &Job, client: &C, place: Place) -> Measured {
+    if job.entries > 0 {
+        return fill(job, client, place).await;
+    }
     let phase = Arc::new(AtomicU8::new(WARMING));
     let clock = Clock::start(job, phase.clone());
     let load = Load { client: client.clone(), phase, job: job.clone() };
     let results = if job.rate > 0.0 { load.open(place).await } else { load.closed(place).await };
     let (seconds, cpu_seconds) = clock.join();
-    let mut measured = Measured {
-        acked: Digest::default(),
-        last: 0,
-        ops: 0,
-        seconds,
-        cpu_seconds,
-        times: Histogram::new(3).expect("three digits are allowed"),
-        failure: None,
-    };
-    for result in results {
-        match result {
-            Ok(tally) => measured.take(&tally),
-            Err(failure) => measured.failure = measured.failure.or(Some(failure)),
-        }
-    }
-    measured
+    Measured::of(results, seconds, cpu_seconds)
+}
+
+/// Writes as many commands as the job says, shared out among its clients.
+async fn fill<C: Client>(job: &Job, client: &C, place: Place) -> Measured {
+    let (began, cpu) = (Instant::now(), cpu_seconds());
+    let count = job.clients as u64;
+    let clients = (0..count).map(|number| {
+        let share = job.entries / count + u64::from(number < job.entries % count);
+        spawn(place, filling_client(client.clone(), job.clone(), number, share))
+    });
+    let results = join(clients.collect()).await;
+    Measured::of(results, began.elapsed().as_secs_f64(), cpu_seconds() - cpu)
 }
 
 impl Measured {
+    fn of(results: Vec<Result<Tally, String>>, seconds: f64, cpu_seconds: f64) -> Self {
+        let mut measured = Self {
+            acked: Digest::default(),
+            last: 0,
+            ops: 0,
+            seconds,
+            cpu_seconds,
+            times: Histogram::new(3).expect("three digits are allowed"),
+            failure: None,
+        };
+        for result in results {
+            match result {
+                Ok(tally) => measured.take(&tally),
+                Err(failure) => measured.failure = measured.failure.or(Some(failure)),
+            }
+        }
+        measured
+    }
+
     fn take(&mut self, tally: &Tally) {
         self.acked.merge(tally.acked);
         self.last = self.last.max(tally.last);
@@ -128,7 +147,7 @@ impl Clock {
 }
 
 /// User and system time of this process, in steps of 10 ms.
-fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
@@ -147,12 +166,7 @@ impl<C: Client> Load<C> {
             let one = closed_client(self.client.clone(), self.phase.clone(), self.job.clone(), number);
             spawn(place, one)
         });
-        let clients: Vec<_> = clients.collect();
-        let mut tallies = Vec::new();
-        for client in clients {
-            tallies.push(client.await.unwrap_or_else(|panic| Err(panic.to_string())));
-        }
-        tallies
+        join(clients.collect()).await
     }
 
     /// A Poisson schedule, each operation a task of its own that starts when it is due, whatever the others do.
@@ -195,6 +209,25 @@ where
         Place::Here => tokio::task::spawn_local(client),
         Place::Runtime => tokio::spawn(client),
     }
+}
+
+/// Waits for clients that all run already.
+async fn join(clients: Vec<JoinHandle<Result<Tally, String>>>) -> Vec<Result<Tally, String>> {
+    let mut tallies = Vec::new();
+    for client in clients {
+        tallies.push(client.await.unwrap_or_else(|panic| Err(panic.to_string())));
+    }
+    tallies
+}
+
+async fn filling_client<C: Client>(client: C, job: Job, number: u64, share: u64) -> Result<Tally, String> {
+    let mut tally = Tally::default();
+    let mut filler = Filler::new(job.payload, number);
+    for _ in 0..share {
+        operation(&client, &job, &mut filler, &mut tally).await?;
+    }
+    tally.measured = share;
+    Ok(tally)
 }
 
 async fn closed_client<C: Client>(

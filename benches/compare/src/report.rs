@@ -1,71 +1,63 @@
 //! What came of a comparison, as data: for each cell the best setting of each system, and the ratios.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::{
-    args::Sut,
-    cells::{Cell, UNAVAILABLE},
-    child::Outcome,
-    floors::Floors,
+    cells::{self, Cell},
+    job::{Job, Task},
+    limit,
+    machine::Machine,
+    outcome::Outcome,
     ratio::{Ratio, median},
-    runner::Subject,
+    record::{CellRounds, Record, Round},
+    subject::Subject,
 };
 
-/// One round of one cell.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Round {
-    /// By who was measured and with which setting.
-    pub(crate) outcomes: BTreeMap<(Subject, &'static str), Outcome>,
-    pub(crate) floors: Vec<Floors>,
-    /// Why the machine was not the same all the time, if it was not.
-    pub(crate) disturbance: Option<String>,
-}
-
-/// Everything that is told at the end.
+/// Everything that is told at the end. As JSON it is a [`Record`] too.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
-    pub(crate) versions: BTreeMap<&'static str, &'static str>,
+    pub(crate) versions: BTreeMap<String, String>,
+    pub(crate) commands: Vec<String>,
     pub(crate) cells: Vec<CellReport>,
     /// Cells and systems that were not measured, each with the reason.
     pub(crate) left_out: BTreeMap<String, String>,
-}
-
-/// Where it was measured.
-#[derive(Debug, Serialize)]
-pub(crate) struct Machine {
-    cpu: String,
-    cores: usize,
-    kernel: String,
 }
 
 /// One cell.
 #[derive(Debug, Serialize)]
 pub(crate) struct CellReport {
     pub(crate) id: String,
+    pub(crate) unit: &'static str,
     pub(crate) clients: usize,
     pub(crate) payload: usize,
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) offered_per_s: f64,
+    pub(crate) entries: u64,
+    pub(crate) state_mib: u64,
     pub(crate) results: BTreeMap<&'static str, Figures>,
     /// Raftix over the peer, in operations per second.
     pub(crate) ratio: BTreeMap<&'static str, Ratio>,
     pub(crate) limit: BTreeMap<&'static str, Limit>,
-    /// Of all probes of all rounds.
-    pub(crate) floors: Vec<Floors>,
     /// Rounds in which the machine was disturbed, with the reason.
     pub(crate) disturbed: Vec<String>,
     /// Systems that have no number here, with the reason.
     pub(crate) failed: BTreeMap<&'static str, String>,
+    /// Everything that was measured.
+    pub(crate) rounds: Vec<Round>,
+    /// The cell itself.
+    #[serde(skip)]
+    pub(crate) cell: Cell,
 }
 
 /// Of a system's best setting.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Figures {
-    pub(crate) setting: &'static str,
+    pub(crate) setting: String,
     pub(crate) rounds: usize,
+    /// Or of what the cell's unit is.
     pub(crate) ops_per_s: f64,
     pub(crate) ops_per_s_min: f64,
     pub(crate) ops_per_s_max: f64,
@@ -84,11 +76,14 @@ pub(crate) struct Figures {
     /// By how many entries the leader's log was durable ahead of its state machine, at most.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) ahead: f64,
+    /// The most memory that the process with all nodes ever had, where the task is no load.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) peak_mib: f64,
     /// Medians of the other settings, in operations per second.
-    pub(crate) others: BTreeMap<&'static str, f64>,
+    pub(crate) others: BTreeMap<String, f64>,
 }
 
-/// A pipe without Raft.
+/// The same shape of work without Raft.
 #[derive(Debug, Serialize)]
 pub(crate) struct Limit {
     pub(crate) ops_per_s: f64,
@@ -101,144 +96,145 @@ fn is_zero(number: &f64) -> bool {
     *number == 0.0
 }
 
-impl Machine {
-    pub(crate) fn here() -> Self {
-        let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = text.lines().find_map(|line| line.strip_prefix("model name"));
-        let cpu = model.and_then(|model| model.split_once(": ")).map_or("unknown", |(_, name)| name);
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        Self {
-            cpu: cpu.to_owned(),
-            cores: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-            kernel: kernel.trim().to_owned(),
-        }
+/// What a cell's figures count.
+fn unit(job: &Job) -> &'static str {
+    match job.task {
+        Task::Load => "operations",
+        Task::CatchUp | Task::Restart => "entries",
+        Task::Install => "MB",
     }
 }
 
 impl Report {
-    pub(crate) fn new(
-        cells: &[Cell],
-        rounds: &BTreeMap<String, Vec<Round>>,
-        mut left_out: BTreeMap<String, String>,
-    ) -> Self {
-        left_out.extend(UNAVAILABLE.iter().map(|(id, why)| ((*id).to_owned(), (*why).to_owned())));
-        Self {
-            machine: Machine::here(),
-            versions: Sut::ALL.iter().map(|sut| (sut.name(), sut.version())).collect(),
-            cells: cells.iter().map(|cell| CellReport::new(cell, &rounds[&cell.id])).collect(),
-            left_out,
+    /// What a record comes to, its cells in their usual order.
+    pub(crate) fn new(record: &Record) -> Result<Self, String> {
+        let known = cells::all();
+        if let Some(strange) =
+            record.cells.iter().find(|rounds| !known.iter().any(|cell| cell.id == rounds.id))
+        {
+            return Err(format!("no cell is called {}", strange.id));
         }
+        let report = |cell: Cell| {
+            let rounds = record.cells.iter().find(|rounds| rounds.id == cell.id)?;
+            Some(CellReport::new(cell, rounds))
+        };
+        Ok(Self {
+            machine: record.machine.clone(),
+            versions: record.versions.clone(),
+            commands: record.commands.clone(),
+            cells: known.into_iter().filter_map(report).collect(),
+            left_out: record.left_out.clone(),
+        })
     }
 }
 
 impl CellReport {
-    fn new(cell: &Cell, rounds: &[Round]) -> Self {
-        let mut subjects: Vec<Subject> =
-            rounds.iter().flat_map(|round| round.outcomes.keys().map(|(subject, _)| *subject)).collect();
-        subjects.sort();
-        subjects.dedup();
+    fn new(cell: Cell, measured: &CellRounds) -> Self {
+        let rounds = &measured.rounds;
+        let subjects: BTreeSet<Subject> =
+            rounds.iter().flat_map(|round| round.outcomes.keys().copied()).collect();
         let disturbed = rounds.iter().enumerate().filter_map(|(number, round)| {
             round.disturbance.as_ref().map(|why| format!("round {}: {why}", number + 1))
         });
         let mut report = Self {
             id: cell.id.clone(),
+            unit: unit(&cell.job),
             clients: cell.job.clients,
             payload: cell.job.payload,
             offered_per_s: cell.job.rate,
+            entries: measured.entries,
+            state_mib: measured.state_mib,
             results: BTreeMap::new(),
             ratio: BTreeMap::new(),
             limit: BTreeMap::new(),
-            floors: rounds.iter().flat_map(|round| round.floors.clone()).collect(),
             disturbed: disturbed.collect(),
             failed: BTreeMap::new(),
+            rounds: rounds.clone(),
+            cell,
         };
-        let ours = best(Subject::System(Sut::Raftix), rounds, cell);
+        let ours = best(Subject::OURS, rounds, &report.cell);
         for subject in subjects {
-            let figures = best(subject, rounds, cell);
             if let Some(why) = failure(subject, rounds) {
                 report.failed.insert(subject.name(), why);
             }
-            let Some(figures) = figures else { continue };
+            let Some(figures) = best(subject, rounds, &report.cell) else { continue };
             let ratio = ours.as_ref().and_then(|ours| {
-                let ours = (Subject::System(Sut::Raftix), ours.setting);
-                Ratio::paired(pairs(rounds, ours, (subject, figures.setting)))
+                Ratio::paired(pairs(rounds, (Subject::OURS, &ours.setting), (subject, &figures.setting)))
             });
-            match subject {
-                Subject::Limit => {
-                    let limit =
-                        Limit { ops_per_s: figures.ops_per_s, p50_us: figures.p50_us, reached: ratio };
-                    report.limit.insert(subject.name(), limit);
-                }
-                Subject::System(sut) => {
-                    report.results.insert(subject.name(), figures);
-                    report
-                        .ratio
-                        .extend(ratio.filter(|_| sut != Sut::Raftix).map(|ratio| (subject.name(), ratio)));
-                }
-            }
+            report.add(subject, figures, ratio);
         }
         report
     }
+
+    fn add(&mut self, subject: Subject, figures: Figures, ratio: Option<Ratio>) {
+        match subject {
+            Subject::Limit => {
+                let name = limit::name(&self.cell.job).unwrap_or("limit");
+                let limit = Limit { ops_per_s: figures.ops_per_s, p50_us: figures.p50_us, reached: ratio };
+                self.limit.insert(name, limit);
+            }
+            Subject::System(_) => {
+                self.results.insert(subject.name(), figures);
+                let ratio = ratio.filter(|_| subject != Subject::OURS);
+                self.ratio.extend(ratio.map(|ratio| (subject.name(), ratio)));
+            }
+        }
+    }
+
+    /// The peer that counts: most operations a second, or in an open loop the lowest p99.
+    pub(crate) fn best_peer(&self) -> Option<(&'static str, &Figures)> {
+        let peers = self.results.iter().filter(|(name, _)| **name != Subject::OURS.name());
+        let best = peers.max_by(|one, two| rank(&self.cell, one.1).total_cmp(&rank(&self.cell, two.1)));
+        best.map(|(name, figures)| (*name, figures))
+    }
 }
 
+type Key<'a> = (Subject, &'a str);
+
 /// The rounds in which both have a number.
-fn pairs(
-    rounds: &[Round],
-    ours: (Subject, &'static str),
-    theirs: (Subject, &'static str),
-) -> impl Iterator<Item = (f64, f64)> {
+fn pairs<'a>(rounds: &'a [Round], ours: Key<'a>, theirs: Key<'a>) -> impl Iterator<Item = (f64, f64)> + 'a {
     rounds.iter().filter_map(move |round| {
-        let number = |key| round.outcomes.get(key).filter(|outcome| is_valid(outcome)).map(|o| o.ops_per_s);
-        Some((number(&ours)?, number(&theirs)?))
+        let number = |(subject, setting): Key<'_>| {
+            let outcome = round.outcome(subject, setting).filter(|outcome| outcome.is_valid());
+            outcome.map(|outcome| outcome.ops_per_s)
+        };
+        Some((number(ours)?, number(theirs)?))
     })
 }
 
-/// A run that failed, or after which the nodes differ, has no number.
-fn is_valid(outcome: &Outcome) -> bool {
-    outcome.error.is_empty() && outcome.agree
-}
-
 fn failure(subject: Subject, rounds: &[Round]) -> Option<String> {
-    let outcomes = rounds.iter().flat_map(|round| &round.outcomes);
-    let failed = outcomes.filter(|((who, _), outcome)| *who == subject && !is_valid(outcome));
-    let whys: Vec<String> = failed
-        .map(|((_, setting), outcome)| {
-            let why = if outcome.error.is_empty() { "the nodes' states differ" } else { &outcome.error };
-            format!("{setting}: {why}")
-        })
-        .collect();
+    let outcomes = rounds.iter().filter_map(|round| round.outcomes.get(&subject)).flatten();
+    let failed = outcomes.filter(|(_, outcome)| !outcome.is_valid());
+    let whys: Vec<String> =
+        failed.map(|(setting, outcome)| format!("{setting}: {}", outcome.failure())).collect();
     (!whys.is_empty()).then(|| whys.join("; "))
 }
 
-/// The figures of the setting that counts: most operations a second, or in an open loop the lowest p99.
+fn rank(cell: &Cell, figures: &Figures) -> f64 {
+    if cell.job.rate > 0.0 { -figures.p99_us } else { figures.ops_per_s }
+}
+
+/// The figures of the setting that counts.
 fn best(subject: Subject, rounds: &[Round], cell: &Cell) -> Option<Figures> {
-    let mut settings: Vec<&'static str> = rounds
-        .iter()
-        .flat_map(|r| r.outcomes.keys())
-        .filter(|(who, _)| *who == subject)
-        .map(|(_, s)| *s)
-        .collect();
-    settings.sort_unstable();
-    settings.dedup();
+    let settings: BTreeSet<&str> = rounds.iter().flat_map(|round| round.settings(subject)).collect();
     let all: Vec<Figures> =
         settings.into_iter().filter_map(|setting| figures(subject, setting, rounds)).collect();
-    let rank = |one: &Figures| if cell.job.rate > 0.0 { -one.p99_us } else { one.ops_per_s };
-    let mut best = all.iter().max_by(|one, two| rank(one).total_cmp(&rank(two)))?.clone();
+    let mut best = all.iter().max_by(|one, two| rank(cell, one).total_cmp(&rank(cell, two)))?.clone();
     let others = all.iter().filter(|other| other.setting != best.setting);
-    best.others = others.map(|other| (other.setting, other.ops_per_s)).collect();
+    best.others = others.map(|other| (other.setting.clone(), other.ops_per_s)).collect();
     Some(best)
 }
 
-fn figures(subject: Subject, setting: &'static str, rounds: &[Round]) -> Option<Figures> {
+fn figures(subject: Subject, setting: &str, rounds: &[Round]) -> Option<Figures> {
     let outcomes: Vec<&Outcome> = rounds
         .iter()
-        .filter_map(|round| round.outcomes.get(&(subject, setting)))
-        .filter(|outcome| is_valid(outcome))
+        .filter_map(|round| round.outcome(subject, setting))
+        .filter(|outcome| outcome.is_valid())
         .collect();
     let of = |get: fn(&Outcome) -> f64| -> Vec<f64> { outcomes.iter().map(|outcome| get(outcome)).collect() };
     let ops = of(|outcome| outcome.ops_per_s);
     Some(Figures {
-        setting,
+        setting: setting.to_owned(),
         rounds: ops.len(),
         ops_per_s: median(&ops)?,
         ops_per_s_min: ops.iter().copied().fold(f64::INFINITY, f64::min),
@@ -251,6 +247,7 @@ fn figures(subject: Subject, setting: &'static str, rounds: &[Round]) -> Option<
         flush_us: median(&of(|outcome| outcome.flush_us))?,
         apply_us: median(&of(|outcome| outcome.apply_us))?,
         ahead: median(&of(|outcome| outcome.ahead as f64))?,
+        peak_mib: median(&of(|outcome| outcome.peak_mib))?,
         others: BTreeMap::new(),
     })
 }
@@ -258,36 +255,42 @@ fn figures(subject: Subject, setting: &'static str, rounds: &[Round]) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Sut;
 
-    const OURS: (Subject, &str) = (Subject::System(Sut::Raftix), "shipped");
+    const OURS: (Subject, &str) = (Subject::OURS, "shipped");
     const SLOW: (Subject, &str) = (Subject::System(Sut::Etcd), "async");
     const FAST: (Subject, &str) = (Subject::System(Sut::Etcd), "ready");
 
-    fn round(figures: &[((Subject, &'static str), f64)]) -> Round {
-        let outcome = |ops: f64| Outcome { ops_per_s: ops, agree: true, ..Outcome::default() };
-        Round {
-            outcomes: figures.iter().map(|(key, ops)| (*key, outcome(*ops))).collect(),
-            ..Round::default()
+    fn round(figures: &[((Subject, &str), f64)]) -> Round {
+        let mut round = Round::default();
+        for ((subject, setting), ops_per_s) in figures {
+            let outcome = Outcome { ops_per_s: *ops_per_s, agree: true, ..Outcome::default() };
+            round.outcomes.entry(*subject).or_default().insert((*setting).to_owned(), outcome);
         }
+        round
     }
 
     fn report(rounds: &[Round]) -> CellReport {
-        CellReport::new(&crate::cells::all()[0], rounds)
+        let mut record = Record::here();
+        let cell = &cells::all()[0];
+        *record.rounds_of(cell).expect("nothing was measured") = rounds.to_vec();
+        Report::new(&record).expect("the cell is known").cells.remove(0)
     }
 
     #[test]
     fn the_better_setting_of_a_peer_counts_and_is_named() {
-        let rounds = [round(&[(OURS, 30.0), (SLOW, 5.0), (FAST, 10.0)])];
-        let report = report(&rounds);
+        let report = report(&[round(&[(OURS, 30.0), (SLOW, 5.0), (FAST, 10.0)])]);
         assert_eq!(report.results["etcd"].setting, "ready");
         assert_eq!(report.results["etcd"].others["async"], 5.0);
         assert_eq!(report.ratio["etcd"].median, 3.0);
+        assert_eq!(report.best_peer().expect("there is one").0, "etcd");
     }
 
     #[test]
     fn a_run_after_which_the_nodes_differ_has_no_number() {
         let mut wrong = round(&[(OURS, 30.0), (FAST, 10.0)]);
-        wrong.outcomes.get_mut(&OURS).expect("it is there").agree = false;
+        let ours = wrong.outcomes.get_mut(&Subject::OURS).and_then(|settings| settings.get_mut("shipped"));
+        ours.expect("it is there").agree = false;
         let report = report(&[wrong]);
         assert!(!report.results.contains_key("raftix") && report.ratio.is_empty());
         assert!(report.failed["raftix"].contains("differ"));
@@ -302,5 +305,14 @@ mod tests {
         ];
         let ratio = report(&rounds).ratio["etcd"];
         assert_eq!((ratio.min, ratio.max), (1.0, 2.0));
+    }
+
+    #[test]
+    fn what_a_report_writes_is_read_as_a_record() {
+        let mut record = Record::here();
+        *record.rounds_of(&cells::all()[0]).expect("nothing was measured") = vec![round(&[(OURS, 3.0)])];
+        let text = serde_json::to_string(&Report::new(&record).expect("the cell is known"));
+        let read: Record = serde_json::from_str(&text.expect("plain data")).expect("it has all of it");
+        assert_eq!(read, record);
     }
 }

@@ -11,36 +11,22 @@ use std::{
 };
 
 use crate::{
-    args::{Job, Log, Sut},
-    child::Outcome,
+    job::{Job, Log, Sut, Task},
+    outcome::Outcome,
+    subject::Subject,
     sut::go,
 };
 
-/// How long a child may take beyond what it measures: to start, to let every node catch up, to recover.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a child may take beyond what it measures and what it waits for nodes: to start, to fill logs, to recover.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// And for each entry that is written before anything is measured,
+const PATIENCE_PER_ENTRY: Duration = Duration::from_micros(300);
+/// and for each leader that it cuts off.
+const PATIENCE_PER_CUT: Duration = Duration::from_secs(2);
 /// How long a durable child goes on writing before it is killed.
 const UNTIL_KILLED: Duration = Duration::from_millis(300);
 
-/// What is measured: a system, or the limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Subject {
-    System(Sut),
-    Limit,
-}
-
-impl Subject {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::System(sut) => sut.name(),
-            Self::Limit => "F6",
-        }
-    }
-}
-
 /// Where the Go programs are.
-/// And for each leader that it cuts off.
-const PATIENCE_PER_CUT: Duration = Duration::from_secs(2);
-
 #[derive(Clone, Debug)]
 pub(crate) struct Runner {
     pub(crate) programs: PathBuf,
@@ -49,15 +35,11 @@ pub(crate) struct Runner {
 impl Runner {
     /// Measures once. A failure is told in the outcome: it has no number.
     pub(crate) fn measure(&self, subject: Subject, job: &Job) -> Outcome {
-        let durable = job.log == Log::Disk;
+        let is_killed = job.log == Log::Disk && !job.reads && subject != Subject::Limit;
         // Only what a child left behind would be there, and it would be recovered.
         let _ = fs::remove_dir_all(&job.data);
         let result = fs::create_dir_all(&job.data).map_err(|error| error.to_string()).and_then(|()| {
-            if durable && !job.reads && subject != Subject::Limit {
-                self.measure_and_kill(subject, job)
-            } else {
-                self.run(subject, job, None)
-            }
+            if is_killed { self.measure_and_kill(subject, job) } else { self.run(subject, job, None) }
         });
         let _ = fs::remove_dir_all(&job.data);
         result.unwrap_or_else(|error| Outcome { setting: job.setting.clone(), error, ..Outcome::default() })
@@ -77,7 +59,13 @@ impl Runner {
         } else if !again.agree || !same {
             outcome.error = "lost acknowledged entries when killed".to_owned();
         }
-        outcome.recover_ms = again.recover_ms;
+        if job.task == Task::Restart {
+            // What was measured is the second life.
+            let agree = outcome.agree && again.agree;
+            outcome = Outcome { error: outcome.error, agree, ..again };
+        } else {
+            outcome.recover_ms = again.recover_ms;
+        }
         Ok(outcome)
     }
 
@@ -89,8 +77,11 @@ impl Runner {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{command:?}: {error}"))?;
-        let patience =
-            PATIENCE + Duration::from_millis(job.warm_ms + job.run_ms) + PATIENCE_PER_CUT * job.cuts as u32;
+        let patience = PATIENCE
+            + job.patience()
+            + Duration::from_millis(job.warm_ms + job.run_ms)
+            + PATIENCE_PER_ENTRY * u32::try_from(job.entries).unwrap_or(u32::MAX)
+            + PATIENCE_PER_CUT * job.cuts as u32;
         let line = first_line(&mut child, patience);
         match kill_after {
             Some(delay) if line.is_some() => thread::sleep(delay),

@@ -1,26 +1,25 @@
-//! What came of a comparison, for a reader.
+//! What came of a comparison, for a reader at a terminal.
 
 use std::fmt::Write;
 
 use crate::{
-    args::Sut,
+    job::Sut,
     report::{CellReport, Report},
+    text::{speed, spread, write_table},
 };
 
 /// Two tables, one with figures and one with ratios, and what is to be known about them.
 pub(crate) fn render(report: &Report) -> String {
-    let mut text = String::from("\nthousands of operations a second · p50 in microseconds\n\n");
-    let mut head: Vec<String> = vec!["cell".to_owned()];
-    head.extend(Sut::ALL.iter().map(|sut| sut.name().to_owned()));
-    head.push("F6".to_owned());
-    let rows = report.cells.iter().map(figures).collect();
-    write_table(&mut text, head, rows);
+    let mut text = String::from("\na second · p50, or the time that all of it took\n\n");
+    let head = |suts: &[Sut]| {
+        let mut head: Vec<String> = vec!["cell".to_owned()];
+        head.extend(suts.iter().map(|sut| sut.name().to_owned()));
+        head.push("limit".to_owned());
+        head
+    };
+    write_table(&mut text, head(&Sut::ALL), report.cells.iter().map(figures).collect());
     text.push_str("\nRaftix over each peer, median (min to max) of paired rounds; * claims nothing\n\n");
-    let mut head: Vec<String> = vec!["cell".to_owned()];
-    head.extend(Sut::ALL[1..].iter().map(|sut| sut.name().to_owned()));
-    head.push("F6".to_owned());
-    let rows = report.cells.iter().map(ratios).collect();
-    write_table(&mut text, head, rows);
+    write_table(&mut text, head(&Sut::ALL[1..]), report.cells.iter().map(ratios).collect());
     text.push('\n');
     notes(&mut text, report);
     text
@@ -28,60 +27,29 @@ pub(crate) fn render(report: &Report) -> String {
 
 fn figures(cell: &CellReport) -> Vec<String> {
     let mut row = vec![cell.id.clone()];
-    row.extend(Sut::ALL.iter().map(|sut| {
-        let figures = cell.results.get(sut.name());
-        figures
-            .map_or_else(|| "-".to_owned(), |f| format!("{} · {}", thousands(f.ops_per_s), short(f.p50_us)))
-    }));
-    let limit = cell.limit.get("F6");
-    row.push(
-        limit.map_or_else(|| "-".to_owned(), |f| format!("{} · {}", thousands(f.ops_per_s), short(f.p50_us))),
-    );
+    let figures = |sut: &Sut| {
+        let figures = cell.results.get(sut.name())?;
+        Some(speed(cell.unit, figures.ops_per_s, figures.p50_us))
+    };
+    row.extend(Sut::ALL.iter().map(|sut| figures(sut).unwrap_or_else(|| "-".to_owned())));
+    let limit = cell.limit.values().next().map(|limit| speed(cell.unit, limit.ops_per_s, limit.p50_us));
+    row.push(limit.unwrap_or_else(|| "-".to_owned()));
     row
 }
 
 fn ratios(cell: &CellReport) -> Vec<String> {
     let mut row = vec![cell.id.clone()];
-    let limit = cell.limit.get("F6").and_then(|limit| limit.reached);
+    let limit = cell.limit.values().next().and_then(|limit| limit.reached);
     let peers = Sut::ALL[1..].iter().map(|sut| cell.ratio.get(sut.name()).copied());
     let cells = peers.map(|ratio| (ratio, true)).chain([(limit, false)]);
     row.extend(cells.map(|(ratio, claims)| match ratio {
         None => "-".to_owned(),
         Some(ratio) => {
             let mark = if claims && !ratio.is_faster() { "*" } else { "" };
-            format!("{:.2} ({:.2} to {:.2}){mark}", ratio.median, ratio.min, ratio.max)
+            format!("{}{mark}", spread(ratio))
         }
     }));
     row
-}
-
-fn thousands(ops: f64) -> String {
-    short(ops / 1e3)
-}
-
-/// Three digits, or all of a larger number.
-fn short(number: f64) -> String {
-    match number {
-        n if n >= 100.0 => format!("{n:.0}"),
-        n if n >= 10.0 => format!("{n:.1}"),
-        n => format!("{n:.2}"),
-    }
-}
-
-fn write_table(text: &mut String, head: Vec<String>, rows: Vec<Vec<String>>) {
-    let all: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
-    let columns = all[0].len();
-    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    for (number, row) in all.iter().enumerate() {
-        let padded: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        let _ = writeln!(text, "| {} |", padded.join(" | "));
-        if number == 0 {
-            let lines: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-            let _ = writeln!(text, "| {} |", lines.join(" | "));
-        }
-    }
 }
 
 /// What was reached of what a slow disk or a slow state machine allows.
@@ -109,11 +77,19 @@ fn slow_notes(text: &mut String, cell: &CellReport) {
     }
 }
 
-fn notes(text: &mut String, report: &Report) {
+/// What is to be known beside the figures, a line each.
+pub(crate) fn notes(text: &mut String, report: &Report) {
     for cell in &report.cells {
         for (name, figures) in &cell.results {
             if !figures.others.is_empty() {
                 let _ = writeln!(text, "{}: {name} counts with {}", cell.id, figures.setting);
+            }
+            if figures.peak_mib > 0.0 {
+                let _ = writeln!(
+                    text,
+                    "{}: {name} had {:.0} MiB of memory at most, on all nodes",
+                    cell.id, figures.peak_mib
+                );
             }
             if figures.recover_ms > 0.0 {
                 let _ = writeln!(
@@ -135,22 +111,5 @@ fn notes(text: &mut String, report: &Report) {
         let _ = writeln!(text, "left out: {what}: {why}");
     }
     let machine = &report.machine;
-    let _ = writeln!(text, "all nodes and clients share this machine: {machine:?}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let mut text = String::new();
-        write_table(&mut text, vec!["a".into(), "bb".into()], vec![vec!["ccc".into(), "·".into()]]);
-        assert_eq!(text, "| a   | bb |\n| --- | -- |\n| ccc | ·  |\n");
-    }
-
-    #[test]
-    fn numbers_have_three_digits() {
-        assert_eq!([1234.5, 56.78, 3.456].map(short), ["1234", "56.8", "3.46"]);
-    }
+    let _ = writeln!(text, "all nodes and clients share this machine: {machine}");
 }

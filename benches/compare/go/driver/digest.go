@@ -49,11 +49,17 @@ type Machine struct {
 	applied uint64
 	broken  bool
 	delay   time.Duration
+	// stateMiB is how large the state is that a snapshot holds beside this.
+	stateMiB uint64
+	// restored says that it began with a snapshot.
+	restored bool
 }
 
 // NewMachine makes a machine that also keeps the digest of the entries up to an index, and takes its time if the
 // options say so.
-func NewMachine(o Options) *Machine { return &Machine{upto: o.Recover, delay: o.Apply} }
+func NewMachine(o Options) *Machine {
+	return &Machine{upto: o.Recover, delay: o.Apply, stateMiB: o.StateMiB}
+}
 
 // Apply takes the next entries in, under one lock: each calls the function it is given.
 func (m *Machine) Apply(entries func(one func(Position, []byte))) {

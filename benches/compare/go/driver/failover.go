@@ -71,7 +71,7 @@ func (f *failover) agree() bool {
 	time.Sleep(failoverRest)
 	var first Digest
 	for n, machine := range f.system.Machines() {
-		waitFor(machine, f.last.Load())
+		waitFor(f.options, machine, f.last.Load())
 		_, digest, _, broken := machine.state()
 		if n == 0 {
 			first = digest

@@ -22,6 +22,8 @@ type System interface {
 	Machines() []*Machine
 	// Term is the present term.
 	Term() uint64
+	// Opened is how long the first node took to start, nothing else running.
+	Opened() time.Duration
 }
 
 const (
@@ -61,6 +63,9 @@ type measured struct {
 
 func run(o Options, s System) measured {
 	l := &load{options: o, system: s}
+	if o.Entries > 0 {
+		return l.fill()
+	}
 	var tallies []tally
 	var clients sync.WaitGroup
 	if o.Rate > 0 {
@@ -79,6 +84,36 @@ func run(o Options, s System) measured {
 	l.phase.Store(finished)
 	m := measured{seconds: time.Since(began).Seconds(), cpu: cpuSeconds() - cpu}
 	clients.Wait()
+	m.take(tallies)
+	return m
+}
+
+// fill writes as many commands as the options say, shared out among the clients.
+func (l *load) fill() measured {
+	tallies := make([]tally, l.options.Clients)
+	var clients sync.WaitGroup
+	began, cpu := time.Now(), cpuSeconds()
+	count := uint64(l.options.Clients)
+	for n := range tallies {
+		share := l.options.Entries / count
+		if uint64(n) < l.options.Entries%count {
+			share++
+		}
+		clients.Go(func() {
+			t := &tallies[n]
+			for ; t.measured < share && t.err == nil; t.measured++ {
+				t.err = l.operation(uint64(n), t.measured, t)
+			}
+		})
+	}
+	clients.Wait()
+	m := measured{seconds: time.Since(began).Seconds(), cpu: cpuSeconds() - cpu}
+	m.take(tallies)
+	return m
+}
+
+// take adds up what the clients saw.
+func (m *measured) take(tallies []tally) {
 	m.times = hdrhistogram.New(1, int64(time.Minute), 3)
 	for _, t := range tallies {
 		m.acked.Merge(t.acked)
@@ -92,7 +127,6 @@ func run(o Options, s System) measured {
 			m.err = t.err
 		}
 	}
-	return m
 }
 
 func (l *load) closed(n uint64) (t tally) {

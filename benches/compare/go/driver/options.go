@@ -28,8 +28,33 @@ type Options struct {
 	Flush [Nodes]time.Duration
 	// Apply is how long a state machine takes for a command.
 	Apply time.Duration
+	// Task is what is done with the nodes: load, catch-up, install or restart.
+	Task string
+	// Entries is how many commands are written before anything is measured, where the task is no load.
+	Entries uint64
+	// StateMiB is how large the state machines' state is beside what they know of commands.
+	StateMiB uint64
 	// Cuts is how many leaders are cut off from the others; 0 is the usual load.
 	Cuts int
+}
+
+// Grows says whether the last node comes later, to a cluster of the others.
+func (o Options) Grows() bool {
+	return (o.Task == "catch-up" || o.Task == "install") && o.Recover == 0
+}
+
+// Founders is how many nodes are there at first.
+func (o Options) Founders() int {
+	if o.Grows() {
+		return Nodes - 1
+	}
+	return Nodes
+}
+
+// Patience is how long the last node may take to get what there is: as in job.rs.
+func (o Options) Patience() time.Duration {
+	return time.Minute + time.Duration(o.Entries)*200*time.Microsecond +
+		time.Duration(o.StateMiB)*100*time.Millisecond
 }
 
 // Nodes is how many nodes every cell has.
@@ -55,6 +80,9 @@ func Parse() Options {
 	flush := flag.String("flush-us", "5000,5000,5000", "microseconds of a flush of each node's slow log")
 	apply := flag.Int("apply-us", 0, "microseconds that a state machine takes for a command")
 	flag.IntVar(&o.Cuts, "cuts", 0, "leaders that are cut off from the others; 0 is the usual load")
+	flag.StringVar(&o.Task, "task", "load", "load, catch-up, install or restart")
+	flag.Uint64Var(&o.Entries, "entries", 0, "commands that are written before anything is measured")
+	flag.Uint64Var(&o.StateMiB, "state-mib", 0, "how large the state is beside what it knows of commands")
 	flag.Parse()
 	for n, text := range strings.SplitN(*flush, ",", Nodes) {
 		us, err := strconv.Atoi(text)

@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
-
-// patience is how long the last node may take to apply what the first acknowledged.
-const patience = 60 * time.Second
 
 // result is the line of JSON that child.rs writes too.
 type result struct {
@@ -25,6 +23,7 @@ type result struct {
 	RecoverMS float64 `json:"recover_ms,omitempty"`
 	FlushUS   float64 `json:"flush_us"`
 	ApplyUS   float64 `json:"apply_us"`
+	PeakMiB   float64 `json:"peak_mib,omitempty"`
 	Error     string  `json:"error,omitempty"`
 }
 
@@ -50,16 +49,36 @@ func Main(start func(Options) (System, error)) {
 		say((&failover{options: o, system: cuttable}).run())
 		os.Exit(0)
 	}
+	if o.Grows() {
+		growing, ok := system.(Growing)
+		if !ok {
+			say(result{Setting: o.Setting, Error: "no node of it can come later"})
+			os.Exit(1)
+		}
+		hold(o, grow(o, growing))
+	}
 	term := system.Term()
 	m := run(o, system)
 	r := judged(o, system, m)
 	if system.Term() != term && r.Error == "" {
 		r.Error = "the leader changed"
 	}
+	if o.Task != "load" {
+		hold(o, r)
+	}
 	say(r)
 	if o.Hold && r.Error == "" {
 		o.Warm, o.Run = 0, time.Hour
 		run(o, system)
+	}
+	os.Exit(0)
+}
+
+// hold tells a result and waits to be killed, if that is to come.
+func hold(o Options, r result) {
+	say(r)
+	if o.Hold && r.Error == "" {
+		select {}
 	}
 	os.Exit(0)
 }
@@ -76,7 +95,7 @@ func judged(o Options, s System, m measured) result {
 		r.Error = m.err.Error()
 	}
 	for n, machine := range s.Machines() {
-		waitFor(machine, m.last)
+		waitFor(o, machine, m.last)
 		_, digest, _, broken := machine.state()
 		if digest != m.acked || broken {
 			r.Agree = false
@@ -90,7 +109,7 @@ func recovered(o Options, s System, began time.Time) result {
 	r := result{Setting: o.Setting, Index: o.Recover, Agree: true}
 	var first Digest
 	for n, machine := range s.Machines() {
-		waitFor(machine, o.Recover)
+		waitFor(o, machine, o.Recover)
 		applied, _, prefix, broken := machine.state()
 		if n == 0 {
 			first = prefix
@@ -99,11 +118,32 @@ func recovered(o Options, s System, began time.Time) result {
 	}
 	r.Acked, r.Sum = first.Count, fmt.Sprintf("%016x", first.Sum)
 	r.RecoverMS = float64(time.Since(began).Microseconds()) / 1e3
+	if o.Task == "restart" {
+		r.took(s.Opened(), float64(o.Entries))
+	}
 	return r
 }
 
-func waitFor(m *Machine, index uint64) {
-	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(time.Millisecond) {
+// took makes the result one of an amount that took some time as a whole.
+func (r *result) took(t time.Duration, amount float64) {
+	us := float64(t) / 1e3
+	r.OpsPerS, r.P50, r.P99, r.P999, r.PeakMiB = amount/t.Seconds(), us, us, us, peakMiB()
+}
+
+// peakMiB is the most memory that this process ever had.
+func peakMiB() float64 {
+	status, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(status)) {
+		var kib float64
+		if _, err := fmt.Sscanf(line, "VmHWM: %f kB", &kib); err == nil {
+			return kib / 1024
+		}
+	}
+	return 0
+}
+
+func waitFor(o Options, m *Machine, index uint64) {
+	for until := time.Now().Add(o.Patience()); time.Now().Before(until); time.Sleep(time.Millisecond) {
 		if applied, _, _, _ := m.state(); applied >= index {
 			return
 		}

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -38,6 +39,9 @@ func parse(name string) (setting, error) {
 }
 
 type cluster struct {
+	options driver.Options
+	setting setting
+	opened  time.Duration
 	leader  *node
 	nodes   []*node
 	waiters sync.Pool
@@ -53,11 +57,18 @@ func start(o driver.Options) (driver.System, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{waiters: sync.Pool{New: func() any { return &waiter{done: make(chan driver.Position, 1)} }}}
-	for n := range driver.Nodes {
+	c := &cluster{
+		options: o, setting: setting,
+		waiters: sync.Pool{New: func() any { return &waiter{done: make(chan driver.Position, 1)} }},
+	}
+	for n := range o.Founders() {
+		began := time.Now()
 		node, err := newNode(uint64(n+1), o, setting)
 		if err != nil {
 			return nil, err
+		}
+		if n == 0 {
+			c.opened = time.Since(began)
 		}
 		c.nodes = append(c.nodes, node)
 	}
@@ -130,5 +141,24 @@ func (c *cluster) WriteAt(n int, data []byte) (driver.Position, error) {
 }
 
 func (c *cluster) Cut(n int, cut bool) { c.nodes[n].cut.Store(cut) }
+
+// Snapshot and Grow are for the cells in which the last node comes later. It votes from the beginning, and is away.
+func (c *cluster) Snapshot() error {
+	return errors.New("etcd leaves writing and sending a snapshot to its user")
+}
+
+func (c *cluster) Grow() error {
+	node, err := newNode(uint64(len(c.nodes)+1), c.options, c.setting)
+	if err != nil {
+		return err
+	}
+	if err := admit(node, c.nodes); err != nil {
+		return err
+	}
+	c.nodes = append(c.nodes, node)
+	return nil
+}
+
+func (c *cluster) Opened() time.Duration { return c.opened }
 
 func (c *cluster) Term() uint64 { return c.leader.term.Load() }

@@ -6,8 +6,11 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	pb "go.etcd.io/raft/v3/raftpb"
+
+	"raftix/compare/driver"
 )
 
 const bufferBytes = 256 << 10
@@ -38,6 +41,15 @@ func (p *far) send(messages []*pb.Message) {
 	}
 	_, err := p.connection.Write(p.buffer)
 	must(err)
+}
+
+// gate is the way to a node that comes later: until it is opened, nothing gets through.
+type gate struct{ way atomic.Pointer[far] }
+
+func (g *gate) send(messages []*pb.Message) {
+	if way := g.way.Load(); way != nil {
+		way.send(messages)
+	}
 }
 
 // receive hands on all messages that one read brought together.
@@ -72,7 +84,7 @@ func receive(connection net.Conn, to *inbox) {
 	}
 }
 
-// connect gives every node a way to every other.
+// connect gives every node a way to every other, also to those that come later.
 func connect(nodes []*node, transport string) error {
 	for _, from := range nodes {
 		for _, to := range nodes {
@@ -89,6 +101,29 @@ func connect(nodes []*node, transport string) error {
 			}
 			from.peers[to.id] = peer
 		}
+		for id := uint64(len(nodes) + 1); id <= driver.Nodes; id++ {
+			from.peers[id] = &gate{}
+		}
+	}
+	return nil
+}
+
+// admit joins a node that comes later to the others, in both directions, and lets it run.
+func admit(node *node, others []*node) error {
+	for _, other := range others {
+		way, err := dial(other)
+		if err != nil {
+			return err
+		}
+		node.peers[other.id] = way
+	}
+	go node.run()
+	for _, other := range others {
+		way, err := dial(node)
+		if err != nil {
+			return err
+		}
+		other.peers[node.id].(*gate).way.Store(way)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 
 	"github.com/hashicorp/raft"
@@ -11,8 +10,6 @@ import (
 
 // fsm hands what is committed to the machine, a batch at a time.
 type fsm struct{ machine *driver.Machine }
-
-var errNoSnapshots = errors.New("the comparison takes no snapshots")
 
 func (f *fsm) Apply(log *raft.Log) any { return f.ApplyBatch([]*raft.Log{log})[0] }
 
@@ -27,6 +24,23 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	return make([]any, len(logs))
 }
 
-func (f *fsm) Snapshot() (raft.FSMSnapshot, error) { return nil, errNoSnapshots }
+func (f *fsm) Snapshot() (raft.FSMSnapshot, error) { return snapshot{f.machine.State()}, nil }
 
-func (f *fsm) Restore(io.ReadCloser) error { return errNoSnapshots }
+func (f *fsm) Restore(content io.ReadCloser) error {
+	defer content.Close()
+	return f.machine.Restore(content)
+}
+
+// snapshot is the state as of one moment.
+type snapshot struct{ state driver.State }
+
+func (s snapshot) Persist(sink raft.SnapshotSink) error {
+	if err := s.state.Write(sink); err != nil {
+		// What it was written for is gone; the error that counts is the first.
+		_ = sink.Cancel()
+		return err
+	}
+	return sink.Close()
+}
+
+func (snapshot) Release() {}

@@ -44,6 +44,9 @@ func parse(name string) (setting, error) {
 }
 
 type cluster struct {
+	options  driver.Options
+	setting  setting
+	opened   time.Duration
 	leader   *raft.Raft
 	term     uint64
 	machines []*driver.Machine
@@ -65,30 +68,42 @@ func start(o driver.Options) (driver.System, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{network: network}
-	for n := range driver.Nodes {
-		stores, err := openStores(o, setting, n)
-		if err != nil {
+	c := &cluster{options: o, setting: setting, network: network}
+	for n := range o.Founders() {
+		began := time.Now()
+		if err := c.add(n); err != nil {
 			return nil, err
 		}
-		machine := driver.NewMachine(o)
-		config := config(o, n, setting)
-		if o.Recover == 0 {
-			err := raft.BootstrapCluster(config, stores.logs, stores.stable, stores.snapshots,
-				network.transports[n], network.configuration())
-			if err != nil {
-				return nil, err
-			}
+		if n == 0 {
+			c.opened = time.Since(began)
 		}
-		node, err := raft.NewRaft(config, &fsm{machine}, stores.logs, stores.stable, stores.snapshots,
-			network.transports[n])
-		if err != nil {
-			return nil, err
-		}
-		c.nodes = append(c.nodes, node)
-		c.machines = append(c.machines, machine)
 	}
 	return c, c.await(c.nodes)
+}
+
+// add starts node n: with the others that found the cluster, or blank where it comes later than they.
+func (c *cluster) add(n int) error {
+	stores, err := openStores(c.options, c.setting, n)
+	if err != nil {
+		return err
+	}
+	machine := driver.NewMachine(c.options)
+	config := config(c.options, n, c.setting)
+	transport := c.network.transports[n]
+	if founders := c.options.Founders(); c.options.Recover == 0 && n < founders {
+		err := raft.BootstrapCluster(config, stores.logs, stores.stable, stores.snapshots, transport,
+			c.network.configuration(founders))
+		if err != nil {
+			return err
+		}
+	}
+	node, err := raft.NewRaft(config, &fsm{machine}, stores.logs, stores.stable, stores.snapshots, transport)
+	if err != nil {
+		return err
+	}
+	c.nodes = append(c.nodes, node)
+	c.machines = append(c.machines, machine)
+	return nil
 }
 
 func config(o driver.Options, n int, s setting) *raft.Config {
@@ -103,6 +118,10 @@ func config(o driver.Options, n int, s setting) *raft.Config {
 	}
 	c.SnapshotThreshold = 1 << 62
 	c.SnapshotInterval = time.Hour
+	if o.Task == "install" {
+		// What a snapshot stands for is not to be had otherwise.
+		c.TrailingLogs = 0
+	}
 	c.NoLegacyTelemetry = true
 	c.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard})
 	return c
@@ -142,5 +161,18 @@ func (c *cluster) WriteAt(n int, data []byte) (driver.Position, error) {
 }
 
 func (c *cluster) Cut(n int, cut bool) { c.network.cut(n, cut) }
+
+// Snapshot and Grow are for the cells in which the last node comes later.
+func (c *cluster) Snapshot() error { return c.leader.Snapshot().Error() }
+
+func (c *cluster) Grow() error {
+	n := len(c.nodes)
+	if err := c.add(n); err != nil {
+		return err
+	}
+	return c.leader.AddNonvoter(id(n), raft.ServerAddress(c.network.addresses[n]), 0, 0).Error()
+}
+
+func (c *cluster) Opened() time.Duration { return c.opened }
 
 func (c *cluster) Term() uint64 { return c.leader.CurrentTerm() }

@@ -84,9 +84,9 @@ func (n *network) cut(node int, cut bool) {
 	}
 }
 
-func (n *network) configuration() raft.Configuration {
+func (n *network) configuration(founders int) raft.Configuration {
 	var c raft.Configuration
-	for i, address := range n.addresses {
+	for i, address := range n.addresses[:founders] {
 		c.Servers = append(c.Servers, raft.Server{ID: id(i), Address: raft.ServerAddress(address)})
 	}
 	return c
@@ -127,8 +127,18 @@ type stores struct {
 	snapshots raft.SnapshotStore
 }
 
+func openSnapshots(o driver.Options, n int) (raft.SnapshotStore, error) {
+	if o.StateMiB == 0 {
+		return raft.NewDiscardSnapshotStore(), nil
+	}
+	return raft.NewFileSnapshotStore(filepath.Join(o.Data, string(id(n))), 1, io.Discard)
+}
+
 func openStores(o driver.Options, s setting, n int) (stores, error) {
-	snapshots := raft.NewDiscardSnapshotStore()
+	snapshots, err := openSnapshots(o, n)
+	if err != nil {
+		return stores{}, err
+	}
 	switch o.Log {
 	case "memory":
 		store := raft.NewInmemStore()
@@ -145,7 +155,6 @@ func openStores(o driver.Options, s setting, n int) (stores, error) {
 		raft.LogStore
 		raft.StableStore
 	}
-	var err error
 	switch s.store {
 	case "wal":
 		store, err = wal.Open(dir)

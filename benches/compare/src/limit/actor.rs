@@ -18,10 +18,11 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::{
-    args::Job,
-    child::{self, NODES, Nodes, Outcome},
+    child::{self, Nodes},
     digest::{Machine, Position},
+    job::{Job, NODES},
     load::{self, Client, Measured, Place},
+    outcome::Outcome,
 };
 
 type Reply = OneshotSender<u64>;

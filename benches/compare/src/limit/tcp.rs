@@ -25,8 +25,8 @@ use tokio::{
 };
 
 use crate::{
-    args::{Job, Log},
-    child::{NODES, Outcome},
+    job::{Job, Log, NODES},
+    outcome::Outcome,
 };
 
 /// Index and checksum, before each payload.

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::args::Sut;
+use crate::job::Sut;
 
 /// Builds the programs, or says in a line why not.
 pub(crate) fn build(directory: &Path) -> Result<(), String> {

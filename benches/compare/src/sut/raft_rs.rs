@@ -24,10 +24,11 @@ use tokio::{
 };
 
 use crate::{
-    args::Job,
-    child::{self, NODES, Nodes, Outcome},
+    child::{self, Nodes},
     digest::{Machine, Position},
+    job::{Job, NODES},
     load::{self, Client, Place},
+    outcome::Outcome,
 };
 
 const TICK: Duration = Duration::from_millis(100);

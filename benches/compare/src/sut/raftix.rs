@@ -1,8 +1,8 @@
-//! Raftix, with its shipped defaults. One thing differs: the first node stands long before the others would,
-//! so that the clients know beside whom to be.
+//! Raftix, with its shipped defaults. Two things differ: the first node stands long before the others would, so that
+//! the clients know beside whom to be, and where a snapshot is sent no entries stay in the log behind it.
 
 use std::{
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 
@@ -12,13 +12,16 @@ use raftix::{Placement, prelude::*, transport::memory::MemoryNetwork};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::slow::SlowStore;
+use super::{places, slow::SlowStore};
 use crate::{
-    args::{Job, Log, Transport},
-    child::{self, NODES, Nodes, Outcome},
+    child::{self, Nodes},
     digest::{Machine, Position},
     fail_over::{self, Cuttable},
+    job::{Job, Log, NODES, Task, Transport},
     load::{self, Client, Measured, Place},
+    newcomer::{self, Growing},
+    outcome::Outcome,
+    state,
 };
 
 /// A command; its answer is the index and the term of its entry.
@@ -44,6 +47,20 @@ impl StateMachine for Machine {
     fn query(&self, _: GetMachine) -> Machine {
         *self
     }
+
+    fn snapshot(&self) -> Option<Box<dyn StateSnapshot>> {
+        (self.state_mib > 0).then(|| Box::new(*self) as Box<dyn StateSnapshot>)
+    }
+
+    fn restore(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
+        state::read(self, reader)
+    }
+}
+
+impl StateSnapshot for Machine {
+    fn persist(self: Box<Self>, writer: &mut dyn io::Write) -> io::Result<()> {
+        state::write(&self, writer)
+    }
 }
 
 impl Client for Raft<Machine> {
@@ -65,7 +82,10 @@ impl Client for Raft<Machine> {
 }
 
 struct Cluster {
+    /// Who is where.
+    peers: Vec<(String, String)>,
     nodes: Vec<Raft<Machine>>,
+    opened: Duration,
     /// Where all are cut off and healed, if the nodes are joined in memory.
     network: MemoryNetwork,
 }
@@ -78,6 +98,10 @@ impl Nodes for Cluster {
 
     fn term(&self) -> u64 {
         self.nodes[0].status().term.get()
+    }
+
+    fn opened(&self) -> Duration {
+        self.opened
     }
 
     fn ahead(&self) -> u64 {
@@ -96,22 +120,26 @@ impl Cuttable for Cluster {
     }
 
     fn cut(&self, number: usize) {
-        self.network.disconnect(&super::memory_address(number));
+        self.network.disconnect(&places::memory_address(number));
     }
 
     fn heal(&self, number: usize) {
-        self.network.reconnect(&super::memory_address(number));
+        self.network.reconnect(&places::memory_address(number));
     }
 }
 
 pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
     let began = Instant::now();
     actix_rt::System::new().block_on(async {
-        let cluster = start(job).await?;
+        let mut cluster = start(job).await?;
         if job.cuts > 0 {
             return Ok(fail_over::run(job, &cluster).await);
         }
         let leader = cluster.nodes[0].clone();
+        if job.grows() {
+            let fill = async |job: Job| load::run(&job, &leader, Place::Here).await;
+            return Ok(newcomer::run(job, &mut cluster, fill).await);
+        }
         let outcome = child::measure(job, &cluster, began, async |job: Job| {
             if job.own_thread {
                 apart(job, leader.clone()).await
@@ -138,39 +166,74 @@ async fn apart(job: Job, leader: Raft<Machine>) -> Measured {
 }
 
 async fn start(job: &Job) -> Result<Cluster, String> {
-    let addresses = super::addresses(job)?;
     let ids = (1..=NODES).map(|number| format!("n{number}"));
-    let peers: Vec<(String, String)> = ids.zip(addresses).collect();
+    let peers = ids.zip(places::addresses(job)?).collect();
     let network = MemoryNetwork::new();
-    let mut nodes = Vec::new();
-    for (number, (id, address)) in peers.iter().enumerate() {
-        let builder = RaftSystem::builder(id.as_str()).peers(peers.clone()).config(patience(job, number));
-        let builder = match job.log {
-            Log::Memory => builder.in_memory(),
-            Log::Disk => builder.data_dir(super::directory(&job.data, number)),
-            // A thread for the log, as a log on a disk has by default.
-            Log::Slow => builder.log_store(SlowStore::new(job, number)).placement(Placement::Dedicated),
-        };
-        let builder = match job.transport {
-            Transport::Memory => builder.transport(network.transport(address)),
-            Transport::Tcp => builder.listen(address),
-        };
-        let builder = builder.state_machine(Machine::new(job.recover));
-        // Followers over TCP have a thread each, as they would have a machine each.
-        let apart = job.transport == Transport::Tcp && number > 0;
-        let node = if apart { builder.start_thread().await } else { builder.start().await };
-        nodes.push(node.map_err(|error| error.to_string())?);
+    let mut cluster = Cluster { peers, nodes: Vec::new(), opened: Duration::ZERO, network };
+    for number in 0..job.founders() {
+        let began = Instant::now();
+        cluster.add(job, number).await?;
+        if number == 0 {
+            cluster.opened = began.elapsed();
+        }
     }
-    let cluster = Cluster { nodes, network };
     led(job, &cluster).await?;
     Ok(cluster)
 }
 
-/// Waits until the first node leads.
+impl Cluster {
+    /// Starts node `number`. The last one joins a cluster of the others where it comes later than they.
+    async fn add(&mut self, job: &Job, number: usize) -> Result<(), String> {
+        let (id, address) = &self.peers[number];
+        let builder = RaftSystem::builder(id.as_str()).config(config(job, number));
+        let together = if matches!(job.task, Task::CatchUp | Task::Install) { NODES - 1 } else { NODES };
+        let builder = if number < together {
+            builder.peers(self.peers[..together].to_vec())
+        } else {
+            builder.advertise(address).join([&self.peers[0].1])
+        };
+        let builder = match job.log {
+            Log::Memory => builder.in_memory(),
+            Log::Disk => builder.data_dir(places::directory(&job.data, number)),
+            // A thread for the log, as a log on a disk has by default.
+            Log::Slow => builder.log_store(SlowStore::new(job, number)).placement(Placement::Dedicated),
+        };
+        let builder = match job.transport {
+            Transport::Memory => builder.transport(self.network.transport(address)),
+            Transport::Tcp => builder.listen(address),
+        };
+        let builder = builder.state_machine(Machine::new(job.recover, job.state_mib));
+        // Followers over TCP have a thread each, as they would have a machine each.
+        let apart = job.transport == Transport::Tcp && number > 0;
+        let node = if apart { builder.start_thread().await } else { builder.start().await };
+        self.nodes.push(node.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+}
+
+impl Growing for Cluster {
+    async fn snapshot(&mut self) -> Result<(), String> {
+        let answer = self.nodes[0].send(Snapshot).await.map_err(|error| error.to_string())?;
+        answer.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn grow(&mut self, job: &Job) -> Result<(), String> {
+        let number = self.nodes.len();
+        self.add(job, number).await?;
+        let (id, address) = self.peers[number].clone();
+        let change = self.nodes[0].send(AddNonvoter::new(id, address)).await;
+        let answer = change.map_err(|error| error.to_string())?;
+        answer.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// Waits until the first node leads, or anybody where leaders change or nobody writes: after a restart voters keep what
+/// they promised the leader before, and then any of them may stand.
 async fn led(job: &Job, cluster: &Cluster) -> Result<(), String> {
     let until = Instant::now() + Duration::from_secs(30);
     let somebody = || cluster.nodes.iter().any(|node| node.status().role == ServerRole::Leader);
-    while if job.cuts > 0 { !somebody() } else { cluster.nodes[0].status().role != ServerRole::Leader } {
+    let anybody = job.cuts > 0 || job.recover > 0;
+    while if anybody { !somebody() } else { cluster.nodes[0].status().role != ServerRole::Leader } {
         if Instant::now() > until {
             return Err(format!("the first node does not lead: {:?}", cluster.nodes[0].status()));
         }
@@ -179,15 +242,19 @@ async fn led(job: &Job, cluster: &Cluster) -> Result<(), String> {
     Ok(())
 }
 
-fn patience(job: &Job, number: usize) -> Config {
+fn config(job: &Job, number: usize) -> Config {
     let mut config = Config::default();
     let timeout = match number {
-        _ if job.cuts > 0 => super::ELECTION_TIMEOUT,
+        _ if job.cuts > 0 => fail_over::ELECTION_TIMEOUT,
         0 => Duration::from_millis(300),
         _ => Duration::from_millis(3000),
     };
     config.heartbeat_timeout = timeout;
     config.election_timeout = timeout;
     config.leader_lease_timeout = timeout;
+    if job.task == Task::Install {
+        // What a snapshot stands for is not to be had otherwise.
+        config.trailing_logs = 0;
+    }
     config
 }

@@ -1,64 +1,14 @@
-//! A log in memory whose flush takes as long as a slow disk's, and the time that a slow state machine takes, the same
-//! for every system: what a system then reaches says how it arranges them, on any machine. How long they really took
-//! is measured within. `go/driver/slow.go` is its counterpart.
+//! A log in memory whose flush takes as long as a slow disk's, the same for every system: what a system then reaches
+//! says how it arranges its flushes, on any machine. `go/driver/slow.go` is its counterpart.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use raftix::{
     storage::{LogStore, Recovered, StorageError, VoteStore, memory::MemoryStore},
     types::{EntryBatch, LogBase, LogIndex, Vote},
 };
 
-use crate::args::Job;
-
-/// Sleeps of one kind.
-#[derive(Debug)]
-pub(crate) struct Sleeps {
-    count: AtomicU64,
-    nanoseconds: AtomicU64,
-}
-
-/// Flushes of the fastest disks.
-pub(crate) static FLUSHES: Sleeps = Sleeps::none();
-/// Commands applied by slow state machines.
-pub(crate) static APPLIES: Sleeps = Sleeps::none();
-/// How long an apply takes, in microseconds; none if it is not slowed down.
-static APPLY_US: AtomicU64 = AtomicU64::new(0);
-
-impl Sleeps {
-    const fn none() -> Self {
-        Self { count: AtomicU64::new(0), nanoseconds: AtomicU64::new(0) }
-    }
-
-    fn sleep(&self, time: Duration) {
-        let began = Instant::now();
-        thread::sleep(time);
-        self.nanoseconds.fetch_add(began.elapsed().as_nanos() as u64, Relaxed);
-        self.count.fetch_add(1, Relaxed);
-    }
-
-    /// How long one took, in microseconds; 0 if there was none.
-    pub(crate) fn mean_us(&self) -> f64 {
-        self.nanoseconds.load(Relaxed) as f64 / 1e3 / self.count.load(Relaxed).max(1) as f64
-    }
-}
-
-/// Makes every state machine of this process as slow as the job says.
-pub(crate) fn slow_down(job: &Job) {
-    APPLY_US.store(job.apply_us, Relaxed);
-}
-
-/// Takes the time of one command.
-pub(crate) fn apply() {
-    let microseconds = APPLY_US.load(Relaxed);
-    if microseconds > 0 {
-        APPLIES.sleep(Duration::from_micros(microseconds));
-    }
-}
+use crate::{job::Job, sleeps::FLUSHES};
 
 /// One flush at a time, for all that was appended before it.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use raftix::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::Types;
+use super::types::Types;
 
 type Entry = EntryOf<Types>;
 

@@ -15,78 +15,33 @@ use std::{
 };
 
 use ::openraft::{
-    Config, OptionalSend, Raft, RaftNetworkFactory, RaftTypeConfig, SnapshotPolicy,
-    async_runtime::watch::WatchReceiver, network::NetSnapshot, vote::RaftLeaderId,
+    Config, Raft, RaftNetworkFactory, SnapshotPolicy, async_runtime::watch::WatchReceiver,
+    network::NetSnapshot,
 };
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    args::{Job, Log, Transport},
-    child::{self, NODES, Nodes, Outcome},
+    child::{self, Nodes},
     digest::{Machine, Position},
     fail_over::{self, Cuttable},
+    job::{Job, Log, NODES, Transport},
     load::{self, Client, Place},
+    newcomer::{self, Growing},
+    outcome::Outcome,
 };
 
 mod disk;
 mod router;
 mod store;
 mod tcp;
+mod types;
 
-use super::slow::SlowStore;
+use super::{places, slow::SlowStore};
 use disk::Disk;
 use router::Router;
-use store::{LogStore, Machines};
-
-/// The types of the comparison: a command of bytes, an empty answer. Everything else as its own benchmark has it; the
-/// responder in particular, of which `declare_raft_types!` would take one with two channels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Types;
-
-impl RaftTypeConfig for Types {
-    type D = Command;
-    type R = Done;
-    type NodeId = u64;
-    type Node = ();
-    type Term = u64;
-    type LeaderId = ::openraft::impls::leader_id_adv::LeaderId<u64, u64>;
-    type Vote = ::openraft::impls::Vote<Self::LeaderId>;
-    type Payload = ::openraft::EntryPayload<Command, u64, ()>;
-    type Entry = ::openraft::Entry<<Self::LeaderId as RaftLeaderId>::Committed, Self::Payload>;
-    type Responder<T>
-        = ::openraft::impls::OneshotResponder<Self, T>
-    where
-        T: OptionalSend + 'static;
-    type Batch<T>
-        = ::openraft::impls::InlineBatch<T>
-    where
-        T: OptionalSend + 'static;
-    type AsyncRuntime = ::openraft::impls::TokioRuntime;
-    type ErrorSource = ::openraft::AnyError;
-}
-
-/// A command.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Command(pub(crate) Bytes);
-
-impl std::fmt::Display for Command {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} bytes", self.0.len())
-    }
-}
-
-/// The answer: the position of the entry comes with it anyway.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Done;
-
-impl std::fmt::Display for Done {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("done")
-    }
-}
-
-pub(crate) type Node = Raft<Types, Machines>;
+use store::{LogStore, Machines, Node};
+use types::{Command, Types};
 
 impl Client for Node {
     async fn write(&self, command: Bytes) -> Result<Position, String> {
@@ -104,8 +59,12 @@ impl Client for Node {
 struct Cluster {
     nodes: Vec<Node>,
     machines: Vec<Machines>,
+    opened: Duration,
     /// Where all are cut off and healed, if the nodes are joined in memory.
     router: Router,
+    /// Where they are, and where the last one will listen, if they are joined by TCP.
+    addresses: Option<tcp::Addresses>,
+    late: Option<TcpListener>,
 }
 
 impl Nodes for Cluster {
@@ -115,6 +74,10 @@ impl Nodes for Cluster {
 
     fn term(&self) -> u64 {
         self.nodes[0].metrics().borrow_watched().current_term
+    }
+
+    fn opened(&self) -> Duration {
+        self.opened
     }
 }
 
@@ -136,33 +99,45 @@ impl Cuttable for Cluster {
     }
 }
 
+impl Growing for Cluster {
+    async fn snapshot(&mut self) -> Result<(), String> {
+        Err("openraft leaves writing and sending a snapshot to its user".to_owned())
+    }
+
+    async fn grow(&mut self, job: &Job) -> Result<(), String> {
+        let listener = self.late.take().ok_or("nobody comes later")?;
+        self.serve(job, listener).await?;
+        let added = self.nodes[0].add_learner(NODES as u64 - 1, (), false).await;
+        added.map(drop).map_err(|error| error.to_string())
+    }
+}
+
 pub(crate) fn run(job: &Job) -> Result<Outcome, String> {
     let began = Instant::now();
     let streaming = job.setting.contains("streaming");
     if job.setting.starts_with("one-runtime") {
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-        return runtime.block_on(async {
-            let cluster = start(job, streaming).await?;
-            if job.cuts > 0 {
-                return Ok(fail_over::run(job, &cluster).await);
-            }
-            let leader = cluster.nodes[0].clone();
-            Ok(child::measure(job, &cluster, began, async |job: Job| {
-                load::run(&job, &leader, Place::Runtime).await
-            })
-            .await)
-        });
+        return runtime.block_on(async { Ok(measure(job, &mut start(job, streaming).await?, began).await) });
     }
     let (servers, clients) = (workers(2)?, workers(1)?);
-    let cluster = servers.block_on(start(job, streaming))?;
+    let mut cluster = servers.block_on(start(job, streaming))?;
+    // A node that comes later runs where the others do; nothing else is measured then.
+    let runtime = if job.grows() { &servers } else { &clients };
+    Ok(runtime.block_on(measure(job, &mut cluster, began)))
+}
+
+async fn measure(job: &Job, cluster: &mut Cluster, began: Instant) -> Outcome {
     if job.cuts > 0 {
-        return Ok(clients.block_on(fail_over::run(job, &cluster)));
+        return fail_over::run(job, cluster).await;
     }
     let leader = cluster.nodes[0].clone();
-    Ok(clients.block_on(child::measure(job, &cluster, began, async |job: Job| {
-        load::run(&job, &leader, Place::Runtime).await
-    })))
+    let run = async |job: Job| load::run(&job, &leader, Place::Runtime).await;
+    if job.grows() {
+        newcomer::run(job, cluster, run).await
+    } else {
+        child::measure(job, cluster, began, run).await
+    }
 }
 
 fn workers(count: usize) -> Result<Runtime, String> {
@@ -181,7 +156,7 @@ fn config(job: &Job) -> Result<Arc<Config>, String> {
         ..Config::default()
     };
     if job.cuts > 0 {
-        let timeout = super::ELECTION_TIMEOUT.as_millis() as u64;
+        let timeout = fail_over::ELECTION_TIMEOUT.as_millis() as u64;
         (config.election_timeout_min, config.election_timeout_max) = (timeout, timeout * 2);
         config.heartbeat_interval = timeout / 3;
         config.enable_pre_vote = Some(true);
@@ -191,7 +166,14 @@ fn config(job: &Job) -> Result<Arc<Config>, String> {
 
 async fn start(job: &Job, streaming: bool) -> Result<Cluster, String> {
     let router = Router::new(streaming);
-    let mut cluster = Cluster { nodes: Vec::new(), machines: Vec::new(), router: router.clone() };
+    let mut cluster = Cluster {
+        nodes: Vec::new(),
+        machines: Vec::new(),
+        opened: Duration::ZERO,
+        router: router.clone(),
+        addresses: None,
+        late: None,
+    };
     match job.transport {
         Transport::Memory => {
             for number in 0..NODES {
@@ -199,12 +181,12 @@ async fn start(job: &Job, streaming: bool) -> Result<Cluster, String> {
             }
             router.connect(&cluster.nodes);
         }
-        Transport::Tcp => serve(job, &mut cluster).await.map_err(|error| error.to_string())?,
+        Transport::Tcp => cluster.listen(job).await?,
     }
     if job.recover > 0 {
         return Ok(cluster);
     }
-    let members: BTreeSet<u64> = (0..NODES as u64).collect();
+    let members: BTreeSet<u64> = (0..job.founders() as u64).collect();
     cluster.nodes[0].initialize(members).await.map_err(|error| error.to_string())?;
     for node in &cluster.nodes {
         let wait = node.wait(Some(Duration::from_secs(10)));
@@ -213,18 +195,35 @@ async fn start(job: &Job, streaming: bool) -> Result<Cluster, String> {
     Ok(cluster)
 }
 
-async fn serve(job: &Job, cluster: &mut Cluster) -> std::io::Result<()> {
-    let listeners: Vec<_> = (0..NODES).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
-    let addresses = tcp::Addresses(addresses);
-    for (number, listener) in listeners.into_iter().enumerate() {
-        cluster.add(job, number, addresses.clone()).await.map_err(std::io::Error::other)?;
-        tcp::serve(listener, cluster.nodes[number].clone())?;
-    }
-    Ok(())
-}
-
 impl Cluster {
+    /// Has the nodes reach each other by TCP. Where the last one comes later, nobody calls it before.
+    async fn listen(&mut self, job: &Job) -> Result<(), String> {
+        let bind = || TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string());
+        let listeners: Vec<_> = (0..NODES).map(|_| bind()).collect::<Result<_, _>>()?;
+        let addresses: Result<_, std::io::Error> = listeners.iter().map(TcpListener::local_addr).collect();
+        self.addresses = Some(tcp::Addresses(addresses.map_err(|error| error.to_string())?));
+        for (number, listener) in listeners.into_iter().enumerate() {
+            if number < job.founders() {
+                let began = Instant::now();
+                self.serve(job, listener).await?;
+                if number == 0 {
+                    self.opened = began.elapsed();
+                }
+            } else {
+                self.late = Some(listener);
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the next node, which listens here.
+    async fn serve(&mut self, job: &Job, listener: TcpListener) -> Result<(), String> {
+        let number = self.nodes.len();
+        let addresses = self.addresses.clone().ok_or("the nodes are not joined by TCP")?;
+        self.add(job, number, addresses).await?;
+        tcp::serve(listener, self.nodes[number].clone()).map_err(|error| error.to_string())
+    }
+
     async fn add<N>(&mut self, job: &Job, number: usize, network: N) -> Result<(), String>
     where
         N: RaftNetworkFactory<Types>,
@@ -233,7 +232,7 @@ impl Cluster {
         let machines = Machines::new(job);
         let log = match job.log {
             Log::Memory => LogStore::default(),
-            Log::Disk => LogStore::open(Disk::open(&super::directory(&job.data, number))?),
+            Log::Disk => LogStore::open(Disk::open(&places::directory(&job.data, number))?),
             Log::Slow => LogStore::open(Disk::start(SlowStore::new(job, number))?),
         };
         let node = Raft::new(number as u64, config(job)?, network, Arc::new(log), machines.clone()).await;

@@ -21,8 +21,8 @@ use openraft::{
     },
 };
 
-use super::{Node, Types};
-use crate::child::NODES;
+use super::{store::Node, types::Types};
+use crate::job::NODES;
 
 /// Who is where; a clone is a handle to the same.
 #[derive(Clone)]

@@ -22,13 +22,16 @@ use openraft::{
 use tokio::{sync::Mutex, task};
 
 use super::{
-    Done, Types,
     disk::{Disk, Opened},
+    types::{Done, Types},
 };
 use crate::{
-    args::Job,
     digest::{Machine, Position},
+    job::Job,
 };
+
+/// A node.
+pub(crate) type Node = openraft::Raft<Types, Machines>;
 
 type Entry = EntryOf<Types>;
 type LogId = LogIdOf<Types>;
@@ -146,7 +149,7 @@ struct Shared {
 impl Machines {
     pub(crate) fn new(job: &Job) -> Self {
         let shared = Shared {
-            machine: Machine::new(job.recover),
+            machine: Machine::new(job.recover, 0),
             blocks: job.apply_us > 0,
             applied: None,
             membership: StoredMembershipOf::<Types>::default(),

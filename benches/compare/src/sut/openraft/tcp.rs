@@ -27,7 +27,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Node, Types};
+use super::{store::Node, types::Types};
 
 /// The most frames that leave in one write.
 const WRITE_FRAMES_MAX: usize = 128;
