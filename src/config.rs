@@ -100,8 +100,8 @@ pub struct Config {
     /// How much of a snapshot a leader sends a follower at once, in bytes; four such pieces may be under way. Default
     /// 1 MiB, at most 4 MiB.
     pub snapshot_chunk_bytes: usize,
-    /// The largest snapshot that this node takes from a leader, in bytes. A node whose own grows beyond that of
-    /// others cannot bring them up to date. Default 64 GiB.
+    /// The largest snapshot that this node takes, from a leader or, when it leads, from a user who restores one, in
+    /// bytes. A node whose own grows beyond that of others cannot bring them up to date. Default 64 GiB.
     pub snapshot_bytes_max: u64,
     /// Start without giving the newest snapshot to the state machine, which has kept its state by itself and must
     /// hold everything up to there, no more and no less. Default off.

@@ -1,6 +1,7 @@
 //! How requests fail. Each variant says whether the command may still take effect.
 
 mod operating;
+mod restore;
 
 use std::{fmt, sync::Arc};
 
@@ -18,6 +19,7 @@ use crate::{
 };
 
 pub use operating::{BootstrapError, ObserveError};
+pub use restore::RestoreError;
 
 /// Who leads, as far as this node knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -335,10 +337,11 @@ pub enum Fatal {
         /// What serde said.
         reason: String,
     },
-    /// The state machine cannot read a snapshot: it is of another version.
+    /// The state machine cannot read a snapshot: it is of another version. Or one that a user restores cannot be put
+    /// together or read here.
     #[error("the snapshot up to {last} cannot be restored: {reason}")]
     Restore {
-        /// The last entry that it holds.
+        /// The last entry that it holds, or the one with which it takes effect.
         last: LogId,
         /// What the state machine said.
         reason: String,
@@ -358,6 +361,9 @@ pub enum SnapshotError {
     /// One is being taken already.
     #[error("a snapshot is being taken already")]
     InProgress,
+    /// Part of a snapshot that a user restores is here, and it would be missing in this one.
+    #[error("the state is about to be replaced by a restore")]
+    Restoring,
     /// The store has no room, or another error; the node goes on without this snapshot.
     #[error("the snapshot was given up: {0}")]
     Storage(Arc<StorageError>),

@@ -124,14 +124,14 @@ pub mod wire;
 pub use actors::raft_system::RaftSystem;
 pub use config::{Config, ReloadableConfig};
 pub use error::{
-    ApplyError, BootstrapError, ChangeError, Fatal, ObserveError, ReadError, RecoverError, SnapshotError,
-    StartError, TransferError, UnknownReason,
+    ApplyError, BootstrapError, ChangeError, Fatal, ObserveError, ReadError, RecoverError, RestoreError,
+    SnapshotError, StartError, TransferError, UnknownReason,
 };
 pub use messages::{
     AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyInSession, ApplyIndexed, ApplyWithin, Barrier, Bootstrap,
     CloseSession, Configuration, DemoteVoter, EventKind, GetConfig, GetConfiguration, GetStatus, Indexed,
     InspectMailboxes, LeaseRead, Observation, Observe, ObserverHandle, ObserverId, OpenSession, RaftEvent,
-    Read, ReadWithin, ReloadConfig, RemoveServer, Shutdown, Snapshot, StaleRead, StaleReadFrom,
+    Read, ReadWithin, ReloadConfig, RemoveServer, Restore, Shutdown, Snapshot, StaleRead, StaleReadFrom,
     StopObserving, TransferLeadership, VerifyLeader,
 };
 pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
@@ -147,8 +147,8 @@ pub mod prelude {
     pub use crate::{
         AddNonvoter, AddVoter, Apply, ApplyBatch, ApplyError, ChangeError, ClientSession, CloseSession,
         Config, DemoteVoter, Fatal, GetConfiguration, GetStatus, InspectMailboxes, OpenSession, Raft,
-        RaftSystem, Read, ReadError, RemoveServer, ServerRole, Shutdown, Snapshot, SnapshotError, StaleRead,
-        StartError, StateMachine, StateSnapshot, Status,
+        RaftSystem, Read, ReadError, RemoveServer, Restore, RestoreError, ServerRole, Shutdown, Snapshot,
+        SnapshotError, StaleRead, StartError, StateMachine, StateSnapshot, Status,
         types::{LogId, LogIndex, NodeId, SessionId, Term},
     };
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! RaftSystem                  front door: admission, routing, forwarding, supervision, ordered shutdown
+//! ├─ Restorer                 one per restore: feeds a user's snapshot into the log
 //! ├─ Consensus                term · vote · role · elections · answers every inbound RPC · follower path
 //! │   ├─ Bootstrapper         while the node is blank: greets the peers
 //! │   ├─ Joiner               while the node is blank and is to be added to a cluster
@@ -31,6 +32,7 @@ pub(crate) mod observers;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) mod paced;
 pub(crate) mod raft_system;
+pub(crate) mod restorer;
 pub(crate) mod snapshot_sender;
 pub(crate) mod snapshotter;
 pub(crate) mod storage;

@@ -20,11 +20,11 @@ use crate::{
     log::{Log, Slice, Tenure},
     mailbox::{Inspector, Outlet},
     messages::{
-        AppendBarrier, ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FormCluster, FsmMutate,
-        FsmRestore, LeadershipChanged, NodeFailed, OpenSnapshot, Propose, ReadEntries, ReadIndex,
-        ReadIndexReady, ReadPiece, Reader, ReceiveSnapshot, RemovedFromCluster, RenewSnapshot,
-        SnapshotAnswered, SnapshotReceived, SnapshotTaken, StepDown, StopActor, TakeSnapshot, Transfer,
-        TransferEnded,
+        AppendBarrier, ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FeedingEnded, FormCluster,
+        FsmMutate, FsmRestore, LeadershipChanged, NodeFailed, OpenSnapshot, Propose, ProposePiece,
+        ReadEntries, ReadIndex, ReadIndexReady, ReadPiece, ReadStaged, Reader, ReceiveSnapshot,
+        RemovedFromCluster, RenewSnapshot, SnapshotAnswered, SnapshotReceived, SnapshotTaken, StageSnapshot,
+        StepDown, StopActor, TakeSnapshot, Transfer, TransferEnded,
     },
     protocol::Lease,
     transport::{Link, Responder, Transport},
@@ -42,6 +42,8 @@ pub(crate) trait FrontDoor {
     fn cluster_changed(&self, message: ClusterChanged);
     fn removed(&self, message: RemovedFromCluster);
     fn snapshot_answered(&self, message: SnapshotAnswered);
+    fn propose_piece(&self, message: ProposePiece);
+    fn feeding_ended(&self, message: FeedingEnded);
     fn failed(&self, message: NodeFailed);
 }
 
@@ -114,6 +116,8 @@ pub(crate) struct SnapshotterOutlets {
     pub(crate) read: Outlet<ReadPiece>,
     pub(crate) renew: Outlet<RenewSnapshot>,
     pub(crate) receive: Outlet<ReceiveSnapshot>,
+    pub(crate) stage: Outlet<StageSnapshot>,
+    pub(crate) read_staged: Outlet<ReadStaged>,
     pub(crate) stop: Outlet<StopActor>,
 }
 

@@ -4,6 +4,7 @@ use actix::Message;
 
 use crate::{
     error::Fatal,
+    protocol::RestoreStep,
     state_machine::{Answer, Reply, StateMachine, StateSnapshot},
     storage::snapshot::SnapshotSource,
     types::{Entries, LogId},
@@ -50,6 +51,8 @@ pub(crate) enum Replied<S: StateMachine> {
     SessionExpired(Option<Box<S::Command>>),
     /// The session has gone past this sequence and nothing was applied.
     SequenceTooOld,
+    /// What a piece of a user's snapshot came to.
+    Piece(RestoreStep),
 }
 
 /// Answer these queries from the present state.
@@ -99,8 +102,17 @@ pub(crate) struct FsmSnapshotted {
     pub(crate) at: LogId,
     /// The sessions table as of then, encoded.
     pub(crate) sessions: Vec<u8>,
-    /// The state; `None` if the state machine has no snapshots.
-    pub(crate) state: Option<Box<dyn StateSnapshot>>,
+    pub(crate) state: Result<Box<dyn StateSnapshot>, NoState>,
+}
+
+/// Why there is no state to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoState {
+    /// The state machine has no snapshots.
+    Unsupported,
+    /// Part of a user's snapshot is here, and would be missing. [`StateReplaced`](super::StateReplaced) comes at its end,
+    /// unless it takes no effect.
+    Restoring,
 }
 
 /// Replace the state by a snapshot's; everything queued behind it is applied to that.

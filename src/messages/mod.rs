@@ -17,6 +17,7 @@ mod membership;
 mod observe;
 mod read;
 mod replicate;
+mod restore;
 mod rpc;
 mod session;
 mod settings;
@@ -31,6 +32,7 @@ pub use client::*;
 pub use client_read::*;
 pub use membership::{AddNonvoter, AddVoter, Configuration, DemoteVoter, GetConfiguration, RemoveServer};
 pub use observe::{EventKind, Observation, Observe, ObserverHandle, ObserverId, RaftEvent, StopObserving};
+pub use restore::Restore;
 pub use session::*;
 pub use settings::{GetConfig, ReloadConfig};
 pub use snapshot::Snapshot;
@@ -49,6 +51,10 @@ pub(crate) use membership::{
 pub(crate) use observe::ObserverCounts;
 pub(crate) use read::*;
 pub(crate) use replicate::*;
+pub(crate) use restore::{
+    FeedingEnded, PieceApplied, PieceSettled, ProposePiece, ReadStaged, RestoreFeeder, SnapshotStaged,
+    StageSnapshot, StagedRead, StateReplaced,
+};
 pub(crate) use rpc::*;
 pub(crate) use settings::ConfigReloaded;
 pub(crate) use snapshot::{SnapshotAnswered, SnapshotBegun, SnapshotTaken, SnapshotWritten, TakeSnapshot};

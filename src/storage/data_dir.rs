@@ -6,6 +6,7 @@
 //!   IDENTITY    node id, incarnation, cluster, and whether this is a member's
 //!   wal/        segments of the log
 //!   snapshots/  the state as of some index, a file each
+//!   restore/    snapshots of a user's that are put together; nothing in it outlives its process
 //!   RECOVERY    while a recovery of the cluster from this directory is not finished; empty
 //! ```
 //!
@@ -153,6 +154,11 @@ impl DataDir {
     /// Where the snapshots are.
     pub fn snapshots_dir(&self) -> PathBuf {
         self.path.join("snapshots")
+    }
+
+    /// Where the snapshots of a user's are put together.
+    pub fn staging_dir(&self) -> PathBuf {
+        self.path.join("restore")
     }
 
     /// How to open the log of `group` in this directory, with everything else at its default.

@@ -21,6 +21,7 @@ pub mod conformance;
 pub mod data_dir;
 pub mod memory;
 pub mod snapshot;
+pub(crate) mod staging;
 pub mod vfs;
 pub mod wal;
 

@@ -22,6 +22,7 @@ use crate::{
         LogStore, Recovered, StorageError,
         data_dir::{DataDir, Identity},
         snapshot::{SnapshotMeta, SnapshotSource, SnapshotStore, file::FileSnapshotStore},
+        staging::StagingArea,
         vfs::{RealVfs, Vfs},
         wal::{Wal, WalOptions},
     },
@@ -36,6 +37,8 @@ pub(super) struct Opened {
     pub(super) incarnation: Incarnation,
     pub(super) cluster: ClusterId,
     pub(super) member: bool,
+    /// Where snapshots of a user's are put together.
+    pub(super) staging: StagingArea,
     /// None if there is no place to keep any.
     pub(super) snapshots: Option<Box<dyn SnapshotStore>>,
     /// The snapshot that the state machine begins with.
@@ -54,6 +57,7 @@ impl Opened {
             cluster: identity.cluster,
             member: identity.member,
             directory: None,
+            staging: StagingArea::default(),
             snapshots: None,
             newest: None,
             source: None,
@@ -140,9 +144,10 @@ fn open_log(
 ) -> Result<Opened, StorageError> {
     let identity = directory.identity().clone();
     let options = WalOptions { segment_bytes, background, ..directory.wal_options(GroupId::ZERO) };
+    let staging = StagingArea::directory(vfs.clone(), &directory.staging_dir())?;
     let mut store = watch(Box::new(Wal::open(vfs, &directory.wal_dir(), options)));
     let recovered = store.recover()?;
-    Ok(Opened { directory: Some(directory), ..Opened::of_log(store, recovered, &identity) })
+    Ok(Opened { directory: Some(directory), staging, ..Opened::of_log(store, recovered, &identity) })
 }
 
 /// A store without an identity of its own: unless its incarnation is known, it lasts as long as this start.
@@ -158,6 +163,7 @@ fn open_volatile(
         incarnation: incarnation.unwrap_or_else(|| Incarnation(entropy())),
         cluster: ClusterId::NONE,
         member: false,
+        staging: StagingArea::default(),
         snapshots: None,
         newest: None,
         source: None,

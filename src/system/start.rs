@@ -23,7 +23,7 @@ use crate::{
     actors::{
         bootstrapper::Bootstrapper,
         consensus::Consensus,
-        fsm_applier::{FsmApplier, InlineFsm, StateMachineQueue},
+        fsm_applier::{FsmApplier, FsmStep, InlineFsm, StateMachineQueue},
         joiner::Joiner,
         node::{FsmQueue as _, Node, NodeParts, Ports},
         raft_system::{Lifecycle, RaftSystem},
@@ -257,7 +257,7 @@ impl<S: StateMachine> Assembly<S> {
             let own = port_of(ctx);
             let bridge =
                 files.map(|files| snapshot_bridge(&self.surroundings, node, files, own, self.threads));
-            Snapshotter::new(node.clone(), bridge, newest)
+            Snapshotter::new(node.clone(), bridge, self.opened.staging.clone(), newest)
         });
         subscribe(&node.ticker, &spawned.port);
         node.watch("snapshotter", spawned.task);
@@ -273,13 +273,14 @@ impl<S: StateMachine> Assembly<S> {
         snapshotter: &Port<Snapshotter>,
     ) -> StateMachineQueue<S> {
         let done = fsm_completions(front.clone(), snapshotter.clone());
+        let step = FsmStep::new(machine, self.opened.staging.clone());
         let fsm = if self.threads {
-            let applier = FsmApplier::new(fsm_bridge(&self.surroundings, node, machine, done));
+            let applier = FsmApplier::new(fsm_bridge(&self.surroundings, node, step, done));
             let spawned = spawn(&node.inspector, "fsm_applier", |_| applier);
             node.watch("fsm applier", spawned.task);
             StateMachineQueue::Actor(spawned.port)
         } else {
-            StateMachineQueue::Inline(InlineFsm::new(machine, done, node))
+            StateMachineQueue::Inline(InlineFsm::new(step, done, node))
         };
         if let Some(source) = self.opened.source.take() {
             let state = !self.builder.config.no_snapshot_restore_on_start;

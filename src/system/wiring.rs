@@ -8,7 +8,7 @@ use crate::actors::paced::{PacedThread, Thread};
 use crate::{
     actors::{
         consensus::Consensus,
-        fsm_applier::{self, FsmCompletion},
+        fsm_applier::{self, FsmCompletion, FsmStep},
         node::{ConsensusOutlets, FrontDoor, Node, SnapshotterOutlets},
         raft_system::RaftSystem,
         snapshotter::{self, FileStep, SnapshotCompletion, Snapshotter},
@@ -17,9 +17,9 @@ use crate::{
     },
     mailbox::{Outlet, Port},
     messages::{
-        ClusterChanged, EntriesRead, Flushed, IdentitySaved, LeadershipChanged, NodeFailed, ReadIndexReady,
-        RemovedFromCluster, SnapshotAnswered, SnapshotBegun, SnapshotWritten, StorageClosed, StorageFailed,
-        StorageRoom, TransferEnded, VoteSaved,
+        ClusterChanged, EntriesRead, FeedingEnded, Flushed, IdentitySaved, LeadershipChanged, NodeFailed,
+        ProposePiece, ReadIndexReady, RemovedFromCluster, SnapshotAnswered, SnapshotBegun, SnapshotWritten,
+        StorageClosed, StorageFailed, StorageRoom, TransferEnded, VoteSaved,
     },
     state_machine::StateMachine,
 };
@@ -43,6 +43,8 @@ pub(super) fn snapshotter_outlets(snapshotter: &Port<Snapshotter>) -> Snapshotte
         read: snapshotter.outlet(),
         renew: snapshotter.outlet(),
         receive: snapshotter.outlet(),
+        stage: snapshotter.outlet(),
+        read_staged: snapshotter.outlet(),
         stop: snapshotter.outlet(),
     }
 }
@@ -75,6 +77,7 @@ pub(super) fn fsm_completions<S: StateMachine>(
         FsmCompletion::Queried(message) => front.send_now(message),
         FsmCompletion::Snapshotted(message) => snapshotter.send_now(message),
         FsmCompletion::Restored(message) => front.send_now(message),
+        FsmCompletion::Replaced(message) => snapshotter.send_now(message),
         FsmCompletion::Failed(message) => front.send_now(message),
     })
 }
@@ -84,17 +87,17 @@ pub(super) fn fsm_completions<S: StateMachine>(
 pub(super) fn fsm_bridge<S: StateMachine>(
     surroundings: &Surroundings,
     node: &Rc<Node>,
-    machine: S,
+    step: FsmStep<S>,
     done: Outlet<FsmCompletion<S>>,
 ) -> fsm_applier::Bridge<S> {
     #[cfg(any(test, feature = "sim"))]
     if let Some(pace) = surroundings.pace.clone() {
-        let step = fsm_applier::QueuedStep::new(machine);
+        let step = fsm_applier::QueuedStep::new(step);
         let (thread, task) = PacedThread::start(step, Thread::StateMachine, pace, done);
         node.watch("state machine", task);
         return fsm_applier::Bridge::Paced(thread);
     }
-    fsm_applier::Bridge::thread(machine, done, node.id.as_str())
+    fsm_applier::Bridge::thread(step, done, node.id.as_str())
 }
 
 /// What runs behind the actor of a store that is placed on a thread.
@@ -129,6 +132,8 @@ pub(super) fn snapshot_bridge(
         SnapshotCompletion::Opened { reader, message } => reader.opened(message),
         SnapshotCompletion::Read { reader, message } => reader.read(message),
         SnapshotCompletion::Received(message) => snapshotter.send_now(message),
+        SnapshotCompletion::Staged { feeder, message } => feeder.staged(message),
+        SnapshotCompletion::StagedRead { feeder, message } => feeder.read(message),
     });
     if !threads {
         return snapshotter::Bridge::inline(files, done);
@@ -138,10 +143,10 @@ pub(super) fn snapshot_bridge(
         let files = snapshotter::QueuedFiles::new(files);
         let (files, task) = PacedThread::start(files, Thread::Snapshots, pace.clone(), done.clone());
         node.watch("snapshots", task);
-        let step = snapshotter::PersistStep::default();
-        let (persist, task) = PacedThread::start(step, Thread::Persist, pace, done);
+        let step = snapshotter::LongStep::default();
+        let (long, task) = PacedThread::start(step, Thread::Persist, pace, done);
         node.watch("persist", task);
-        return snapshotter::Bridge::Paced { files, persist };
+        return snapshotter::Bridge::Paced { files, long };
     }
     snapshotter::Bridge::threads(files, done, node.id.as_str())
 }
@@ -179,6 +184,14 @@ impl<S: StateMachine> FrontDoor for Port<RaftSystem<S>> {
     }
 
     fn snapshot_answered(&self, message: SnapshotAnswered) {
+        self.send_now(message);
+    }
+
+    fn propose_piece(&self, message: ProposePiece) {
+        self.send_now(message);
+    }
+
+    fn feeding_ended(&self, message: FeedingEnded) {
         self.send_now(message);
     }
 

@@ -51,6 +51,8 @@ pub enum EntryKind {
     SessionCommand = 65,
     /// A client ends its session: the [`SessionId`](super::SessionId), a u64. Stamped.
     CloseSession = 66,
+    /// A piece of a snapshot that is to replace the whole state: a [`RestorePiece`](super::RestorePiece).
+    RestorePiece = 67,
 }
 
 impl EntryKind {
@@ -64,6 +66,7 @@ impl EntryKind {
             64 => Some(Self::OpenSession),
             65 => Some(Self::SessionCommand),
             66 => Some(Self::CloseSession),
+            67 => Some(Self::RestorePiece),
             _ => None,
         }
     }

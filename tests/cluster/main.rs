@@ -18,6 +18,7 @@ mod operations;
 mod overlap;
 mod random;
 mod reads;
+mod restore;
 mod sessions;
 mod sim_network;
 mod snapshots;

@@ -56,6 +56,7 @@ pub(crate) fn describe_data(kind: EntryKind, data: &[u8]) -> String {
         EntryKind::Configuration => "membership".to_owned(),
         EntryKind::OpenSession => "opens a session".to_owned(),
         EntryKind::CloseSession => "closes a session".to_owned(),
+        EntryKind::RestorePiece => "a piece of a snapshot".to_owned(),
         EntryKind::SessionCommand => match SessionCommand::decode(data) {
             Some(SessionCommand { session, sequence, command }) => {
                 format!("{session}/{sequence} {}", Set::describe(command))

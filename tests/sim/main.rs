@@ -6,6 +6,7 @@ mod leases;
 mod machines;
 #[cfg(feature = "known-bugs")]
 mod memberships;
+mod restores;
 mod seeds;
 mod sessions;
 

@@ -19,9 +19,9 @@ pub(crate) enum Bridge<S: StateMachine> {
 }
 
 impl<S: StateMachine> Bridge<S> {
-    /// A thread of its own for `machine`.
-    pub(crate) fn thread(machine: S, done: Outlet<FsmCompletion<S>>, name: &str) -> Self {
-        Self::Thread(FsmThread::start(FsmStep::new(machine), done, name))
+    /// A thread of its own for `step`.
+    pub(crate) fn thread(step: FsmStep<S>, done: Outlet<FsmCompletion<S>>, name: &str) -> Self {
+        Self::Thread(FsmThread::start(step, done, name))
     }
 
     pub(super) fn queue(&self, work: FsmWork<S>) {
@@ -45,8 +45,8 @@ pub(crate) struct QueuedStep<S: StateMachine> {
 
 #[cfg(any(test, feature = "sim"))]
 impl<S: StateMachine> QueuedStep<S> {
-    pub(crate) fn new(machine: S) -> Self {
-        Self { step: FsmStep::new(machine), queue: VecDeque::new() }
+    pub(crate) fn new(step: FsmStep<S>) -> Self {
+        Self { step, queue: VecDeque::new() }
     }
 }
 

@@ -2,14 +2,16 @@
 //!
 //! Mailbox: [`FsmMutate`], [`FsmQuery`], [`FsmSnapshot`], [`FsmRestore`]. Voice: [`Applied`](crate::messages::Applied),
 //! [`Queried`](crate::messages::Queried), [`Restored`](crate::messages::Restored),
-//! [`FsmFailed`](crate::messages::FsmFailed) to the front door, [`FsmSnapshotted`](crate::messages::FsmSnapshotted) to
-//! the Snapshotter. Go: `runFSM`.
+//! [`FsmFailed`](crate::messages::FsmFailed) to the front door, [`FsmSnapshotted`](crate::messages::FsmSnapshotted) and
+//! [`StateReplaced`](crate::messages::StateReplaced) to the Snapshotter. Go: `runFSM`.
 //! What it does is the pure [`FsmStep`], behind a [`Bridge`], on a thread, so that a slow state machine delays no
 //! append, no heartbeat and no vote. One placed inline has no actor: see [`StateMachineQueue`].
 
 mod bridge;
 mod queue;
+mod restores;
 mod sessions;
+mod staged;
 mod step;
 mod thread;
 

@@ -29,9 +29,8 @@ pub(crate) struct InlineFsm<S: StateMachine> {
 }
 
 impl<S: StateMachine> InlineFsm<S> {
-    pub(crate) fn new(machine: S, done: Outlet<FsmCompletion<S>>, node: &Rc<Node>) -> Rc<Self> {
-        let step = RefCell::new(FsmStep::new(machine));
-        Rc::new(Self { step, done, node: Rc::downgrade(node) })
+    pub(crate) fn new(step: FsmStep<S>, done: Outlet<FsmCompletion<S>>, node: &Rc<Node>) -> Rc<Self> {
+        Rc::new(Self { step: RefCell::new(step), done, node: Rc::downgrade(node) })
     }
 
     fn perform(&self, work: FsmWork<S>) {

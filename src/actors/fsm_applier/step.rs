@@ -9,15 +9,17 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::staged::Restores;
 use crate::{
     error::Fatal,
     known_bug::KnownBug,
     messages::{
-        Applied, FsmFailed, FsmMutate, FsmQuery, FsmRestore, FsmSnapshotted, Queried, Replied, Restored,
+        Applied, FsmFailed, FsmMutate, FsmQuery, FsmRestore, FsmSnapshotted, NoState, Queried, Replied,
+        Restored, StateReplaced,
     },
     protocol::Sessions,
     state_machine::StateMachine,
-    storage::snapshot::content,
+    storage::{snapshot::content, staging::StagingArea},
     types::{EntryKind, EntryRef, LogId},
 };
 
@@ -26,7 +28,7 @@ const REPLY_INTERVAL: Duration = Duration::from_millis(1);
 /// How many entries pass at most between looks at the clock.
 const ENTRIES_PER_LOOK_MAX: u64 = 32;
 /// How much of a snapshot is read at once, in bytes: state machines ask for a few at a time.
-const RESTORE_BYTES: usize = 256 << 10;
+pub(super) const RESTORE_BYTES: usize = 256 << 10;
 
 /// One thing to do.
 pub(crate) enum FsmWork<S: StateMachine> {
@@ -42,6 +44,7 @@ pub(crate) enum FsmCompletion<S: StateMachine> {
     Queried(Queried<S>),
     Snapshotted(FsmSnapshotted),
     Restored(Restored),
+    Replaced(StateReplaced),
     Failed(FsmFailed),
 }
 
@@ -50,6 +53,8 @@ pub(crate) struct FsmStep<S> {
     pub(super) machine: S,
     /// Part of the replicated state: which commands of clients' sessions were applied.
     pub(super) sessions: Sessions,
+    /// A user's snapshot on its way through the log.
+    pub(super) restores: Restores,
     /// The last entry whose effect the state holds.
     last: LogId,
     /// After a panic the state cannot be trusted: nothing is applied or answered any more.
@@ -93,8 +98,10 @@ impl Pace {
 }
 
 impl<S: StateMachine> FsmStep<S> {
-    pub(crate) fn new(machine: S) -> Self {
-        Self { machine, sessions: Sessions::default(), last: LogId::ZERO, failed: false }
+    /// Applies to `machine`; what a user restores is put together in `staging`.
+    pub(crate) fn new(machine: S, staging: StagingArea) -> Self {
+        let (sessions, restores) = (Sessions::default(), Restores::new(staging));
+        Self { machine, sessions, restores, last: LogId::ZERO, failed: false }
     }
 
     /// The state machine with all that was applied.
@@ -142,12 +149,16 @@ impl<S: StateMachine> FsmStep<S> {
             portion.bytes += batch.len();
         }
         portion.report(emit);
+        if let Some(replaced) = self.restores.replaced.take() {
+            emit(FsmCompletion::Replaced(replaced));
+        }
         Ok(())
     }
 
     fn apply(&mut self, entry: EntryRef<'_>, replies: bool, portion: &mut Portion<S>) -> Result<(), Fatal> {
         portion.last = entry.id();
         self.last = entry.id();
+        self.restores.pass(entry.term);
         let replied = match entry.kind {
             EntryKind::Command => {
                 Replied::Command(self.machine.apply(entry.id(), decode_command::<S>(entry, entry.data)?))
@@ -155,6 +166,7 @@ impl<S: StateMachine> FsmStep<S> {
             EntryKind::OpenSession | EntryKind::SessionCommand | EntryKind::CloseSession => {
                 self.apply_in_session(entry)?
             }
+            EntryKind::RestorePiece => self.apply_piece(entry)?,
             EntryKind::Noop | EntryKind::Barrier | EntryKind::Configuration => return Ok(()),
         };
         if replies {
@@ -170,7 +182,11 @@ impl<S: StateMachine> FsmStep<S> {
     }
 
     fn snapshot(&self, emit: &mut dyn FnMut(FsmCompletion<S>)) {
-        let state = self.machine.snapshot();
+        let state = if self.restores.is_unfinished() {
+            Err(NoState::Restoring)
+        } else {
+            self.machine.snapshot().ok_or(NoState::Unsupported)
+        };
         let forgotten = KnownBug::SessionsNotInSnapshot.is_back();
         let sessions = if forgotten { Vec::new() } else { self.sessions.encode() };
         emit(FsmCompletion::Snapshotted(FsmSnapshotted { at: self.last, sessions, state }));
@@ -182,6 +198,8 @@ impl<S: StateMachine> FsmStep<S> {
         let failed = |error: &dyn ToString| Fatal::Restore { last, reason: error.to_string() };
         let sessions = content::read_header(&mut reader).map_err(|error| failed(&error))?;
         self.sessions = Sessions::decode(&sessions).map_err(|error| failed(&error))?;
+        // None is taken between the first piece and the last: whatever was on its way is in it, or is void.
+        self.restores.give_up();
         if message.state {
             self.machine.restore(&mut reader).map_err(|error| failed(&error))?;
         }

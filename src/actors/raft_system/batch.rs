@@ -9,10 +9,11 @@ use super::{
     encoding::{EntryData, command_of},
 };
 use crate::{
-    error::{ApplyError, Fatal, LeaderHint, ReadError, TransferError, UnknownReason},
+    error::{ApplyError, Fatal, LeaderHint, ReadError, RestoreError, TransferError, UnknownReason},
     known_bug::KnownBug,
-    mailbox::{CreditGuard, ReplySender},
-    messages::{CloseSession, Indexed, OpenSession, Proposal, Replied},
+    mailbox::{CreditGuard, Outlet, ReplySender},
+    messages::{CloseSession, Indexed, OpenSession, PieceSettled, Proposal, Replied},
+    protocol::RestoreStep,
     state_machine::{Reply, StateMachine},
     transport::Responder,
     types::{ForwardApplyResponse, ForwardedCommand, ForwardedResult, LogId, LogIndex, Response, SessionId},
@@ -44,6 +45,8 @@ pub(super) enum Caller<S: StateMachine> {
     Closes(CloseSession, ReplySender<CloseResult>),
     /// Another node.
     Remote(Shared<RemoteGroup>, usize),
+    /// A restore, for a piece of its snapshot.
+    Piece { restore: u64, last: bool, settled: Outlet<PieceSettled> },
 }
 
 /// Several commands of one message.
@@ -79,6 +82,8 @@ pub(super) enum Outcome<'a, S: StateMachine> {
     Expired(Option<Box<S::Command>>),
     /// The session has gone past the command.
     TooOld,
+    /// A piece of a user's snapshot has come to this.
+    Piece(LogId, RestoreStep),
     Refused(Refusal, EntryData<'a>),
     Unknown(Option<LogIndex>, UnknownReason),
 }
@@ -135,6 +140,9 @@ impl<S: StateMachine> Caller<S> {
             Self::Opens(sender) => drop(sender.send(outcome.into_done(OpenSession, |at| at.index.into()))),
             Self::Closes(close, sender) => drop(sender.send(outcome.into_done(close, |_| ()))),
             Self::Remote(group, slot) => group.borrow_mut().set(slot, outcome.into_forwarded()),
+            Self::Piece { restore, last, settled } => {
+                settled.send_now(PieceSettled { restore, last, result: outcome.into_piece() });
+            }
         }
     }
 }
@@ -147,6 +155,7 @@ impl<S: StateMachine> Outcome<'_, S> {
             Replied::SessionDone => Self::SessionDone(at),
             Replied::SessionExpired(command) => Self::Expired(command),
             Replied::SequenceTooOld => Self::TooOld,
+            Replied::Piece(step) => Self::Piece(at, step),
         }
     }
 
@@ -164,7 +173,7 @@ impl<S: StateMachine> Outcome<'_, S> {
                 Some(command) => refusal.into_error(command),
                 None => no_answer(),
             },
-            Self::Expired(None) | Self::SessionDone(_) => no_answer(),
+            Self::Expired(None) | Self::SessionDone(_) | Self::Piece(..) => no_answer(),
         })
     }
 
@@ -174,7 +183,19 @@ impl<S: StateMachine> Outcome<'_, S> {
             Self::SessionDone(at) => return Ok(done(at)),
             Self::Refused(refusal, _) => refusal.into_error(asked),
             Self::Unknown(index, why) => ApplyError::OutcomeUnknown { index, why },
-            Self::Applied(..) | Self::Expired(_) | Self::TooOld => no_answer(),
+            Self::Applied(..) | Self::Expired(_) | Self::TooOld | Self::Piece(..) => no_answer(),
+        })
+    }
+
+    /// For a restore.
+    fn into_piece(self) -> Result<(LogIndex, RestoreStep), RestoreError> {
+        Err(match self {
+            Self::Piece(at, step) => return Ok((at.index, step)),
+            Self::Refused(refusal, _) => (&refusal).into(),
+            Self::Unknown(index, why) => RestoreError::OutcomeUnknown { index, why },
+            Self::Applied(..) | Self::SessionDone(_) | Self::Expired(_) | Self::TooOld => {
+                RestoreError::OutcomeUnknown { index: None, why: UnknownReason::LeaderUncertain }
+            }
         })
     }
 
@@ -187,7 +208,7 @@ impl<S: StateMachine> Outcome<'_, S> {
             Self::Unknown(_, UnknownReason::LeadershipLost) if KnownBug::TruncatedToldAsRefused.is_back() => {
                 ForwardedResult::NotLeader { leader: None }
             }
-            Self::Unknown(..) => ForwardedResult::OutcomeUnknown,
+            Self::Unknown(..) | Self::Piece(..) => ForwardedResult::OutcomeUnknown,
             Self::SessionDone(at) => ForwardedResult::Applied { at, reply: Bytes::new() },
             Self::Expired(_) => ForwardedResult::SessionExpired,
             Self::TooOld => ForwardedResult::SequenceTooOld,
@@ -247,11 +268,21 @@ pub(super) struct Waiting<S: StateMachine> {
     pub(super) deadline: Duration,
 }
 
+/// Who may be given a batch that nobody has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Whoever leads, wherever he is.
+    Cluster,
+    /// This node when it leads: other nodes' commands are never passed on, one hop.
+    Node,
+    /// The leader that it was made for.
+    Term,
+}
+
 /// See the module.
 pub(super) struct Batch<S: StateMachine> {
     pub(super) proposal: Arc<Proposal>,
-    /// Other nodes' commands are never passed on: one hop.
-    pub(super) remote: bool,
+    pub(super) reach: Reach,
     waiting: Vec<Waiting<S>>,
     settled: usize,
     /// No caller's deadline is earlier.
@@ -266,11 +297,11 @@ impl<S: StateMachine> Batch<S> {
     pub(super) fn new(
         proposal: Arc<Proposal>,
         waiting: Vec<Waiting<S>>,
-        remote: bool,
+        reach: Reach,
         credits: Option<CreditGuard>,
     ) -> Self {
         let earliest = waiting.iter().map(|waiting| waiting.deadline).min().unwrap_or(Duration::MAX);
-        Self { proposal, remote, waiting, settled: 0, earliest, commands: Vec::new(), _credits: credits }
+        Self { proposal, reach, waiting, settled: 0, earliest, commands: Vec::new(), _credits: credits }
     }
 
     /// Whether every command's end came by.

@@ -24,7 +24,8 @@ pub(super) fn entry_data<S: StateMachine>(command: &ForwardedCommand, config: &C
         }
         EntryKind::CloseSession => SessionId::decode(data).is_some(),
         EntryKind::OpenSession => return Some(Bytes::copy_from_slice(&limits(config).encode())),
-        EntryKind::Noop | EntryKind::Barrier | EntryKind::Configuration => false,
+        // A restore goes to the leader itself.
+        EntryKind::Noop | EntryKind::Barrier | EntryKind::Configuration | EntryKind::RestorePiece => false,
     };
     reads.then(|| data.clone())
 }

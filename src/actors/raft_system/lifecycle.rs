@@ -80,6 +80,7 @@ impl<S: StateMachine> RaftSystem<S> {
         };
         self.end_all_transfers(&refusal.clone().into_transfer_error());
         self.settle_all_changes();
+        self.settle_restore(&refusal);
         self.settle_all_writes(&refusal);
         self.settle_all_reads(&error);
         self.settle_snapshots(&(&refusal).into());
@@ -98,6 +99,7 @@ impl<S: StateMachine> RaftSystem<S> {
         self.settle_intake(&Refusal::ShuttingDown);
         self.refuse_held();
         self.call_off_changes();
+        self.call_off_restore();
         self.now = self.node.now();
         self.lifecycle.stage = if self.hand_over() {
             Stage::HandingOver(self.now.saturating_add(self.node.reloadable().election_timeout))

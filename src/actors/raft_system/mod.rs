@@ -1,7 +1,8 @@
 //! The front door: admission, batching, routing, forwarding, reads, and the end of every request.
 //!
 //! Mailbox: the client messages, those of sessions among them, [`Applied`], [`Queried`], [`ReadIndexReady`],
-//! [`LeadershipChanged`], [`NodeFailed`], [`TransferEnded`](crate::messages::TransferEnded), forwarded requests of
+//! [`LeadershipChanged`], [`NodeFailed`], [`TransferEnded`](crate::messages::TransferEnded),
+//! [`ProposePiece`](crate::messages::ProposePiece), [`PieceSettled`], [`FeedingEnded`](crate::messages::FeedingEnded), forwarded requests of
 //! other nodes, [`Tick`]. Voice: [`Propose`](crate::messages::Propose), [`ReadIndex`](crate::messages::ReadIndex),
 //! [`AppendBarrier`](crate::messages::AppendBarrier) and [`Transfer`](crate::messages::Transfer) to the leader here,
 //! `ForwardApply` and `ForwardReadIndex` to
@@ -19,6 +20,7 @@ mod management;
 mod observing;
 mod questions;
 mod reads;
+mod restores;
 mod sessions;
 mod settings;
 mod snapshots;
@@ -45,9 +47,10 @@ use crate::{
         node::{LeadershipView, Node},
     },
     board::Status,
-    mailbox::{Context, Credits, Port},
+    mailbox::{Context, Credits, Outlet, Port},
     messages::{
-        Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, Restored, Tick,
+        Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, PieceSettled,
+        Restored, Tick,
     },
     state_machine::StateMachine,
     transport::{ResponseSink, RpcError},
@@ -59,6 +62,7 @@ use intake::Intake;
 pub(crate) use lifecycle::Lifecycle;
 use management::Changes;
 use reads::{ReadIntake, Reads};
+use restores::Restores;
 use snapshots::Snapshots;
 use transfers::Transfers;
 
@@ -81,6 +85,9 @@ pub struct RaftSystem<S: StateMachine> {
     transfers: Transfers,
     changes: Changes,
     snapshots: Snapshots,
+    restores: Restores,
+    /// Where what becomes of the pieces of a restore goes: this actor.
+    pieces: Outlet<PieceSettled>,
     /// It was given a list of peers by a message.
     bootstrapping: bool,
     requests: u64,
@@ -118,6 +125,8 @@ impl<S: StateMachine> RaftSystem<S> {
             transfers: Transfers::default(),
             changes: Changes::default(),
             snapshots: Snapshots::default(),
+            restores: Restores::default(),
+            pieces: own.outlet(),
             bootstrapping: false,
             requests: 0,
             answers: Arc::new(Answers { port: own }),
@@ -228,6 +237,7 @@ impl<S: StateMachine> Handler<LeadershipChanged> for RaftSystem<S> {
         self.settle_transfers(&view);
         self.leadership = view;
         if lost {
+            self.break_restore_off();
             self.leadership_lost();
             self.take_changes_back();
         }
@@ -247,6 +257,7 @@ impl<S: StateMachine> Handler<Tick> for RaftSystem<S> {
         self.expire_reads();
         self.expire_transfers();
         self.expire_changes();
+        self.expire_restore();
         self.route_held();
         self.route_held_changes();
         self.ask_again();

@@ -2,7 +2,7 @@
 
 use super::{
     RaftSystem,
-    batch::{Batch, Outcome, Refusal},
+    batch::{Batch, Outcome, Reach, Refusal},
 };
 use crate::{
     error::UnknownReason,
@@ -14,24 +14,24 @@ use crate::{
 impl<S: StateMachine> RaftSystem<S> {
     /// Sends on what was collected.
     pub(super) fn cut_batch(&mut self) {
-        self.cut(false);
+        self.cut(Reach::Cluster);
     }
 
     pub(super) fn cut_remote_batch(&mut self) {
-        self.cut(true);
+        self.cut(Reach::Node);
     }
 
-    fn cut(&mut self, remote: bool) {
+    fn cut(&mut self, reach: Reach) {
         if self.intake.buffer.is_empty() {
             return;
         }
         let (buffer, waiting, credits) = self.intake.take();
-        let batch = Batch::new(Proposal::new(buffer), waiting, remote, credits);
+        let batch = Batch::new(Proposal::new(buffer), waiting, reach, credits);
         self.route(batch);
     }
 
     /// Gives a batch that nobody has taken yet to whoever leads.
-    fn route(&mut self, batch: Batch<S>) {
+    pub(super) fn route(&mut self, batch: Batch<S>) {
         if let Some(leader) = &self.leadership.here {
             leader.propose.send_now(Propose(batch.proposal.clone()));
             self.node.awaited.set(true);
@@ -40,7 +40,7 @@ impl<S: StateMachine> RaftSystem<S> {
         }
         let elsewhere = self.leadership.leader.clone().filter(|leader| leader.id != self.node.id);
         match elsewhere {
-            _ if batch.remote => self.refuse(batch, &Refusal::NotLeader(elsewhere)),
+            _ if batch.reach != Reach::Cluster => self.refuse(batch, &Refusal::NotLeader(elsewhere)),
             _ if !self.node.config.forwarding => self.refuse(batch, &Refusal::NotLeader(elsewhere)),
             Some(leader) => self.forward(batch, &leader),
             None => self.held.push_back(batch),
@@ -104,8 +104,10 @@ impl<S: StateMachine> RaftSystem<S> {
         let commit = self.node.log.borrow().commit();
         for mut batch in std::mem::take(&mut self.proposed) {
             if let Some(buffer) = batch.proposal.take() {
-                // What everybody gave up on is not begun any more.
-                if !batch.is_abandoned() {
+                if batch.reach == Reach::Term {
+                    batch.refuse(&Refusal::NotLeader(None), buffer.data());
+                } else if !batch.is_abandoned() {
+                    // What everybody gave up on is not begun any more.
                     batch.proposal = Proposal::new(buffer);
                     self.held.push_back(batch);
                 }
@@ -176,7 +178,7 @@ impl<S: StateMachine> RaftSystem<S> {
         }
         let (buffer, waiting, credits) = self.intake.take();
         let proposal = Proposal::new(EntryBuffer::default());
-        let batch = Batch::new(proposal, waiting, false, credits);
+        let batch = Batch::new(proposal, waiting, Reach::Cluster, credits);
         batch.refuse(refusal, buffer.data());
     }
 }

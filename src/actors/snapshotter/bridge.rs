@@ -5,15 +5,14 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use super::{
-    FileStep, FileWork, PersistWork, SnapshotCompletion,
-    step::persist,
-    thread::{FileThread, persist_beside},
+    FileStep, FileWork, LongWork, SnapshotCompletion,
+    thread::{FileThread, perform_beside},
 };
 #[cfg(any(test, feature = "sim"))]
 use crate::actors::paced::{Job, PacedThread};
 use crate::mailbox::Outlet;
 
-/// Where the steps run. The store has one thread; a state is written on another, however long that takes.
+/// Where the steps run. The store has one thread; a state is written or copied on another, however long that takes.
 pub(crate) enum Bridge {
     /// On this thread.
     Inline { files: RefCell<FileStep>, done: Outlet<SnapshotCompletion> },
@@ -21,7 +20,7 @@ pub(crate) enum Bridge {
     Threads { files: FileThread, done: Outlet<SnapshotCompletion>, name: String },
     /// On this thread, when a simulator says.
     #[cfg(any(test, feature = "sim"))]
-    Paced { files: PacedThread<QueuedFiles>, persist: PacedThread<PersistStep> },
+    Paced { files: PacedThread<QueuedFiles>, long: PacedThread<LongStep> },
 }
 
 impl Bridge {
@@ -47,13 +46,13 @@ impl Bridge {
         }
     }
 
-    pub(super) fn persist(&self, work: PersistWork) {
+    pub(super) fn beside(&self, work: LongWork) {
         match self {
-            Self::Inline { done, .. } => done.send_now(SnapshotCompletion::Written(persist(work))),
-            Self::Threads { done, name, .. } => persist_beside(work, done.clone(), name),
+            Self::Inline { done, .. } => done.send_now(work.perform()),
+            Self::Threads { done, name, .. } => perform_beside(work, done.clone(), name),
             #[cfg(any(test, feature = "sim"))]
-            Self::Paced { persist, .. } => {
-                persist.queue(work);
+            Self::Paced { long, .. } => {
+                long.queue(work);
             }
         }
     }
@@ -94,23 +93,23 @@ impl Job for QueuedFiles {
     }
 }
 
-/// What writes states, with what is queued for it.
+/// What writes and copies states, with what is queued for it.
 #[cfg(any(test, feature = "sim"))]
 #[derive(Default)]
-pub(crate) struct PersistStep(VecDeque<PersistWork>);
+pub(crate) struct LongStep(VecDeque<LongWork>);
 
 #[cfg(any(test, feature = "sim"))]
-impl Job for PersistStep {
-    type Work = PersistWork;
+impl Job for LongStep {
+    type Work = LongWork;
     type Done = SnapshotCompletion;
 
-    fn queue(&mut self, work: PersistWork) {
+    fn queue(&mut self, work: LongWork) {
         self.0.push_back(work);
     }
 
     fn run(&mut self, emit: &mut dyn FnMut(SnapshotCompletion)) -> bool {
         if let Some(work) = self.0.pop_front() {
-            emit(SnapshotCompletion::Written(persist(work)));
+            emit(work.perform());
         }
         !self.0.is_empty()
     }

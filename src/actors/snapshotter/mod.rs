@@ -2,15 +2,18 @@
 //! the commands that follow.
 //!
 //! Mailbox: [`TakeSnapshot`], [`FsmSnapshotted`], [`SnapshotBegun`], [`SnapshotWritten`], [`OpenSnapshot`],
-//! [`ReadPiece`], [`RenewSnapshot`], [`ReceiveSnapshot`], [`SnapshotReceived`], [`Tick`]. Voice:
+//! [`ReadPiece`], [`RenewSnapshot`], [`ReceiveSnapshot`], [`SnapshotReceived`], [`StateReplaced`], [`StageSnapshot`],
+//! [`ReadStaged`], [`Tick`]. Voice:
 //! [`FsmSnapshot`](crate::messages::FsmSnapshot) to FsmApplier, [`SnapshotTaken`] and [`SnapshotReceived`] to Consensus,
-//! [`SnapshotOpened`](crate::messages::SnapshotOpened) and [`PieceRead`](crate::messages::PieceRead) to SnapshotSender, [`SnapshotAnswered`] to the front
+//! [`SnapshotOpened`](crate::messages::SnapshotOpened) and [`PieceRead`](crate::messages::PieceRead) to SnapshotSender,
+//! [`SnapshotStaged`] and [`StagedRead`](crate::messages::StagedRead) to Restorer, [`SnapshotAnswered`] to the front
 //! door. Go: `runSnapshots`, `takeSnapshot`.
 //! Takes one at a time. One that fails is given up and reported, and the log keeps what it would have stood for.
 //! Never moves backwards: what is published meanwhile from elsewhere may be newer.
 //! What it does to files are pure steps behind a [`Bridge`].
 
 mod bridge;
+mod stage;
 mod step;
 mod thread;
 
@@ -20,22 +23,23 @@ use actix::{Actor, ActorContext, Handler};
 
 use crate::{
     actors::node::Node,
-    error::SnapshotError,
+    error::{RestoreError, SnapshotError},
     mailbox::Context,
     messages::{
-        FsmSnapshotted, OpenSnapshot, RaftEvent, ReadPiece, ReceiveSnapshot, Reception, RenewSnapshot,
-        SnapshotAnswered, SnapshotBegun, SnapshotReceived, SnapshotTaken, SnapshotWritten, StopActor,
-        TakeSnapshot, Tick,
+        FsmSnapshotted, NoState, OpenSnapshot, RaftEvent, ReadPiece, ReadStaged, ReceiveSnapshot, Reception,
+        RenewSnapshot, SnapshotAnswered, SnapshotBegun, SnapshotReceived, SnapshotStaged, SnapshotTaken,
+        SnapshotWritten, StageSnapshot, StateReplaced, StopActor, TakeSnapshot, Tick,
     },
     protocol::SnapshotPolicy,
     state_machine::StateSnapshot,
-    storage::{StorageError, snapshot::SnapshotMeta},
+    storage::{StorageError, snapshot::SnapshotMeta, staging::StagingArea},
     types::LogId,
 };
 
 pub(crate) use bridge::Bridge;
 #[cfg(any(test, feature = "sim"))]
-pub(crate) use bridge::{PersistStep, QueuedFiles};
+pub(crate) use bridge::{LongStep, QueuedFiles};
+pub(crate) use stage::LongWork;
 use step::FileWork;
 pub(crate) use step::{Cancelled, FileStep, PersistWork, SnapshotCompletion, persist};
 
@@ -49,7 +53,11 @@ pub(crate) struct Snapshotter {
     node: Rc<Node>,
     /// None without a place to keep snapshots.
     bridge: Option<Bridge>,
+    /// Where snapshots of a user's are copied to.
+    staging: StagingArea,
     policy: SnapshotPolicy,
+    /// The state was replaced by a user's: one is due, whatever the thresholds say.
+    overdue: bool,
     stage: Stage,
     /// The client that waits for the one being taken.
     request: Option<u64>,
@@ -75,14 +83,16 @@ enum Stage {
 
 impl Snapshotter {
     /// `newest` is the last entry of the newest snapshot that the start found.
-    pub(crate) fn new(node: Rc<Node>, bridge: Option<Bridge>, newest: LogId) -> Self {
+    pub(crate) fn new(node: Rc<Node>, bridge: Option<Bridge>, staging: StagingArea, newest: LogId) -> Self {
         let config = &node.config;
         let policy =
             SnapshotPolicy::new(config.snapshot_interval, config.snapshot_threshold, node.now(), node.seed);
         Self {
             node,
             bridge,
+            staging,
             policy,
+            overdue: false,
             stage: Stage::Idle,
             request: None,
             newest,
@@ -109,10 +119,13 @@ impl Snapshotter {
 
     fn captured(&mut self, message: FsmSnapshotted) -> Result<(), SnapshotError> {
         let FsmSnapshotted { at, sessions, state } = message;
-        let Some(state) = state else {
-            self.without_state = true;
-            return Err(SnapshotError::Unsupported(NO_STATE));
-        };
+        let state = state.map_err(|why| match why {
+            NoState::Restoring => SnapshotError::Restoring,
+            NoState::Unsupported => {
+                self.without_state = true;
+                SnapshotError::Unsupported(NO_STATE)
+            }
+        })?;
         let description = self.node.log.borrow().describe(at).filter(|_| at.index > self.newest.index);
         let description = description.ok_or(SnapshotError::NothingNew)?;
         self.stage = Stage::Beginning { sessions, state };
@@ -131,6 +144,7 @@ impl Snapshotter {
                     Some(SnapshotCompletion::Received(message)) => {
                         self.node.ports().consensus.snapshot_received.send_now(message);
                     }
+                    Some(SnapshotCompletion::StagedRead { feeder, message }) => feeder.read(message),
                     _ => {}
                 }
             }
@@ -158,7 +172,10 @@ impl Snapshotter {
     fn finish(&mut self, result: Result<SnapshotMeta, SnapshotError>) {
         self.stage = Stage::Idle;
         if let Err(error) = &result
-            && !matches!(error, SnapshotError::NothingNew | SnapshotError::Unsupported(_))
+            && !matches!(
+                error,
+                SnapshotError::NothingNew | SnapshotError::Restoring | SnapshotError::Unsupported(_)
+            )
         {
             tracing::error!(node = %self.node.id, %error, "no snapshot was taken");
         }
@@ -204,7 +221,8 @@ impl Handler<SnapshotBegun> for Snapshotter {
         };
         match (result, &self.bridge) {
             (Ok(sink), Some(bridge)) => {
-                bridge.persist(PersistWork { sink, sessions, state, cancelled: self.cancelled.clone() });
+                let cancelled = self.cancelled.clone();
+                bridge.beside(LongWork::Persist(PersistWork { sink, sessions, state, cancelled }));
             }
             (Ok(_), None) => self.finish(Err(SnapshotError::Unsupported(NO_STORE))),
             (Err(error), _) => self.finish(Err(SnapshotError::Storage(error))),
@@ -272,6 +290,36 @@ impl Handler<SnapshotReceived> for Snapshotter {
     }
 }
 
+impl Handler<StateReplaced> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, StateReplaced { at }: StateReplaced, _: &mut Self::Context) {
+        tracing::info!(node = %self.node.id, %at, "the state was replaced by a restored snapshot");
+        self.overdue = true;
+    }
+}
+
+impl Handler<StageSnapshot> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, message: StageSnapshot, _: &mut Self::Context) {
+        match &self.bridge {
+            Some(bridge) => bridge.beside(LongWork::Stage(message, self.staging.clone())),
+            None => {
+                message.feeder.staged(SnapshotStaged { result: Err(RestoreError::Unsupported(NO_STORE)) })
+            }
+        }
+    }
+}
+
+impl Handler<ReadStaged> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, message: ReadStaged, _: &mut Self::Context) {
+        self.files(FileWork::ReadStaged(message));
+    }
+}
+
 impl Handler<Tick> for Snapshotter {
     type Result = ();
 
@@ -279,7 +327,9 @@ impl Handler<Tick> for Snapshotter {
         let settings = self.node.reloadable();
         self.policy.reconfigure(settings.snapshot_interval, settings.snapshot_threshold, now);
         let entries = self.node.applied().0.saturating_sub(self.newest.index.0);
-        if self.policy.is_due(now, entries) && self.obstacle().is_none() {
+        let due = self.policy.is_due(now, entries) || self.overdue;
+        if due && self.obstacle().is_none() {
+            self.overdue = false;
             self.begin();
         }
     }

@@ -14,19 +14,20 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     error::SnapshotError,
     messages::{
-        PieceRead, ReadPiece, ReceiveSnapshot, Reception, SnapshotOpened, SnapshotPart, SnapshotReader,
-        SnapshotReceived,
+        PieceRead, ReadPiece, ReadStaged, ReceiveSnapshot, Reception, RestoreFeeder, SnapshotOpened,
+        SnapshotPart, SnapshotReader, SnapshotReceived, SnapshotStaged, StagedRead,
     },
     state_machine::StateSnapshot,
     storage::{
         StorageError,
         snapshot::{SnapshotDescription, SnapshotMeta, SnapshotSink, SnapshotSource, SnapshotStore, content},
+        staging::StagedSnapshot,
     },
     types::LogId,
 };
 
 /// How much of a state is collected for one write, in bytes: state machines write a few at a time.
-const PERSIST_BYTES: usize = 256 << 10;
+pub(super) const PERSIST_BYTES: usize = 256 << 10;
 
 /// One thing to do with the store. Calls come one at a time, in order.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(crate) enum FileWork {
     Read(ReadPiece),
     /// Keep what a leader sends.
     Receive(ReceiveSnapshot),
+    /// Read a piece of what a user restores.
+    ReadStaged(ReadStaged),
 }
 
 /// One thing done.
@@ -51,6 +54,8 @@ pub(crate) enum SnapshotCompletion {
     Opened { reader: Arc<dyn SnapshotReader>, message: SnapshotOpened },
     Read { reader: Arc<dyn SnapshotReader>, message: PieceRead },
     Received(SnapshotReceived),
+    Staged { feeder: Arc<dyn RestoreFeeder>, message: SnapshotStaged },
+    StagedRead { feeder: Arc<dyn RestoreFeeder>, message: StagedRead },
 }
 
 /// Who waits for a piece of work, so that it can be told if that is never done.
@@ -60,6 +65,7 @@ pub(super) enum Waiting {
     Opened(Arc<dyn SnapshotReader>),
     Read(Arc<dyn SnapshotReader>),
     Received(u64),
+    StagedRead(Arc<dyn RestoreFeeder>),
 }
 
 impl FileWork {
@@ -70,6 +76,7 @@ impl FileWork {
             Self::Open { reader, .. } => Waiting::Opened(reader.clone()),
             Self::Read(read) => Waiting::Read(read.reader.clone()),
             Self::Receive(receive) => Waiting::Received(receive.session),
+            Self::ReadStaged(read) => Waiting::StagedRead(read.feeder.clone()),
         }
     }
 }
@@ -91,6 +98,10 @@ impl Waiting {
             Self::Received(session) => {
                 let step = Reception::Failed(error);
                 Some(SnapshotCompletion::Received(SnapshotReceived { session, step }))
+            }
+            Self::StagedRead(feeder) => {
+                let message = StagedRead { offset: 0, result: Err(error) };
+                Some(SnapshotCompletion::StagedRead { feeder, message })
             }
         }
     }
@@ -133,6 +144,11 @@ impl FileStep {
             FileWork::Read(ReadPiece { source, offset, length, reader }) => {
                 let result = read_piece(source, offset, length).map_err(Arc::new);
                 emit(SnapshotCompletion::Read { reader, message: PieceRead { offset, result } });
+            }
+            FileWork::ReadStaged(read) => {
+                let ReadStaged { snapshot, offset, length, feeder } = read;
+                let result = read_staged(snapshot, offset, length).map_err(Arc::new);
+                emit(SnapshotCompletion::StagedRead { feeder, message: StagedRead { offset, result } });
             }
             FileWork::Receive(ReceiveSnapshot { session, part }) => {
                 let step = match self.receive(session, part) {
@@ -202,6 +218,19 @@ fn read_piece(
         return Err(failed("read", last, io::ErrorKind::UnexpectedEof.into()));
     }
     Ok((source, data.freeze()))
+}
+
+/// Reads `length` bytes of a copy of a user's snapshot.
+pub(super) fn read_staged(
+    mut copied: StagedSnapshot,
+    offset: u64,
+    length: usize,
+) -> Result<(StagedSnapshot, Bytes), StorageError> {
+    let mut piece = BytesMut::zeroed(length);
+    match copied.read_at(offset, &mut piece) {
+        Ok(()) => Ok((copied, piece.freeze())),
+        Err(error) => Err(copied.unreadable(error)),
+    }
 }
 
 /// A state and where it is to be written.

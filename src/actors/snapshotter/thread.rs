@@ -8,8 +8,8 @@ use std::{
     },
 };
 
-use super::{FileStep, FileWork, PersistWork, SnapshotCompletion, step::persist};
-use crate::{error::SnapshotError, mailbox::Outlet, storage::StorageError};
+use super::{FileStep, FileWork, LongWork, SnapshotCompletion};
+use crate::{mailbox::Outlet, storage::StorageError};
 
 /// A thread that runs a [`FileStep`]. Its queue is bounded by the snapshotter, which takes one at a time, and by
 /// what leaders have under way.
@@ -63,14 +63,13 @@ fn serve(mut step: FileStep, queue: &Receiver<FileWork>, done: &Outlet<SnapshotC
     }
 }
 
-/// Writes a state on a thread of its own, which ends with it.
-pub(super) fn persist_beside(work: PersistWork, done: Outlet<SnapshotCompletion>, name: &str) {
-    let told = done.clone();
+/// Does what may take long on a thread of its own, which ends with it.
+pub(super) fn perform_beside(work: LongWork, done: Outlet<SnapshotCompletion>, name: &str) {
+    let (told, refused) = (done.clone(), work.refused());
     let started = std::thread::Builder::new()
         .name(format!("raftix-persist-{name}"))
-        .spawn(move || done.send_now(SnapshotCompletion::Written(persist(work))));
+        .spawn(move || done.send_now(work.perform()));
     if let Err(error) = started {
-        let what = format!("cannot start a thread: {error}");
-        told.send_now(SnapshotCompletion::Written(Err(SnapshotError::Persist(what))));
+        told.send_now(refused(&error));
     }
 }

@@ -31,6 +31,7 @@ use crate::{
         LogStore, Recovered,
         data_dir::{DataDir, Identity},
         snapshot::{SnapshotDescription, SnapshotStore, file::FileSnapshotStore},
+        staging::StagingArea,
         vfs::{RealVfs, Vfs},
         wal::{Wal, WalOptions},
     },
@@ -167,7 +168,8 @@ impl Place {
             return Err(self.no_state());
         }
         let membership = Known::of(&directory, &opened).membership(servers)?;
-        let mut step = FsmStep::new(machine);
+        let mut step =
+            FsmStep::new(machine, StagingArea::directory(self.vfs.clone(), &directory.staging_dir())?);
         let taken = replay(&mut opened, &mut step)?;
         directory.begin_recovery()?;
         let base = publish(&mut opened, taken, &membership)?;
@@ -284,12 +286,13 @@ fn replay<S: StateMachine>(opened: &mut Opened, step: &mut FsmStep<S>) -> Result
         next = entries.last().map_or(next, |read| read.next());
         perform(step, FsmWork::Mutate(FsmMutate { entries, replies: false }))?;
     }
+    step.give_up_restore();
     let taken = perform(step, FsmWork::Snapshot)?.filter(|taken| taken.at == last);
     let what = format!("the state does not reach the end of the log at {last}");
     let taken = taken.ok_or(RecoverError::StateMachine(Fatal::Invariant(what)))?;
     match taken.state {
-        Some(state) => Ok(Taken { last, sessions: taken.sessions, state }),
-        None => Err(RecoverError::Snapshot { last, reason: "the state machine has none".to_owned() }),
+        Ok(state) => Ok(Taken { last, sessions: taken.sessions, state }),
+        Err(_) => Err(RecoverError::Snapshot { last, reason: "the state machine has none".to_owned() }),
     }
 }
 
@@ -302,7 +305,10 @@ fn perform<S: StateMachine>(
     step.perform(work, &mut |completion| match completion {
         FsmCompletion::Snapshotted(state) => taken = Some(state),
         FsmCompletion::Failed(why) => failed = Some(why.fatal),
-        FsmCompletion::Applied(_) | FsmCompletion::Queried(_) | FsmCompletion::Restored(_) => {}
+        FsmCompletion::Applied(_)
+        | FsmCompletion::Queried(_)
+        | FsmCompletion::Restored(_)
+        | FsmCompletion::Replaced(_) => {}
     });
     match failed {
         Some(fatal) => Err(RecoverError::StateMachine(fatal)),

@@ -135,7 +135,7 @@ fn look(disk: &SimVfs) -> Result<(Recovered, Identity, String), StorageError> {
     let files = FileSnapshotStore::new(Arc::new(disk.clone()), &dir.snapshots_dir());
     let opened = Opened::of_log(Box::new(wal), recovered, dir.identity());
     let mut opened = find_snapshot(opened, Some(Box::new(files)))?;
-    let mut step = FsmStep::new(Words::default());
+    let mut step = FsmStep::new(Words::default(), StagingArea::Memory);
     replay(&mut opened, &mut step).unwrap();
     Ok((opened.recovered, dir.identity().clone(), step.into_machine().0))
 }

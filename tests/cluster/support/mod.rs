@@ -8,7 +8,7 @@ mod traffic;
 mod world;
 
 pub(crate) use peer::{Puppet, Stage, agree, entries, joined, let_time_run_out};
-pub(crate) use recorder::{History, Put, Recorder, Recording};
+pub(crate) use recorder::{History, Put, Recorder, Recording, state_of};
 pub(crate) use store::{FaultyStore, StoreFaults};
 pub(crate) use traffic::Traffic;
 pub(crate) use world::World;

@@ -116,13 +116,27 @@ impl StateMachine for Recorder {
     }
 
     fn restore(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
-        let applied: Vec<(u64, u64, String)> = rmp_serde::from_read(reader).map_err(io::Error::other)?;
-        let applied = applied
+        let applied = decode(reader)?
             .into_iter()
             .map(|(index, term, command)| (LogId::new(Term(term), LogIndex(index)), command));
         self.recording.replace(applied.collect());
         Ok(())
     }
+
+    fn check_snapshot(reader: &mut dyn io::Read) -> io::Result<()> {
+        decode(reader).map(drop)
+    }
+}
+
+/// A state as it is written: index, term and command of each.
+fn decode(reader: &mut dyn io::Read) -> io::Result<Vec<(u64, u64, String)>> {
+    rmp_serde::from_read(reader).map_err(io::Error::other)
+}
+
+/// The state after these commands, in the bytes that a recorder restores.
+pub(crate) fn state_of(commands: &[&str]) -> Vec<u8> {
+    let applied: Vec<_> = commands.iter().map(|command| (0_u64, 0_u64, (*command).to_owned())).collect();
+    rmp_serde::to_vec(&applied).unwrap()
 }
 
 /// What was applied up to one moment.

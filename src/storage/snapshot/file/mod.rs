@@ -59,6 +59,16 @@ impl FileSnapshotStore {
         Self { shared: Arc::new(shared), block_bytes, attempts: 0 }
     }
 
+    /// Opens the newest whole one, and changes nothing: to copy the state out of the directory of a node, whether or not
+    /// that runs. In front of the state stands what [`read_header`](super::content::read_header) reads.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn newest(&self) -> Result<Option<Box<dyn SnapshotSource>>, StorageError> {
+        let found = self.names()?.into_iter().find_map(|last| self.look(last).ok());
+        Ok(found.map(|source| Box::new(source) as Box<dyn SnapshotSource>))
+    }
+
     /// Every published snapshot by its name, newest first.
     fn names(&self) -> Result<Vec<LogId>, StorageError> {
         let Shared { vfs, dir, .. } = &*self.shared;

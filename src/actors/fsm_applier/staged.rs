@@ -1,0 +1,70 @@
+//! The pieces of a user's snapshot that are here, put together beside the state.
+
+use crate::{
+    messages::StateReplaced,
+    protocol::{Restoration, RestoreStep},
+    storage::{
+        StorageError,
+        staging::{StagedSnapshot, StagingArea},
+    },
+    types::{RestorePiece, Term},
+};
+
+/// A snapshot on its way through the log, as far as it is applied.
+pub(super) struct Restores {
+    rule: Restoration,
+    staging: StagingArea,
+    /// The bytes that are here of the one that the rule knows to be unfinished.
+    staged: Option<StagedSnapshot>,
+    /// The state was replaced, and nobody has been told.
+    pub(super) replaced: Option<StateReplaced>,
+}
+
+impl Restores {
+    pub(super) fn new(staging: StagingArea) -> Self {
+        Self { rule: Restoration::default(), staging, staged: None, replaced: None }
+    }
+
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.rule.is_unfinished()
+    }
+
+    /// An entry of this term is applied.
+    pub(super) fn pass(&mut self, term: Term) {
+        self.rule.pass(term);
+        self.drop_unwanted();
+    }
+
+    /// Nothing comes any more of the one that is on its way.
+    pub(super) fn give_up(&mut self) {
+        self.rule = Restoration::default();
+        self.drop_unwanted();
+    }
+
+    fn drop_unwanted(&mut self) {
+        if !self.rule.is_unfinished() {
+            self.staged = None;
+        }
+    }
+
+    /// Takes a piece. With the last one, the snapshot it completes.
+    pub(super) fn take(
+        &mut self,
+        term: Term,
+        piece: &RestorePiece<'_>,
+    ) -> Result<(RestoreStep, Option<StagedSnapshot>), StorageError> {
+        let step = self.rule.fold(term, piece);
+        if !step.is_kept() {
+            self.drop_unwanted();
+            return Ok((step, None));
+        }
+        if piece.offset == 0 {
+            self.staged = None;
+            self.staged = Some(self.staging.create()?);
+        }
+        let staged = self.staged.as_mut().expect("a piece is kept behind the first");
+        staged.append(piece.bytes)?;
+        let whole = if step == RestoreStep::Complete { self.staged.take() } else { None };
+        Ok((step, whole))
+    }
+}
