@@ -1,7 +1,13 @@
 //! `kv ctl`: what an operator asks of a running cluster, through the HTTP of any node. Prints tables; an error is
 //! one line and a status that is not zero.
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, Subcommand};
 use raftix::{Status, inspect::MailboxReport, types::Suffrage};
@@ -12,8 +18,10 @@ use ureq::{
     http::{Method, Request, Response},
 };
 
-/// Longer than any request takes that a node gives up by itself.
+/// Longer than any request takes that a node gives up by itself,
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// but for those that take as long as a state is large.
+const LONG_TIMEOUT: Duration = Duration::from_secs(3660);
 
 /// Arguments of `kv ctl`.
 #[derive(Debug, Args)]
@@ -54,6 +62,16 @@ enum CtlCommand {
     },
     /// Write the node's state down and shorten its log.
     Snapshot,
+    /// Copy the node's state to a file, for `restore`.
+    Export {
+        /// Made, or replaced when all of the state is here.
+        file: PathBuf,
+    },
+    /// Replace the state of the whole cluster by what `export` wrote, there or of another cluster. The node must lead.
+    Restore {
+        /// What was exported.
+        file: PathBuf,
+    },
     /// What every actor's mailbox holds.
     Mailboxes,
 }
@@ -103,6 +121,14 @@ pub(crate) fn run(CtlArgs { http, command }: CtlArgs) -> Result<(), Box<dyn Erro
             let done = node.send(Method::POST, "/cluster/snapshot", None)?;
             println!("The state is written down up to entry {}.", done["index"]);
         }
+        CtlCommand::Export { file } => {
+            let bytes = node.patient().export(&file)?;
+            println!("{bytes} bytes of state are in {}.", file.display());
+        }
+        CtlCommand::Restore { file } => {
+            let done = node.patient().restore(&file)?;
+            println!("The state is that of {} as of entry {}.", file.display(), done["index"]);
+        }
         CtlCommand::Mailboxes => print!("{}", node.get::<MailboxReport>("/mailboxes")?),
     }
     Ok(())
@@ -116,11 +142,51 @@ struct Remote {
 
 impl Remote {
     fn new(address: String) -> Self {
+        Self::with_timeout(address, TIMEOUT)
+    }
+
+    fn with_timeout(address: String, timeout: Duration) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
-            .timeout_global(Some(TIMEOUT));
+            .timeout_global(Some(timeout));
         Self { agent: config.build().into(), address }
+    }
+
+    /// The same, for what takes as long as a state is large.
+    fn patient(&self) -> Self {
+        Self::with_timeout(self.address.clone(), LONG_TIMEOUT)
+    }
+
+    fn restore(&self, path: &Path) -> Result<Value, Box<dyn Error>> {
+        let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let request = Request::builder().method(Method::POST).uri(self.uri("/cluster/restore"));
+        self.json_of(request.body(file)?.with_agent(&self.agent).run())
+    }
+
+    /// Copies the state to `path`; how many bytes it has. A part of one never gets that name.
+    fn export(&self, path: &Path) -> Result<u64, Box<dyn Error>> {
+        let request = Request::builder().method(Method::GET).uri(self.uri("/cluster/snapshot")).body(())?;
+        let answer = request.with_agent(&self.agent).run();
+        let mut answer = answer.map_err(|error| self.no_answer(&error))?;
+        if !answer.status().is_success() {
+            return Err(self.json_of(Ok(answer)).err().unwrap_or_else(|| "an error without words".into()));
+        }
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let mut file = File::create(&part)?;
+        let bytes = io::copy(&mut answer.body_mut().as_reader(), &mut file)?;
+        file.sync_all()?;
+        fs::rename(&part, path)?;
+        Ok(bytes)
+    }
+
+    fn uri(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn no_answer(&self, error: &ureq::Error) -> String {
+        format!("no answer from {}: {error}", self.address)
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Box<dyn Error>> {
@@ -128,13 +194,16 @@ impl Remote {
     }
 
     fn send(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Box<dyn Error>> {
-        let request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
-        let response = match body {
+        let request = Request::builder().method(method).uri(self.uri(path));
+        self.json_of(match body {
             Some(body) => request.body(body.to_string())?.with_agent(&self.agent).run(),
             None => request.body(())?.with_agent(&self.agent).run(),
-        };
-        let mut response: Response<Body> =
-            response.map_err(|error| format!("no answer from {}: {error}", self.address))?;
+        })
+    }
+
+    /// What an answer says, if it is no error.
+    fn json_of(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Value, Box<dyn Error>> {
+        let mut response = answer.map_err(|error| self.no_answer(&error))?;
         let text = response.body_mut().read_to_string()?;
         let json: Value = serde_json::from_str(&text)
             .map_err(|_| format!("{} answers {} without JSON", self.address, response.status()))?;

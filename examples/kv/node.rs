@@ -3,10 +3,18 @@
 //! Owns the process's [`Raft`] handle and its HTTP server. It stops in the order that keeps every promise:
 //! first Raft, so that whatever waits is answered while HTTP can still carry the answer, then HTTP.
 
-use std::{error::Error, fmt, future::pending, net::TcpListener, path::PathBuf, time::Duration};
+use std::{
+    error::Error, fmt, future::pending, io, net::TcpListener, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use clap::Args;
-use raftix::prelude::*;
+use raftix::{
+    prelude::*,
+    storage::{
+        snapshot::{SnapshotSource, file::FileSnapshotStore},
+        vfs::RealVfs,
+    },
+};
 use tracing::{error, info, warn};
 
 use crate::{http, signals, store::KvStore};
@@ -168,7 +176,7 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("cannot listen for clients on {}: {error}", args.http))?;
     let raft = start(&args).await?;
     let stop = signals::stop_signal()?;
-    let server = http::serve(raft.clone(), listener)?;
+    let server = http::serve(raft.clone(), SnapshotFiles { data: args.data.clone() }, listener)?;
     let http = server.handle();
     actix::spawn(server);
     info!("{}: raft on {}, http://{}", args.id, args.raft, args.http);
@@ -182,6 +190,20 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Box<dyn Error>> {
     };
     http.stop(true).await;
     ended.map_err(Into::into)
+}
+
+/// The files of a node's snapshots, which may be read while it runs.
+#[derive(Debug)]
+pub(crate) struct SnapshotFiles {
+    data: PathBuf,
+}
+
+impl SnapshotFiles {
+    /// The newest, at its beginning.
+    pub(crate) fn newest(&self) -> io::Result<Box<dyn SnapshotSource>> {
+        let files = FileSnapshotStore::new(Arc::new(RealVfs), &self.data.join("snapshots"));
+        files.newest().map_err(io::Error::other)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
 }
 
 async fn start(args: &NodeArgs) -> Result<Node, StartError> {

@@ -28,6 +28,11 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
+    /// Whether nothing is noted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.noted.is_empty()
+    }
+
     /// What is noted for `key`: what was noted first, or this.
     pub(crate) fn note(&mut self, at: LogIndex, key: Bytes, noted: Noted) -> Noted {
         if let Some((_, first)) = self.noted.get(&key) {

@@ -3,11 +3,14 @@
 //! Every node applies the same commands in the same order, so nothing here may depend on anything else:
 //! no clock, no randomness, no hashed map.
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+};
 
 use actix::Message;
 use bytes::Bytes;
-use raftix::prelude::*;
+use raftix::{prelude::*, storage::snapshot::content};
 use serde::{Deserialize, Serialize};
 
 use crate::requests::{Noted, Requests};
@@ -96,7 +99,7 @@ impl StateMachine for KvStore {
         Some(Box::new(State { values: self.values.clone(), requests: self.requests.clone() }))
     }
 
-    fn restore(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
+    fn restore(&mut self, reader: &mut dyn Read) -> io::Result<()> {
         self.values.clear();
         self.requests = rmp_serde::from_slice(&read_bytes(reader)?).map_err(io::Error::other)?;
         for _ in 0..read_length(reader)? {
@@ -105,6 +108,34 @@ impl StateMachine for KvStore {
         }
         Ok(())
     }
+
+    fn check_snapshot(reader: &mut dyn Read) -> io::Result<()> {
+        let refused = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        let requests: Requests = rmp_serde::from_slice(&read_bytes(reader)?).map_err(io::Error::other)?;
+        if !requests.is_empty() {
+            // Here they may be anybody's.
+            return refused("it names sessions of the cluster that it was taken from; export it instead");
+        }
+        for _ in 0..read_length(reader)? {
+            let (key, value) = (read_bytes(reader)?, read_bytes(reader)?);
+            if !(1..=KEY_BYTES_MAX).contains(&key.len()) || value.len() > VALUE_BYTES_MAX {
+                return refused("a key or a value is over its limit");
+            }
+        }
+        if reader.read(&mut [0])? > 0 {
+            return refused("something comes behind the last value");
+        }
+        Ok(())
+    }
+}
+
+/// The state in the content of a snapshot, without the noted requests.
+pub(crate) fn exported(mut content: impl Read) -> io::Result<impl Read> {
+    content::read_header(&mut content)?;
+    read_bytes(&mut content)?;
+    let mut front = Vec::new();
+    write_bytes(&mut front, &rmp_serde::to_vec(&Requests::default()).map_err(io::Error::other)?)?;
+    Ok(io::Cursor::new(front).chain(content))
 }
 
 /// The state as of one moment: the noted requests behind their length, the count of the values, then each key and
@@ -135,13 +166,13 @@ fn write_bytes(writer: &mut dyn io::Write, bytes: &[u8]) -> io::Result<()> {
     writer.write_all(bytes)
 }
 
-fn read_length(reader: &mut dyn io::Read) -> io::Result<u64> {
+fn read_length(reader: &mut dyn Read) -> io::Result<u64> {
     let mut bytes = [0; 8];
     reader.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
 }
 
-fn read_bytes(reader: &mut dyn io::Read) -> io::Result<Bytes> {
+fn read_bytes(reader: &mut dyn Read) -> io::Result<Bytes> {
     let length = read_length(reader)?;
     if length > PART_BYTES_MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a value of {length} bytes")));

@@ -79,6 +79,16 @@ impl<W: Workload> Clients<W> {
         self.held.set(held);
     }
 
+    /// Whether they ask nothing for now.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.get()
+    }
+
+    /// Whether they ask no more.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
     /// Asks no more; the tasks end when what they asked has.
     pub(super) fn stop(&self) {
         self.over.set(true);

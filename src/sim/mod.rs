@@ -38,6 +38,7 @@ mod oracle;
 mod pace;
 mod plan;
 mod report;
+mod restores;
 mod run;
 mod sessions;
 mod shrink;

@@ -56,6 +56,8 @@ impl<Q: Message> Message for Asked<Q> {
 pub(crate) struct Observed<S> {
     machine: S,
     last: LogIndex,
+    /// The number of the last restore of a user's that the state has seen.
+    restored: u64,
     node: usize,
     oracle: Oracle,
 }
@@ -63,7 +65,7 @@ pub(crate) struct Observed<S> {
 impl<S: StateMachine> Observed<S> {
     /// The machine of the node with this number.
     pub(crate) fn new(machine: S, node: usize, oracle: Oracle) -> Self {
-        Self { machine, last: LogIndex::ZERO, node, oracle }
+        Self { machine, last: LogIndex::ZERO, restored: 0, node, oracle }
     }
 }
 
@@ -75,6 +77,7 @@ impl<S: StateMachine> StateMachine for Observed<S> {
         // A command that cannot be encoded could not have come here.
         let content = rmp_serde::to_vec(&command).map(|bytes| xxh3_64(&bytes)).unwrap_or_default();
         self.oracle.applied(self.node, at, operation, content);
+        self.oracle.holds_restores(self.node, at.index, self.restored);
         self.last = at.index;
         Placed { at, reply: self.machine.apply(at, command) }
     }
@@ -91,32 +94,67 @@ impl<S: StateMachine> StateMachine for Observed<S> {
         if known.is_ok() {
             self.oracle.captured(self.node, self.last, digest.digest());
         }
-        Some(Box::new(ObservedState { state: self.machine.snapshot()?, last: self.last }))
+        Some(Box::new(ObservedState {
+            state: self.machine.snapshot()?,
+            last: self.last,
+            restored: self.restored,
+        }))
     }
 
     fn restore(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
-        let mut last = [0; 8];
-        reader.read_exact(&mut last)?;
-        let last = LogIndex(u64::from_le_bytes(last));
+        let (last, restored) = (read_u64(reader)?, read_u64(reader)?);
+        if last == RENUMBERED {
+            self.oracle.restores(self.node, self.last, self.restored, restored);
+            self.restored = restored;
+            return io::copy(reader, &mut io::sink()).map(drop);
+        }
+        let last = LogIndex(last);
         let mut digest = Xxh3::new();
         let mut content = Digesting { inner: reader, digest: &mut digest };
         self.machine.restore(&mut content)?;
         io::copy(&mut content, &mut io::sink())?;
         self.last = last;
+        self.restored = restored;
         self.oracle.restored(self.node, last, digest.digest());
+        self.oracle.holds_restores(self.node, last, restored);
         Ok(())
+    }
+
+    fn check_snapshot(reader: &mut dyn io::Read) -> io::Result<()> {
+        match read_u64(reader)? {
+            RENUMBERED => Ok(()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 }
 
-/// A state with the last command that it contains.
+/// Stands for the last command of a state that is whatever state there is, under another number.
+const RENUMBERED: u64 = u64::MAX;
+
+/// A snapshot of `bytes` or a few more that leaves the state as it is and gives it this number.
+pub(crate) fn renumbered(number: u64, bytes: usize) -> Vec<u8> {
+    let mut snapshot = [RENUMBERED.to_le_bytes(), number.to_le_bytes()].concat();
+    snapshot.resize(snapshot.len() + bytes, number as u8);
+    snapshot
+}
+
+fn read_u64(reader: &mut dyn io::Read) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    reader.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// A state with the last command and the last restore that it contains.
 struct ObservedState {
     state: Box<dyn StateSnapshot>,
     last: LogIndex,
+    restored: u64,
 }
 
 impl StateSnapshot for ObservedState {
     fn persist(self: Box<Self>, writer: &mut dyn io::Write) -> io::Result<()> {
         writer.write_all(&self.last.0.to_le_bytes())?;
+        writer.write_all(&self.restored.to_le_bytes())?;
         self.state.persist(writer)
     }
 }

@@ -13,6 +13,7 @@ use super::{
     history::log_order,
     plan::Plan,
     report::{Report, Verdict},
+    restores,
     workload::Workload,
     world::{End, World},
 };
@@ -64,7 +65,8 @@ async fn simulate<W: Workload>(workload: W, plan: Plan) -> Report {
         world.start(n).await;
     }
     let mut rng = fastrand::Rng::with_seed(super::world::mix(world.plan.seed, 0, 0xc11e));
-    let clients = world.clients.start(world.plan.clients, world.plan.think_ms, &mut rng);
+    let mut clients = world.clients.start(world.plan.clients, world.plan.think_ms, &mut rng);
+    clients.extend(restores::start(&world.clients, world.plan.seed));
     let mut chaos = Chaos::new(&world);
     let end = began + world.plan.span;
     while Instant::now() < end && world.oracle.violation().is_none() {

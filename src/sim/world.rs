@@ -127,6 +127,7 @@ impl<W: Workload> World<W> {
         let skewed = self.plan.skews.iter().filter(|skew| **skew != ClockSkew::NONE).count();
         counts.insert("wrong clock", skewed as u64);
         counts.extend(self.oracle.compactions());
+        counts.insert("state restored", self.oracle.restores_done());
         counts.extend(self.links.network.counts().into_iter().map(|(fault, count)| (fault.name(), count)));
         counts
     }
@@ -268,6 +269,8 @@ impl<W: Workload> World<W> {
             _ if off => Reaped::CutOff(self.nodes[n].cut_off),
             None => Reaped::Stopped,
             Some(Fatal::Storage(_)) if excused => Reaped::DiskFailed,
+            // A copy of a snapshot that is being restored found no room; the log finds some later.
+            Some(Fatal::Storage(error)) if matches!(*error, StorageError::Full { .. }) => Reaped::DiskFailed,
             Some(fatal) => {
                 self.accuse("a node fails only for a reason", format!("n{}: {fatal}", n + 1));
                 Reaped::Stopped

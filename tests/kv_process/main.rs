@@ -9,6 +9,7 @@ mod majority;
 mod operations;
 mod quarantine;
 mod recovery;
+mod restore;
 mod start_stop;
 mod support;
 mod words;

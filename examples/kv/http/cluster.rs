@@ -206,7 +206,9 @@ impl From<SnapshotError> for Failure {
         let message = error.to_string();
         match error {
             SnapshotError::ShuttingDown => Self::unavailable("shutting_down", message),
-            SnapshotError::NothingNew | SnapshotError::InProgress => Self::refused(message),
+            SnapshotError::NothingNew | SnapshotError::InProgress | SnapshotError::Restoring => {
+                Self::refused(message)
+            }
             _ => Self::new(StatusCode::SERVICE_UNAVAILABLE, "failed", message),
         }
     }

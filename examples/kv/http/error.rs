@@ -43,7 +43,10 @@ impl Failure {
     }
 
     pub(crate) fn too_large(what: &str, bytes_max: usize) -> Self {
-        let message = format!("{what} is larger than {bytes_max} bytes");
+        Self::body_too_large(format!("{what} is larger than {bytes_max} bytes"))
+    }
+
+    pub(crate) fn body_too_large(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 

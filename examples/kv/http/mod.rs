@@ -13,6 +13,8 @@
 //! | `DELETE /cluster/members/{id}` | `{"index"}` once it is none |
 //! | `POST /cluster/transfer`, `{"to": "…"}` or nothing | `{"index", "leader"}` once another node leads |
 //! | `POST /cluster/snapshot` | `{"index"}`: what this node's state was written down up to |
+//! | `GET /cluster/snapshot` | the state itself, for `/cluster/restore` of this cluster or of another |
+//! | `POST /cluster/restore`, a state as body, of the leader | `{"index"}` once it has replaced that of every node |
 //! | `GET /status`, `GET /statistics`, `GET /mailboxes` | what the node knows of itself |
 //! | `GET /health`, `GET /ready` | whether the process lives; whether it can serve |
 //!
@@ -28,6 +30,7 @@ mod idempotency;
 mod kv;
 mod load;
 mod request;
+mod restore;
 mod status;
 
 use std::{io, net::TcpListener};
@@ -40,7 +43,7 @@ use actix_web::{
 };
 
 use self::error::{method_not_allowed, unknown_route};
-use crate::node::Node;
+use crate::node::{Node, SnapshotFiles};
 
 /// Threads that parse requests and write answers; the protocol has its own.
 const WORKERS: usize = 2;
@@ -52,9 +55,10 @@ const SHUTDOWN_TIMEOUT_S: u64 = 1;
 ///
 /// # Errors
 /// If the listener cannot be used.
-pub(crate) fn serve(raft: Node, listener: TcpListener) -> io::Result<Server> {
-    let raft = Data::new(raft);
-    let server = HttpServer::new(move || App::new().app_data(raft.clone()).configure(routes))
+pub(crate) fn serve(raft: Node, snapshots: SnapshotFiles, listener: TcpListener) -> io::Result<Server> {
+    let (raft, snapshots) = (Data::new(raft), Data::new(snapshots));
+    let app = move || App::new().app_data(raft.clone()).app_data(snapshots.clone()).configure(routes);
+    let server = HttpServer::new(app)
         .workers(WORKERS)
         .disable_signals()
         .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
@@ -93,7 +97,13 @@ fn routes(config: &mut ServiceConfig) {
         )
         .service(
             web::resource("/cluster/snapshot")
+                .route(get().to(restore::export))
                 .route(post().to(cluster::snapshot))
+                .default_service(only("GET, POST")),
+        )
+        .service(
+            web::resource("/cluster/restore")
+                .route(post().to(restore::restore))
                 .default_service(only("POST")),
         )
         .service(web::resource("/load").route(post().to(load::load)).default_service(only("POST")));

@@ -16,6 +16,7 @@
 //! | acknowledged means durable | at every acknowledgement that leaves a follower |
 //! | state machine safety: the same commands in the same order, each once (§5.4.3) | at every command applied |
 //! | a snapshot is the state at its index, and of committed entries | when one is captured, published, found and restored |
+//! | a restore takes effect at one place among the commands, the same on every node, or nowhere | when one does, at every command applied, when a state is restored, and at every answer |
 //! | what is compacted is durable, committed and in a snapshot | when the front of a log goes, or all of it |
 //! | exactly once: no operation of a client is applied twice, also if it was sent again in its session (thesis §6.3) | at every command applied, and at every answer to what was sent again |
 //! | term, vote, commit and applied index never fall; applied ≤ commit ≤ last | at every look, and across restarts |
@@ -23,6 +24,7 @@
 mod ledger;
 mod look;
 mod membership;
+mod restores;
 mod shadow;
 mod snapshots;
 mod store;
@@ -46,6 +48,7 @@ use crate::{
 use ledger::{AppliedCommand, Ledger};
 pub(crate) use look::Look;
 use membership::Memberships;
+use restores::Restores;
 use shadow::Shadow;
 pub(crate) use snapshots::WatchedSnapshots;
 pub(crate) use store::WatchedStore;
@@ -85,6 +88,7 @@ struct State {
     stamp: u64,
     /// The digest of the state after a command, by whoever was first to write it.
     states: BTreeMap<LogIndex, (u64, usize)>,
+    restores: Restores,
     published: u64,
     purged: u64,
     reset: u64,
@@ -137,6 +141,7 @@ impl Oracle {
             violation: None,
             stamp: 0,
             states: BTreeMap::new(),
+            restores: Restores::default(),
             published: 0,
             purged: 0,
             reset: 0,
