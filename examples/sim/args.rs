@@ -27,6 +27,10 @@ pub(crate) struct Options {
     /// For how long faults strike in each run.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) virtual_seconds: u64,
+    /// Reject every run that has not had at least two each of changes of the membership, snapshots taken and installed,
+    /// transfers of leadership, reads by lease and retries in sessions; all of them are made frequent.
+    #[arg(long)]
+    pub(crate) everything: bool,
     /// How many runs at once; as many as the machine has processors, if not given.
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
@@ -56,7 +60,8 @@ impl Options {
 
     /// What `seed` means with these options.
     pub(crate) fn plan(&self, seed: u64) -> Plan {
-        Plan::draw(seed, (self.nodes.least, self.nodes.most), Duration::from_secs(self.virtual_seconds))
+        let draw = if self.everything { Plan::of_everything } else { Plan::draw };
+        draw(seed, (self.nodes.least, self.nodes.most), Duration::from_secs(self.virtual_seconds))
     }
 
     /// How many workers there are.
@@ -66,11 +71,11 @@ impl Options {
     }
 
     /// The arguments that run `seed` alone, as it is run here.
-    pub(crate) fn arguments(&self, seed: u64) -> [String; 6] {
+    pub(crate) fn arguments(&self, seed: u64) -> Vec<String> {
         let Self { nodes, virtual_seconds, .. } = self;
-        let values = [seed.to_string(), nodes.to_string(), virtual_seconds.to_string()];
-        let [seed, nodes, seconds] = values;
-        ["--seed".to_owned(), seed, "--nodes".to_owned(), nodes, "--virtual-seconds".to_owned(), seconds]
+        let line = format!("--seed {seed} --nodes {nodes} --virtual-seconds {virtual_seconds}");
+        let everything = self.everything.then_some("--everything");
+        line.split(' ').chain(everything).map(str::to_owned).collect()
     }
 
     /// The command that runs `seed` alone, as it is run here.
@@ -135,12 +140,14 @@ mod tests {
 
     #[test]
     fn the_repeating_command_means_the_same_plan() -> Result<(), clap::Error> {
-        let options = parse("--seeds 9 --nodes 3..5 --virtual-seconds 30")?;
-        let command = options.repeat(7);
-        let (_, arguments) = command.split_once(" -- ").unwrap_or_default();
-        let again = parse(arguments)?;
-        assert_eq!(again.range(), Ok(7..8));
-        assert_eq!(format!("{:?}", again.plan(7)), format!("{:?}", options.plan(7)));
+        for more in ["", " --everything"] {
+            let options = parse(&format!("--seeds 9 --nodes 3..5 --virtual-seconds 30{more}"))?;
+            let command = options.repeat(7);
+            let (_, arguments) = command.split_once(" -- ").unwrap_or_default();
+            let again = parse(arguments)?;
+            assert_eq!(again.range(), Ok(7..8));
+            assert_eq!(format!("{:?}", again.plan(7)), format!("{:?}", options.plan(7)));
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use raftix::sim::Trace;
+use raftix::sim::{Activity, Trace};
 use serde::{Deserialize, Serialize};
 
 use crate::{args::Options, failure::Failure, tally::Tally};
@@ -29,7 +29,8 @@ impl Summary<'_> {
     fn write_counts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { options, tally, wall, .. } = self;
         let nodes = options.nodes;
-        writeln!(f, "clusters of {nodes} nodes, {} s of faults each", options.virtual_seconds)?;
+        let with = if options.everything { ", with everything" } else { "" };
+        writeln!(f, "clusters of {nodes} nodes, {} s of faults each{with}", options.virtual_seconds)?;
         writeln!(f, "  seeds              {:>10}", tally.seeds())?;
         writeln!(f, "  passed             {:>10}", tally.passed)?;
         writeln!(f, "  rejected           {:>10}", tally.rejections())?;
@@ -42,12 +43,12 @@ impl Summary<'_> {
         writeln!(f, "  wall time          {seconds:>10.1} s")?;
         writeln!(f, "  seeds per second   {:>10.2}", tally.seeds() as f64 / seconds)?;
         writeln!(f, "  virtual : wall     {:>10.0}", virtually / seconds)?;
-        writeln!(f, "  acknowledged       {:>10} operations", tally.acknowledged)?;
-        let Tally { retried, resolved, sessions_expired, .. } = tally;
-        writeln!(f, "  sent again         {retried:>10} in sessions, {resolved} answered")?;
-        writeln!(f, "  sessions over      {sessions_expired:>10} commands met one")?;
-        writeln!(f, "  leader changes     {:>10}", tally.leader_changes)?;
-        writeln!(f, "  membership changes {:>10}", tally.membership_changes)
+        writeln!(f, "what happened")?;
+        for activity in Activity::ALL {
+            writeln!(f, "  {:<28} {:>10}", activity.plural(), tally.activities.of(activity))?;
+        }
+        writeln!(f, "  {:<28} {:>10}", "commands sent again", tally.retried)?;
+        writeln!(f, "  {:<28} {:>10}", "commands in ended sessions", tally.sessions_expired)
     }
 
     /// Counts lie between one and millions, so a bar shows their size and not their share.
@@ -77,6 +78,7 @@ pub(crate) struct Line<'a> {
     virtual_seconds: f64,
     wall_seconds: f64,
     trace_hash: String,
+    activities: BTreeMap<&'static str, u64>,
     faults: &'a BTreeMap<&'static str, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<Told>,
@@ -92,6 +94,9 @@ impl<'a> Line<'a> {
             virtual_seconds: tally.virtual_time.as_secs_f64(),
             wall_seconds: wall.as_secs_f64(),
             trace_hash: format!("{:016x}", tally.trace_hash()),
+            activities: Activity::ALL
+                .map(|activity| (activity.plural(), tally.activities.of(activity)))
+                .into(),
             faults: &tally.faults,
             trace,
         }
@@ -134,6 +139,7 @@ mod tests {
         tally.virtual_time = Duration::from_millis(2500);
         tally.faults = [("kill", 5), ("rot", 0), ("link overflow", 0)].into();
         tally.enabled = ["kill", "rot"].into();
+        tally.activities.add(Activity::Transfer, 7);
         tally.add(2, Err("index out of bounds".to_owned()));
         let failures = failure::all(&options, &tally);
         let wall = Duration::from_millis(500);
@@ -148,13 +154,22 @@ mod tests {
         assert_eq!(text.lines().count(), 1);
         let line: serde_json::Value = serde_json::from_str(&text)?;
         let keys: Vec<_> = line.as_object().into_iter().flat_map(|line| line.keys()).collect();
-        let expected =
-            ["failures", "faults", "rejected", "seeds", "trace_hash", "virtual_seconds", "wall_seconds"];
+        let expected = [
+            "activities",
+            "failures",
+            "faults",
+            "rejected",
+            "seeds",
+            "trace_hash",
+            "virtual_seconds",
+            "wall_seconds",
+        ];
         assert_eq!(keys, expected);
         assert_eq!((&line["seeds"], &line["rejected"]), (&3.into(), &1.into()));
         assert_eq!((&line["virtual_seconds"], &line["wall_seconds"]), (&2.5.into(), &0.5.into()));
         assert_eq!(line["faults"], serde_json::json!({ "kill": 5, "rot": 0, "link overflow": 0 }));
         assert_eq!(line["trace_hash"].as_str().map(str::len), Some(16));
+        assert_eq!(line["activities"]["leadership transfers"], 7);
         let failure = &line["failures"][0];
         assert_eq!((&failure["seed"], &failure["what"]), (&2.into(), &"index out of bounds".into()));
         assert!(failure["law"].is_string());

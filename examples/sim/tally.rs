@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use raftix::sim::{Plan, Report, Verdict};
+use raftix::sim::{Activities, Activity, Plan, Report, Verdict};
 use xxhash_rust::xxh3::Xxh3;
 
 /// With fewer seeds a kind of fault may well not come up.
@@ -43,12 +43,9 @@ pub(crate) struct Tally {
     /// By seed.
     pub(crate) failed: BTreeMap<u64, Failed>,
     pub(crate) virtual_time: Duration,
-    pub(crate) acknowledged: u64,
+    pub(crate) activities: Activities,
     pub(crate) retried: u64,
-    pub(crate) resolved: u64,
     pub(crate) sessions_expired: u64,
-    pub(crate) leader_changes: u64,
-    pub(crate) membership_changes: u64,
     /// How often each kind of fault struck.
     pub(crate) faults: BTreeMap<&'static str, u64>,
     /// Kinds that should have struck.
@@ -64,12 +61,11 @@ impl Tally {
             Err(what) => return self.fail(seed, "a run does not panic", what, None),
         };
         self.virtual_time += report.virtual_time;
-        self.acknowledged += report.acknowledged;
+        for activity in Activity::ALL {
+            self.activities.add(activity, report.activities.of(activity));
+        }
         self.retried += report.retried;
-        self.resolved += report.resolved;
         self.sessions_expired += report.sessions_expired;
-        self.leader_changes += report.leader_changes;
-        self.membership_changes += report.membership_changes;
         self.hashes.insert(seed, report.trace.hash());
         for (kind, count) in &report.faults {
             *self.faults.entry(kind).or_default() += count;

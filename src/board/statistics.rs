@@ -105,6 +105,8 @@ counters! {
     heartbeats_failed,
     /// Rounds of heartbeats that confirmed reads.
     read_rounds,
+    /// Reads answered by its lease alone.
+    lease_reads,
     /// Commands handed to the leader elsewhere.
     commands_forwarded,
     /// Commands refused because too many waited.

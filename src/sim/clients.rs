@@ -17,36 +17,27 @@ use tokio::{
 };
 
 use super::{
+    doors::{DEADLINE, Doors, PATIENCE},
     history::{Action, History, Outcome},
-    observed::{Asked, Observed, Seen, Tagged},
+    observed::{Asked, Seen, Tagged},
     oracle::Oracle,
-    sessions::Session,
+    sessions::{Retries, Session, Sessions},
     workload::{Client, Workload},
 };
 use crate::{
     error::ReadError,
     messages::Read,
     state_machine::{Answer, StateMachine},
-    system::Raft,
     types::NodeId,
 };
-
-/// How long a client gives a request.
-pub(super) const DEADLINE: Duration = Duration::from_secs(2);
-/// When it does not believe any more that its node will answer: a node that was stopped may be for long.
-pub(super) const PATIENCE: Duration = Duration::from_secs(4);
-
-/// A node, and how to reach it if it runs.
-pub(super) type Reachable<S> = (NodeId, Option<Raft<Observed<S>>>);
 
 /// What the clients of a run share.
 pub(super) struct Clients<W: Workload> {
     workload: W,
-    pub(super) oracle: Oracle,
-    /// What became of commands in sessions.
-    pub(super) retries: Cell<Retries>,
-    /// The nodes there are, and how to reach those that run.
-    pub(super) nodes: RefCell<Vec<Reachable<W::Machine>>>,
+    oracle: Oracle,
+    /// The nodes that they ask.
+    pub(super) doors: Rc<Doors<W::Machine>>,
+    sessions: Sessions<W::Machine>,
     history: RefCell<History<W::Machine>>,
     acknowledged: Cell<u64>,
     numbers: Cell<u64>,
@@ -56,11 +47,13 @@ pub(super) struct Clients<W: Workload> {
 
 impl<W: Workload> Clients<W> {
     pub(super) fn new(workload: W, oracle: Oracle, nodes: Vec<NodeId>) -> Rc<Self> {
+        let doors = Rc::new(Doors::new(nodes));
+        let sessions = Sessions { doors: doors.clone(), oracle: oracle.clone(), retries: Cell::default() };
         Rc::new(Self {
             workload,
             oracle,
-            retries: Cell::default(),
-            nodes: RefCell::new(nodes.into_iter().map(|id| (id, None)).collect()),
+            doors,
+            sessions,
             history: RefCell::new(History::new()),
             acknowledged: Cell::new(0),
             numbers: Cell::new(0),
@@ -72,6 +65,11 @@ impl<W: Workload> Clients<W> {
     /// How many operations were answered.
     pub(super) fn acknowledged(&self) -> u64 {
         self.acknowledged.get()
+    }
+
+    /// What became of commands that were sent again in their sessions.
+    pub(super) fn retries(&self) -> Retries {
+        self.sessions.retries.get()
     }
 
     /// Whether the clients of the run ask nothing for now.
@@ -157,8 +155,8 @@ impl<W: Workload> Clients<W> {
             if self.held.get() {
                 continue;
             }
-            let node = rng.usize(..self.nodes.borrow().len());
-            session.open_on(self, node).await;
+            let node = self.doors.any(rng);
+            session.open_on(&self.sessions, node).await;
             if self.ask(number, client, session, node).await == Told::Nothing {
                 return;
             }
@@ -167,14 +165,16 @@ impl<W: Workload> Clients<W> {
 
     /// Asks the node of this number for what `client` wants.
     async fn ask(&self, number: u64, client: &mut W::Client, session: &mut Session, node: usize) -> Told {
-        let (id, raft) = self.nodes.borrow()[node].clone();
+        let (id, raft) = self.doors.at(node);
         // Who is in no cluster yet has nobody to ask.
         let Some(raft) = raft.filter(|raft| !raft.status().voters.is_empty()) else { return Told::Refusal };
         let action = client.next_action();
         let operation = self.history.borrow_mut().invoked(self.oracle.stamp(), number, id, action.clone());
         self.oracle.note("invoke", Some(node), [operation, number, 0]);
         let outcome = match action {
-            Action::Apply(command) => session.apply(self, &raft, Tagged { operation, command }).await,
+            Action::Apply(command) => {
+                session.apply(&self.sessions, &raft, Tagged { operation, command }).await
+            }
             // The leader may answer every other one by its lease.
             Action::Query(query) if operation.is_multiple_of(2) => {
                 read(raft.send(Read(Asked(query)).lease())).await
@@ -199,17 +199,6 @@ impl<W: Workload> Clients<W> {
         }
         told
     }
-}
-
-/// What became of commands of unknown outcome that were sent again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Retries {
-    /// How many commands were.
-    pub(super) retried: u64,
-    /// How many of them were answered.
-    pub(super) resolved: u64,
-    /// How many attempts met a session that was over.
-    pub(super) expired: u64,
 }
 
 /// What a client knows when its request has ended.

@@ -26,6 +26,18 @@ pub enum MembershipDeed {
     Remove,
 }
 
+impl MembershipDeed {
+    /// Some deed: voters are added and removed most.
+    pub(super) fn draw(rng: &mut fastrand::Rng) -> Self {
+        match rng.u8(..10) {
+            0..4 => Self::Add,
+            4 => Self::AddNonvoter,
+            5 => Self::Demote,
+            _ => Self::Remove,
+        }
+    }
+}
+
 /// A fault and what is needed to do it again.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
@@ -191,6 +203,12 @@ pub enum Fault {
         /// How long.
         span: Duration,
     },
+    /// Something is done for one of the activities that the run has had too little of so far. Not a fault, and never
+    /// drawn.
+    Remedy {
+        /// Decides for which, and how.
+        seed: u64,
+    },
     /// A state machine takes its time.
     SlowMachine {
         /// Whose.
@@ -227,6 +245,7 @@ impl Fault {
             Self::Rot { .. } => "rot",
             Self::Transfer { .. } => "transfer",
             Self::Quiet { .. } => "quiet",
+            Self::Remedy { .. } => "remedy",
             Self::SlowMachine { .. } => "slow state machine",
         }
     }

@@ -24,9 +24,11 @@
 //! | [`kv`] | the simulator's own state machine |
 //! | [`shrink()`] | leaves out what a failure does not need |
 
+mod activity;
 mod changes;
 mod chaos;
 mod clients;
+mod doors;
 mod fault;
 pub mod history;
 pub mod kv;
@@ -47,10 +49,11 @@ pub mod vfs;
 mod workload;
 mod world;
 
+pub use activity::{Activities, Activity};
 pub use fault::{Fault, Planned, Target};
 pub use oracle::Violation;
 pub use plan::{LeaseThreat, Plan};
-pub use report::{ACKNOWLEDGED_MIN, LEADER_CHANGES_MIN, Report, UNFLUSHED_ENDS_MIN, Verdict};
+pub use report::{Report, Verdict};
 pub use run::{run, run_prepared};
 pub use shrink::shrink;
 pub use trace::{Event, Trace};

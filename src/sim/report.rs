@@ -2,14 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{oracle::Violation, plan::Plan, trace::Trace};
-
-/// A run with fewer changes of leadership shows little.
-pub const LEADER_CHANGES_MIN: u64 = 3;
-/// Likewise with fewer processes that ended with something unflushed.
-pub const UNFLUSHED_ENDS_MIN: u64 = 2;
-/// Likewise with fewer operations that were answered.
-pub const ACKNOWLEDGED_MIN: u64 = 500;
+use super::{activity::Activities, oracle::Violation, plan::Plan, trace::Trace};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,16 +16,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Of a run in which nothing was wrong.
-    pub(super) fn of_coverage(leader_changes: u64, unflushed_ends: u64, acknowledged: u64) -> Self {
-        let enough = [
-            (leader_changes, LEADER_CHANGES_MIN, "leader changes"),
-            (unflushed_ends, UNFLUSHED_ENDS_MIN, "crashes with unflushed data"),
-            (acknowledged, ACKNOWLEDGED_MIN, "acknowledged operations"),
-        ];
-        match enough.iter().find(|(count, least, _)| count < least) {
-            Some((count, least, what)) => Self::Rejected(format!("{count} {what} of at least {least}")),
+    /// Of a run in which nothing was wrong. One of everything has more that must have happened in it.
+    pub(super) fn of_coverage(activities: &Activities, everything: bool) -> Self {
+        match activities.lacking(everything).next() {
             None => Self::Passed,
+            Some((activity, least)) => {
+                let (count, what) = (activities.of(activity), activity.plural());
+                Self::Rejected(format!("{count} {what} of at least {least}"))
+            }
         }
     }
 }
@@ -42,20 +33,12 @@ impl Verdict {
 pub struct Report {
     /// How it ended.
     pub verdict: Verdict,
-    /// How many operations were answered.
-    pub acknowledged: u64,
-    /// How many commands of unknown outcome their clients sent again, in a session.
+    /// How often everything happened that a run is worth something for.
+    pub activities: Activities,
+    /// How many commands of unknown outcome their clients sent again, in a session, answered or not.
     pub retried: u64,
-    /// How many of those were answered in the end.
-    pub resolved: u64,
     /// How many commands met a session that was over.
     pub sessions_expired: u64,
-    /// How often the leadership changed hands.
-    pub leader_changes: u64,
-    /// How many processes ended with something that was not flushed.
-    pub unflushed_ends: u64,
-    /// How often the membership changed.
-    pub membership_changes: u64,
     /// How often each kind of fault struck; zero for those that were enabled and did not.
     pub faults: BTreeMap<&'static str, u64>,
     /// How long it was, for those in it.
@@ -79,12 +62,20 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::activity::Activity;
 
     #[test]
     fn a_run_in_which_little_happened_is_not_passed() {
-        assert_eq!(Verdict::of_coverage(3, 2, 500), Verdict::Passed);
-        for (leaders, ends, operations) in [(2, 2, 500), (3, 1, 500), (3, 2, 499)] {
-            assert!(matches!(Verdict::of_coverage(leaders, ends, operations), Verdict::Rejected(_)));
+        let mut activities = Activities::default();
+        let enough =
+            [(Activity::LeaderChange, 3), (Activity::UnflushedEnd, 2), (Activity::Acknowledged, 500)];
+        for (activity, count) in enough {
+            assert!(matches!(Verdict::of_coverage(&activities, false), Verdict::Rejected(_)));
+            activities.add(activity, count);
         }
+        assert_eq!(Verdict::of_coverage(&activities, false), Verdict::Passed);
+        activities.add(Activity::MembershipChange, 1);
+        let why = Verdict::Rejected("1 membership changes of at least 2".to_owned());
+        assert_eq!(Verdict::of_coverage(&activities, true), why);
     }
 }

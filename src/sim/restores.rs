@@ -11,12 +11,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
-    clients::{Clients, Reachable},
-    observed::renumbered,
-    workload::Workload,
-};
-use crate::{board::ServerRole, messages::Restore};
+use super::{clients::Clients, observed::renumbered, oracle::Oracle, workload::Workload};
+use crate::messages::Restore;
 
 /// The largest, in bytes: some pieces.
 const BYTES_MAX: usize = 1 << 20;
@@ -26,20 +22,24 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Restores something now and then, if this is a run for it.
-pub(super) fn start<W: Workload>(clients: &Rc<Clients<W>>, seed: u64) -> Option<JoinHandle<()>> {
-    seed.is_multiple_of(4)
-        .then(|| tokio::task::spawn_local(run(clients.clone(), fastrand::Rng::with_seed(seed))))
+pub(super) fn start<W: Workload>(
+    clients: &Rc<Clients<W>>,
+    oracle: &Oracle,
+    seed: u64,
+) -> Option<JoinHandle<()>> {
+    let rng = || fastrand::Rng::with_seed(seed);
+    let restores = || tokio::task::spawn_local(run(clients.clone(), oracle.clone(), rng()));
+    seed.is_multiple_of(4).then(restores)
 }
 
-async fn run<W: Workload>(clients: Rc<Clients<W>>, mut rng: fastrand::Rng) {
+async fn run<W: Workload>(clients: Rc<Clients<W>>, oracle: Oracle, mut rng: fastrand::Rng) {
     let mut number = 0;
     while !clients.is_over() {
         sleep(Duration::from_millis(rng.u64(1..8000))).await;
-        let (node, leads) = choose(&clients.nodes.borrow(), &mut rng);
-        let raft = clients.nodes.borrow()[node].1.clone();
-        let Some(raft) = raft.filter(|_| leads && !clients.is_held()) else { continue };
+        let leader = clients.doors.leader().filter(|_| !clients.is_held());
+        let Some((node, raft)) = leader else { continue };
         number += 1;
-        clients.oracle.note("restores", Some(node), [number, 0, 0]);
+        oracle.note("restores", Some(node), [number, 0, 0]);
         let state = Cursor::new(renumbered(number, rng.usize(..BYTES_MAX)));
         let within = DEADLINE.mul_f64(rng.f64());
         let answer = timeout(PATIENCE, raft.send(Restore::new(state, within))).await;
@@ -49,20 +49,7 @@ async fn run<W: Workload>(clients: Rc<Clients<W>>, mut rng: fastrand::Rng) {
             // It does not know, it died, or it does not answer.
             Ok(Ok(Err(_)) | Err(_)) | Err(_) => (None, u64::MAX),
         };
-        clients.oracle.note("restored", Some(node), [number, at, 0]);
-        clients.oracle.restore_answered(number, told);
+        oracle.note("restored", Some(node), [number, at, 0]);
+        oracle.restore_answered(number, told);
     }
-}
-
-/// The node that leads, or any, and whether it leads.
-fn choose<S: crate::state_machine::StateMachine>(
-    nodes: &[Reachable<S>],
-    rng: &mut fastrand::Rng,
-) -> (usize, bool) {
-    let seat = |(n, (_, raft)): (usize, &Reachable<S>)| {
-        let status = raft.as_ref()?.status();
-        (status.role == ServerRole::Leader).then_some((status.term, n))
-    };
-    let leader = nodes.iter().enumerate().filter_map(seat).max();
-    leader.map_or_else(|| (rng.usize(..nodes.len()), false), |(_, n)| (n, true))
 }

@@ -66,7 +66,7 @@ async fn simulate<W: Workload>(workload: W, plan: Plan) -> Report {
     }
     let mut rng = fastrand::Rng::with_seed(super::world::mix(world.plan.seed, 0, 0xc11e));
     let mut clients = world.clients.start(world.plan.clients, world.plan.think_ms, &mut rng);
-    clients.extend(restores::start(&world.clients, world.plan.seed));
+    clients.extend(restores::start(&world.clients, &world.oracle, world.plan.seed));
     let mut chaos = Chaos::new(&world);
     let end = began + world.plan.span;
     while Instant::now() < end && world.oracle.violation().is_none() {
@@ -234,25 +234,18 @@ fn describe<W: Workload>(world: &World<W>) -> String {
 }
 
 fn report<W: Workload>(world: &World<W>, virtual_time: Duration, excuse: Option<String>) -> Report {
+    let activities = world.activities();
     let verdict = match (world.oracle.violation(), excuse) {
         (Some(violation), _) => Verdict::Failed(violation),
         (None, Some(why)) => Verdict::Rejected(why),
-        (None, None) => Verdict::of_coverage(
-            world.oracle.leader_changes(),
-            world.unflushed_ends,
-            world.clients.acknowledged(),
-        ),
+        (None, None) => Verdict::of_coverage(&activities, world.plan.everything),
     };
-    let retries = world.clients.retries.get();
+    let retries = world.clients.retries();
     Report {
         verdict,
-        acknowledged: world.clients.acknowledged(),
+        activities,
         retried: retries.retried,
-        resolved: retries.resolved,
         sessions_expired: retries.expired,
-        leader_changes: world.oracle.leader_changes(),
-        unflushed_ends: world.unflushed_ends,
-        membership_changes: world.oracle.membership_changes(),
         faults: world.fault_counts(),
         virtual_time,
         trace: world.oracle.trace(),

@@ -1,16 +1,15 @@
 //! A simulated client's session: commands are sent again until their outcome is known, and now and then although it
 //! is.
 
-use std::time::Duration;
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
 use super::{
-    clients::{Clients, DEADLINE, PATIENCE},
+    doors::{DEADLINE, Doors, PATIENCE},
     history::{Checkable, Outcome},
     observed::{Observed, Placed, Tagged},
-    oracle::Violation,
-    workload::Workload,
+    oracle::{Oracle, Violation},
 };
 use crate::{
     error::ApplyError,
@@ -23,6 +22,25 @@ use crate::{
 /// How often a command of unknown outcome is sent again at most. A client that gave up at once would show little,
 /// one that never does holds up the others of a cluster that is gone.
 const RETRIES_MAX: u32 = 10;
+
+/// What became of commands of unknown outcome that were sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Retries {
+    /// How many commands were.
+    pub(super) retried: u64,
+    /// How many of them were answered.
+    pub(super) resolved: u64,
+    /// How many attempts met a session that was over.
+    pub(super) expired: u64,
+}
+
+/// Where the clients that work in sessions do so.
+pub(super) struct Sessions<S: Checkable> {
+    pub(super) doors: Rc<Doors<S>>,
+    pub(super) oracle: Oracle,
+    /// What became of their commands.
+    pub(super) retries: Cell<Retries>,
+}
 
 /// See the module.
 pub(super) struct Session {
@@ -54,22 +72,22 @@ impl Session {
     }
 
     /// Opens a session through this node if there is none. Without one the client goes on as others do.
-    pub(super) async fn open_on<W: Workload>(&mut self, clients: &Clients<W>, node: usize) {
-        let raft = clients.nodes.borrow()[node].1.clone();
+    pub(super) async fn open_on<S: Checkable>(&mut self, sessions: &Sessions<S>, node: usize) {
+        let (_, raft) = sessions.doors.at(node);
         let Some(raft) = raft.filter(|_| self.rng.is_some() && self.open.is_none()) else { return };
         if let Ok(Ok(Ok(id))) = timeout(PATIENCE, raft.send(OpenSession)).await {
-            clients.oracle.note("session", Some(node), [id.get(), 0, 0]);
+            sessions.oracle.note("session", Some(node), [id.get(), 0, 0]);
             (self.open, self.sequence) = (Some(id), 0);
         }
     }
 
     /// Applies a command through `raft`, and through others if it takes more than one attempt.
-    pub(super) async fn apply<W: Workload>(
+    pub(super) async fn apply<S: Checkable>(
         &mut self,
-        clients: &Clients<W>,
-        raft: &Raft<Observed<W::Machine>>,
-        command: Tagged<Command<W>>,
-    ) -> Outcome<W::Machine> {
+        sessions: &Sessions<S>,
+        raft: &Raft<Observed<S>>,
+        command: Tagged<S::Command>,
+    ) -> Outcome<S> {
         let (Some(rng), Some(id)) = (&mut self.rng, self.open) else {
             return outcome(send(raft, None, command).await);
         };
@@ -82,24 +100,24 @@ impl Session {
                 break;
             }
             sleep(Duration::from_millis(rng.u64(1..500))).await;
-            answer = again(clients, rng, of, &command).await;
+            answer = again(sessions, rng, of, &command).await;
         }
-        let mut retries = clients.retries.get();
+        let mut retries = sessions.retries.get();
         retries.retried += u64::from(doubt);
         retries.resolved += u64::from(doubt && answer.is_ok());
         retries.expired += u64::from(matches!(answer, Err(Failed::Expired)));
-        clients.retries.set(retries);
+        sessions.retries.set(retries);
         if matches!(answer, Err(Failed::Expired)) {
             self.open = None;
         }
         // An attempt that came late.
         if let Ok(first) = &answer
             && rng.u8(..8) == 0
-            && let Ok(second) = again(clients, rng, of, &command).await
+            && let Ok(second) = again(sessions, rng, of, &command).await
             && (first.at != second.at || first.reply != second.reply)
         {
             let told = format!("{:?} at {}, then {:?} at {}", first.reply, first.at, second.reply, second.at);
-            clients.oracle.accuse(Violation::new("exactly once", format!("{of:?} was answered {told}")));
+            sessions.oracle.accuse(Violation::new("exactly once", format!("{of:?} was answered {told}")));
         }
         match answer {
             // What became of a retry says nothing of the attempt before it.
@@ -109,19 +127,17 @@ impl Session {
     }
 }
 
-type Command<W> = <<W as Workload>::Machine as crate::state_machine::StateMachine>::Command;
-
 /// Sends a command once more, to any node that runs.
-async fn again<W: Workload>(
-    clients: &Clients<W>,
+async fn again<S: Checkable>(
+    sessions: &Sessions<S>,
     rng: &mut fastrand::Rng,
     of: (SessionId, u64),
-    command: &Tagged<Command<W>>,
-) -> Attempt<W::Machine> {
-    let node = rng.usize(..clients.nodes.borrow().len());
-    let raft = clients.nodes.borrow()[node].1.clone();
+    command: &Tagged<S::Command>,
+) -> Attempt<S> {
+    let node = sessions.doors.any(rng);
+    let (_, raft) = sessions.doors.at(node);
     let Some(raft) = raft else { return Err(Failed::Refused) };
-    clients.oracle.note("again", Some(node), [command.operation, of.0.get(), of.1]);
+    sessions.oracle.note("again", Some(node), [command.operation, of.0.get(), of.1]);
     send(&raft, Some(of), command.clone()).await
 }
 

@@ -1,6 +1,6 @@
 //! The nodes of a run and what is done to them.
 
-use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     sync::Notify,
@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use super::{
+    activity::{Activities, Activity},
     clients::Clients,
     links::Links,
     network::SimNetwork,
@@ -52,7 +53,11 @@ pub(super) struct World<W: Workload> {
     /// Raised by a node that has stopped by itself.
     pub(super) attention: Rc<Notify>,
     /// How many processes ended with something that they had not flushed.
-    pub(super) unflushed_ends: u64,
+    unflushed_ends: u64,
+    /// How many reads the processes that ended had answered by lease.
+    lease_reads: u64,
+    /// How many leaders handed leadership to another when they were asked to.
+    pub(super) transfers: Rc<Cell<u64>>,
     /// How often each kind of fault struck.
     pub(super) struck: BTreeMap<&'static str, u64>,
     /// The change of the membership that is under way.
@@ -81,6 +86,8 @@ impl<W: Workload> World<W> {
             nodes,
             attention,
             unflushed_ends: 0,
+            lease_reads: 0,
+            transfers: Rc::default(),
             struck: BTreeMap::new(),
             changing: None,
         }
@@ -126,10 +133,38 @@ impl<W: Workload> World<W> {
         counts.extend(&self.struck);
         let skewed = self.plan.skews.iter().filter(|skew| **skew != ClockSkew::NONE).count();
         counts.insert("wrong clock", skewed as u64);
-        counts.extend(self.oracle.compactions());
+        let compactions = self.oracle.compactions();
+        counts.extend([
+            ("snapshot taken", compactions.taken),
+            ("snapshot received", compactions.received),
+            ("log compacted", compactions.purged),
+            ("log reset", compactions.reset),
+        ]);
         counts.insert("state restored", self.oracle.restores_done());
         counts.extend(self.links.network.counts().into_iter().map(|(fault, count)| (fault.name(), count)));
         counts
+    }
+
+    /// How often each activity has happened so far.
+    pub(super) fn activities(&self) -> Activities {
+        let running = self.nodes.iter().filter_map(|node| node.process.as_ref());
+        let by_lease: u64 = running.map(|process| process.raft.statistics().lease_reads).sum();
+        let compactions = self.oracle.compactions();
+        let mut activities = Activities::default();
+        for (activity, count) in [
+            (Activity::LeaderChange, self.oracle.leader_changes()),
+            (Activity::UnflushedEnd, self.unflushed_ends),
+            (Activity::Acknowledged, self.clients.acknowledged()),
+            (Activity::MembershipChange, self.oracle.membership_changes()),
+            (Activity::SnapshotTaken, compactions.taken),
+            (Activity::SnapshotInstalled, compactions.installed),
+            (Activity::Transfer, self.transfers.get()),
+            (Activity::LeaseRead, self.lease_reads + by_lease),
+            (Activity::Retry, self.clients.retries().resolved),
+        ] {
+            activities.add(activity, count);
+        }
+        activities
     }
 
     /// Members that take part in the cluster, or will when they are started.
@@ -154,7 +189,7 @@ impl<W: Workload> World<W> {
         self.oracle.note("start", Some(n), [self.nodes[n].lives, u64::from(started.is_ok()), 0]);
         match started {
             Ok((raft, shared)) => {
-                self.clients.nodes.borrow_mut()[n].1 = Some(raft.clone());
+                self.clients.doors.set(n, Some(raft.clone()));
                 let attention = self.attention.clone();
                 let process = Process::run(set, (raft, shared), n, self.oracle.clone(), attention);
                 self.nodes[n].process = Some(process);
@@ -236,6 +271,7 @@ impl<W: Workload> World<W> {
         let Some(process) = self.nodes[n].process.take() else { return };
         let node = &mut self.nodes[n];
         self.unflushed_ends += u64::from(unflushed);
+        self.lease_reads += process.raft.statistics().lease_reads;
         if node.disk.syncs_after_failure() > 0 {
             self.oracle
                 .accuse(Violation::new("a failed flush is final", format!("n{} flushes again", n + 1)));
@@ -250,7 +286,7 @@ impl<W: Workload> World<W> {
             End::PowerLost(_) => self.links.network.fence_silently(&node.address),
         }
         self.oracle.note("end", Some(n), [u64::from(how != End::Killed), u64::from(unflushed), 0]);
-        self.clients.nodes.borrow_mut()[n].1 = None;
+        self.clients.doors.set(n, None);
         process.drop_all().await;
         self.oracle.ended(n);
     }

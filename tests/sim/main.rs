@@ -1,6 +1,7 @@
 //! The simulator as its users see it: one seed is one run, what is wrong is found, what is right is not.
 
 mod determinism;
+mod everything;
 #[cfg(feature = "known-bugs")]
 mod leases;
 mod machines;

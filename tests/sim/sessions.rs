@@ -1,6 +1,6 @@
 //! Clients in sessions send again what they do not know the outcome of, and the runs are worth something for it.
 
-use raftix::sim::{kv::KvWorkload, run};
+use raftix::sim::{Activity, kv::KvWorkload, run};
 
 use crate::short;
 
@@ -11,7 +11,7 @@ fn what_is_sent_again_is_applied_once_and_mostly_answered() {
         let report = run(KvWorkload::default(), short(seed));
         assert_eq!(report.violation(), None, "seed {seed}");
         retried += report.retried;
-        resolved += report.resolved;
+        resolved += report.activities.of(Activity::Retry);
         expired += report.sessions_expired;
     }
     assert!(resolved > 0 && expired > 0, "of {retried} {resolved} answered, {expired} met no session");

@@ -223,7 +223,10 @@ impl<S: StateMachine> RaftSystem<S> {
                     ready.extend(queries);
                 }
                 Applying::Leased(queries) if index <= applied => match self.lease_holds() {
-                    true => ready.extend(queries),
+                    true => {
+                        self.node.board.counters.lease_reads.add(queries.len() as u64);
+                        ready.extend(queries);
+                    }
                     false => self.ask(Who::Local(queries)),
                 },
                 Applying::Barriers(barriers) if index <= applied => answer_all(barriers, &Ok(index)),

@@ -50,7 +50,7 @@ pub(crate) use look::Look;
 use membership::Memberships;
 use restores::Restores;
 use shadow::Shadow;
-pub(crate) use snapshots::WatchedSnapshots;
+pub(crate) use snapshots::{Compactions, WatchedSnapshots};
 pub(crate) use store::WatchedStore;
 
 /// A law that did not hold.
@@ -89,9 +89,7 @@ struct State {
     /// The digest of the state after a command, by whoever was first to write it.
     states: BTreeMap<LogIndex, (u64, usize)>,
     restores: Restores,
-    published: u64,
-    purged: u64,
-    reset: u64,
+    compactions: Compactions,
 }
 
 /// One node, as the oracles see it.
@@ -109,6 +107,8 @@ struct Watched {
     applied_index: LogIndex,
     /// Ends of the snapshots on its disk, ascending.
     snapshots: Vec<LogId>,
+    /// The end of the last snapshot that a leader sent it and its log has not begun anew behind.
+    received: LogId,
     /// What its disk held may have been damaged since it was last read: its log, and its snapshots.
     rotten: bool,
     rotten_snapshots: bool,
@@ -142,9 +142,7 @@ impl Oracle {
             stamp: 0,
             states: BTreeMap::new(),
             restores: Restores::default(),
-            published: 0,
-            purged: 0,
-            reset: 0,
+            compactions: Compactions::default(),
         };
         let addresses = Arc::new(addresses);
         Self {

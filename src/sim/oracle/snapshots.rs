@@ -79,7 +79,7 @@ impl SnapshotSink for WatchedSink {
         let meta = self.inner.publish(expected)?;
         let last = meta.description.last;
         self.oracle.note("snapshot", Some(self.node), [last.index.0, last.term.0, meta.bytes]);
-        self.oracle.check(|state| state.published(self.node, last));
+        self.oracle.check(|state| state.published(self.node, last, expected.is_some()));
         Ok(meta)
     }
 }
@@ -103,11 +103,25 @@ impl Oracle {
         });
     }
 
-    /// How many snapshots were published, how many fronts of logs went for them, and how many logs began anew behind one.
-    pub(crate) fn compactions(&self) -> [(&'static str, u64); 3] {
-        let state = self.state();
-        [("snapshot taken", state.published), ("log compacted", state.purged), ("log reset", state.reset)]
+    /// What became of snapshots and logs so far.
+    pub(crate) fn compactions(&self) -> Compactions {
+        self.state().compactions
     }
+}
+
+/// How often snapshots were published and logs went for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Compactions {
+    /// Snapshots of a node's own state that were published.
+    pub(crate) taken: u64,
+    /// Snapshots of leaders that were published.
+    pub(crate) received: u64,
+    /// Fronts of logs that went.
+    pub(crate) purged: u64,
+    /// Logs that began anew behind a snapshot.
+    pub(crate) reset: u64,
+    /// Snapshots of leaders behind which a log began anew.
+    pub(crate) installed: u64,
 }
 
 impl State {
@@ -121,13 +135,18 @@ impl State {
         Err(Violation::new("a snapshot is the state at its index", what))
     }
 
-    fn published(&mut self, node: usize, last: LogId) -> Result<(), Violation> {
+    fn published(&mut self, node: usize, last: LogId, received: bool) -> Result<(), Violation> {
         self.is_committed(node, last, "publishes a snapshot up to")?;
-        let snapshots = &mut self.nodes[node].snapshots;
-        snapshots.retain(|known| *known != last);
-        snapshots.push(last);
-        snapshots.sort_unstable();
-        self.published += 1;
+        let watched = &mut self.nodes[node];
+        watched.snapshots.retain(|known| *known != last);
+        watched.snapshots.push(last);
+        watched.snapshots.sort_unstable();
+        if received {
+            watched.received = last;
+            self.compactions.received += 1;
+        } else {
+            self.compactions.taken += 1;
+        }
         Ok(())
     }
 
@@ -170,7 +189,7 @@ impl State {
             return Err(Violation::new("what is compacted is in a snapshot", what));
         }
         watched.shadow.purge(last);
-        self.purged += 1;
+        self.compactions.purged += 1;
         Ok(())
     }
 
@@ -183,7 +202,13 @@ impl State {
             return Err(Violation::new("what is compacted is in a snapshot", what));
         }
         watched.shadow.reset(base.last);
-        self.reset += 1;
+        // One that a crash makes begin anew once more was installed once.
+        let installed = watched.received == base.last;
+        if installed {
+            watched.received = LogId::ZERO;
+        }
+        self.compactions.reset += 1;
+        self.compactions.installed += u64::from(installed);
         Ok(())
     }
 }

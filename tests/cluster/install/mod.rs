@@ -1,8 +1,9 @@
 //! A follower that needs what is compacted is brought a snapshot: on the way, when it arrives, and whatever happens
 //! meanwhile. Whole clusters here; `receiving` is a real follower with a leader of the test's, `sending` the other way
-//! round.
+//! round, and `regressions` what went wrong elsewhere once a snapshot was there.
 
 pub(crate) mod receiving;
+mod regressions;
 mod sending;
 
 use raftix::{AddVoter, ServerRole, Snapshot, storage::snapshot::SnapshotMeta, types::InstallOutcome};

@@ -20,7 +20,7 @@ use crate::support::{Puppet, Stage, entries, ms, simulate};
 pub(crate) struct Sent {
     term: u64,
     cluster: ClusterId,
-    meta: SnapshotMeta,
+    pub(super) meta: SnapshotMeta,
     pub(crate) content: Vec<u8>,
 }
 
@@ -79,7 +79,7 @@ impl Sent {
     }
 
     /// All of it, until it is installed.
-    async fn install(&self, puppet: &Puppet) {
+    pub(super) async fn install(&self, puppet: &Puppet) {
         let length = self.content.len();
         for _ in 0..20 {
             match self.outcome(puppet, 0, 0).await {
@@ -95,14 +95,14 @@ impl Sent {
     }
 }
 
-fn matched(index: u64) -> AppendOutcome {
+pub(super) fn matched(index: u64) -> AppendOutcome {
     AppendOutcome::Matched { matched: LogIndex(index) }
 }
 
-const LETTERS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+pub(super) const LETTERS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 #[track_caller]
-fn expect(stage: &Stage, last: u64, commit: u64, applied: &[&str]) {
+pub(super) fn expect(stage: &Stage, last: u64, commit: u64, applied: &[&str]) {
     let status = stage.world.status(0);
     assert_eq!(status.fatal, None);
     assert_eq!((status.last_index, status.commit_index), (LogIndex(last), LogIndex(commit)));
