@@ -23,3 +23,11 @@ fn votes_without_room_wait() {
 fn a_leader_elected_late_need_not_hold_what_a_later_one_committed() {
     is_clean(8571);
 }
+
+/// Two of four voters lag behind the changes that made voters of the other two. They would not vote for candidates that
+/// they did not know, and nobody could be elected any more although all of them were well.
+#[test]
+fn voters_that_lag_behind_a_membership_elect_those_whom_it_names() {
+    let plan = Plan::of_everything(4, (3, 7), Duration::from_secs(120));
+    assert_eq!(run(KvWorkload::default(), plan).violation(), None);
+}

@@ -16,7 +16,7 @@ enum Standing {
     /// A member that must not be elected; its term counts, else a demoted node that is ahead blocks the
     /// cluster for good (hashicorp/raft#524).
     Nonvoter,
-    /// A candidate.
+    /// A candidate, as far as this node can tell.
     Eligible,
 }
 
@@ -97,25 +97,33 @@ impl Election {
 
     /// Who the candidate is to us. A blank node knows nobody, so it never votes; a candidate in another
     /// life of its directory is nobody.
+    ///
+    /// The membership is what the log says, so a log that ends before the candidate's may lack the entry that made a
+    /// voter of it, and its node be one whose vote that membership needs: it does not judge (thesis §4.1). Nobody stands
+    /// whom its own log does not name as a voter.
     fn standing(&self, now: Duration, request: &RequestVote, view: &LogView<'_>) -> Standing {
         let member = view.membership.get(&request.candidate);
         let known = member.is_some_and(|member| member.incarnation == request.incarnation);
-        if view.quarantined || !known || self.is_bound(now, request) {
+        let behind = request.last > view.last && !view.membership.is_empty();
+        if view.quarantined || self.is_bound(now, request, known) {
             Standing::Ignored
-        } else if view.membership.is_voter(&request.candidate) {
+        } else if behind || (known && view.membership.is_voter(&request.candidate)) {
             Standing::Eligible
-        } else {
+        } else if known {
             Standing::Nonvoter
+        } else {
+            Standing::Ignored
         }
     }
 
     /// Whether this node must not elect the candidate, whatever its term: a leader heard lately is another
     /// (hashicorp/raft#12), or may have been before a restart. A leader keeps to itself. The leader that was promised
-    /// this may ask for itself (hashicorp/raft#74, #606). An election that a leader asked for binds nobody: he gave his
+    /// this may ask for itself (hashicorp/raft#74, #606), in the life that this node knows. An election that a leader asked for binds nobody: he gave his
     /// lease up before, and no leader of that term or a later one is harmed, since another's votes have been given.
-    fn is_bound(&self, now: Duration, request: &RequestVote) -> bool {
+    fn is_bound(&self, now: Duration, request: &RequestVote, known: bool) -> bool {
         let leads = self.role == Role::Leader && request.candidate != self.id;
-        let promised = |(to, until): &(NodeId, Duration)| *to != request.candidate && now < *until;
+        let promised =
+            |(to, until): &(NodeId, Duration)| (*to != request.candidate || !known) && now < *until;
         !request.leadership_transfer
             && (leads || now < self.silent_until || self.promise.as_ref().is_some_and(promised))
     }

@@ -126,12 +126,33 @@ fn a_nonvoter_is_refused_but_its_term_counts() {
 }
 
 #[test]
+fn whoever_is_behind_a_candidate_does_not_judge_who_belongs() {
+    // Its own log may lack the entries that made a voter of n7, of another life of n2 and of the nonvoter n9.
+    let unknown = |term| {
+        let wiped = RequestVote { incarnation: Incarnation(77), ..request("n2", term) };
+        [request("n7", term), wiped, request("n9", term)]
+    };
+    for later in unknown(9).map(|request| RequestVote { last: at(8, 4), ..request }) {
+        let mut node = Node::new();
+        assert!(node.would_vote_for(&later).1, "{later:?}");
+        assert!(node.votes_for(&later), "{later:?}");
+        let mut bound = Node::following();
+        assert!(!bound.would_vote_for(&later).1 && !bound.votes_for(&later), "it hears its leader");
+    }
+    for same in unknown(9) {
+        assert!(!Node::new().votes_for(&same), "the same log names the same members: {same:?}");
+    }
+}
+
+#[test]
 fn blank_and_quarantined_nodes_never_vote() {
     let mut blank = Node { members: Membership::default(), last: LogId::ZERO, ..Node::new() };
     let mut quarantined = Node { quarantined: true, ..Node::new() };
     for node in [&mut blank, &mut quarantined] {
-        assert!(!node.would_vote_for(&request("n2", 9)).1);
-        assert!(!node.votes_for(&request("n2", 9)));
+        for request in [request("n2", 9), RequestVote { last: at(80, 4), ..request("n2", 9) }] {
+            assert!(!node.would_vote_for(&request).1);
+            assert!(!node.votes_for(&request));
+        }
         assert_eq!(node.state(), "n1 t4 Follower voted - leader -");
     }
 }
