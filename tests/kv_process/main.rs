@@ -11,5 +11,6 @@ mod quarantine;
 mod recovery;
 mod restore;
 mod start_stop;
+#[path = "../process_support/mod.rs"]
 mod support;
 mod words;

@@ -1,4 +1,4 @@
-//! What every test here needs: processes, nodes, HTTP, waiting.
+//! What every test of real processes needs: the processes themselves, nodes, HTTP, waiting.
 
 mod cluster;
 mod http;
