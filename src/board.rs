@@ -121,7 +121,6 @@ pub(crate) struct Board {
     clock: Clock,
     /// What the node does, counted.
     pub(crate) counters: Counters,
-    snapshot: AtomicU64,
     changed: Notify,
 }
 
@@ -136,6 +135,8 @@ struct State {
     leader: Option<NodeId>,
     members: Vec<Member>,
     membership_index: LogIndex,
+    /// The last entry of the newest snapshot.
+    snapshot: LogId,
     standing: String,
     step_downs: BTreeMap<String, u64>,
     fatal: Option<Fatal>,
@@ -152,6 +153,7 @@ impl Board {
             leader: None,
             members: Vec::new(),
             membership_index: LogIndex::ZERO,
+            snapshot: LogId::ZERO,
             standing: String::new(),
             step_downs: BTreeMap::new(),
             fatal: None,
@@ -168,7 +170,6 @@ impl Board {
             contact: AtomicU64::new(NEVER),
             clock,
             counters: Counters::default(),
-            snapshot: AtomicU64::new(0),
             changed: Notify::new(),
         }
     }
@@ -262,8 +263,9 @@ impl Board {
         self.durable.store(durable.0, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_snapshot(&self, index: LogIndex) {
-        self.snapshot.store(index.0, Ordering::Relaxed);
+    /// The newest snapshot ends there.
+    pub(crate) fn set_snapshot(&self, last: LogId) {
+        self.change(|state| state.snapshot = last);
     }
 
     /// Notes why the node stopped. Whether this is the first reason, which stays.

@@ -72,6 +72,7 @@
 //! # Look inside
 //!
 //! [`Raft::mailboxes`] shows what every actor does and what waits for it, as [`inspect`] describes; [`mailbox`] is how.
+//! With the feature `metrics` a node tells [its metrics](docs::metrics) to the facade of that name.
 //! The actors follow hashicorp/raft channel by channel.
 //! ARCHITECTURE.md is the map; every message stands in [the table of channels](docs::channels); [the log](docs::wal),
 //! [the snapshots](docs::snapshot) and [the wire](docs::wire) are described by byte.
@@ -89,6 +90,7 @@
 //! | [`storage`] | stores behind traits, the write-ahead log, the file system behind a seam |
 //! | [`transport`], [`wire`] | TCP and in-memory networks; frames |
 //! | [`inspect`] | what the probes saw, as data and text |
+//! | `metrics` | (feature `metrics`) what a node tells the facade of that name |
 //! | [`system`] | the builder and the handle of a node |
 //! | `sim` | (feature `sim`) clusters in virtual time under every fault, with oracles |
 //! | `known_bug` | (feature `known-bugs`, for tests only) switches that bring known bugs back |
@@ -111,6 +113,7 @@ mod known_bug;
 pub mod log;
 pub mod mailbox;
 pub mod messages;
+mod metrics;
 pub mod protocol;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
@@ -159,6 +162,8 @@ pub mod prelude {
 pub mod docs {
     #[doc = include_str!("../docs/channels.md")]
     pub mod channels {}
+    #[doc = include_str!("../docs/metrics.md")]
+    pub mod metrics {}
     #[doc = include_str!("../docs/snapshot.md")]
     pub mod snapshot {}
     #[doc = include_str!("../docs/wal.md")]

@@ -17,6 +17,7 @@
 mod cluster;
 mod ctl;
 mod http;
+mod metrics;
 mod node;
 mod requests;
 mod signals;

@@ -17,7 +17,7 @@ use raftix::{
 };
 use tracing::{error, info, warn};
 
-use crate::{http, signals, store::KvStore};
+use crate::{http, metrics, signals, store::KvStore};
 
 /// How a node is called from everywhere in this program.
 pub(crate) type Node = Raft<KvStore>;
@@ -174,9 +174,11 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Box<dyn Error>> {
     // Before Raft: a node that cannot serve its clients shall not touch its directory.
     let listener = TcpListener::bind(&args.http)
         .map_err(|error| format!("cannot listen for clients on {}: {error}", args.http))?;
+    let metrics = metrics::install()?;
     let raft = start(&args).await?;
     let stop = signals::stop_signal()?;
-    let server = http::serve(raft.clone(), SnapshotFiles { data: args.data.clone() }, listener)?;
+    let snapshots = SnapshotFiles { data: args.data.clone() };
+    let server = http::serve(raft.clone(), snapshots, metrics, listener)?;
     let http = server.handle();
     actix::spawn(server);
     info!("{}: raft on {}, http://{}", args.id, args.raft, args.http);

@@ -18,6 +18,7 @@ use crate::{
         AppendAnswered, CatchUp, CaughtUpTo, Match, MatchLost, PeerMoved, ReadEntries, Reader, Replicate,
         ReplicationEnded, SnapshotMoved, SnapshotSent, StepDown, StopActor, StopAt, StoredEntries, Tick,
     },
+    metrics::Timer,
     protocol::{Progress, StepDownReason, WindowLimits},
     transport::{Link, Responder, ResponseSink, RpcError},
     types::{
@@ -61,6 +62,7 @@ pub(crate) struct FollowerReplicator {
     reports: bool,
     /// Set when the peer is removed: the entry that says so, and until when it is told.
     leaving: Option<(LogIndex, Duration)>,
+    round_trips: Timer,
 }
 
 /// Whom it tells what, beside those that every actor of the node can reach.
@@ -84,6 +86,7 @@ impl FollowerReplicator {
         let link = node.links.to(&peer.id, &peer.address, Lane::Bulk);
         let progress = unknown_progress(&node);
         let life = peer.incarnation;
+        let round_trips = node.metrics.appends(&peer.id);
         Self {
             node,
             tenure,
@@ -106,6 +109,7 @@ impl FollowerReplicator {
             pause_until: Duration::ZERO,
             reports: false,
             leaving: None,
+            round_trips,
         }
     }
 
@@ -152,6 +156,7 @@ impl FollowerReplicator {
         let commit = log.commit();
         drop(log);
         self.sent += 1;
+        self.round_trips.start(self.sent);
         let last = entries.last().unwrap_or(prev_index);
         self.progress.sent(self.sent, last, entries.bytes_len());
         self.told = commit.min(last);
@@ -322,6 +327,7 @@ impl Handler<AppendAnswered> for FollowerReplicator {
         match message.result {
             Ok(Response::AppendEntries(answer)) => {
                 self.waiting_since = None;
+                self.round_trips.answered(message.request);
                 self.answered(message.request, answer);
             }
             Ok(_) | Err(_) => {

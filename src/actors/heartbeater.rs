@@ -18,6 +18,7 @@ use crate::{
     messages::{
         HeartbeatAnswered, HeartbeatNow, PeerMoved, RaftEvent, RoundAcked, StepDown, StopActor, Tick,
     },
+    metrics::Timer,
     protocol::StepDownReason,
     transport::{Responder, ResponseSink, RpcError},
     types::{Heartbeat, Request, Response, Server},
@@ -45,6 +46,7 @@ pub(crate) struct Heartbeater {
     answered: Option<Duration>,
     /// Whether the last one to come to an end had no answer.
     failing: bool,
+    round_trips: Timer,
 }
 
 /// One heartbeat that was sent. What its answer proves is taken from here, not from what the peer repeats.
@@ -64,6 +66,7 @@ impl Heartbeater {
         own: Port<Self>,
     ) -> Self {
         let answers = Arc::new(Answers { port: own });
+        let round_trips = node.metrics.heartbeats(&peer.id);
         Self {
             node,
             tenure,
@@ -77,6 +80,7 @@ impl Heartbeater {
             due: Duration::ZERO,
             answered: None,
             failing: false,
+            round_trips,
         }
     }
 
@@ -93,6 +97,7 @@ impl Heartbeater {
         }
         self.sent += 1;
         self.node.board.counters.heartbeats_sent.add(1);
+        self.round_trips.start(self.sent);
         if self.unanswered.len() == UNANSWERED_MAX {
             self.unanswered.pop_front();
         }
@@ -169,6 +174,9 @@ impl Handler<HeartbeatAnswered> for Heartbeater {
             return;
         }
         self.note_contact(sent.sent_at, message.result.is_ok());
+        if message.result.is_ok() {
+            self.round_trips.answered(message.request);
+        }
         let Ok(Response::Heartbeat(answer)) = message.result else { return };
         let term = self.tenure.term();
         if answer.term > term {

@@ -1,9 +1,11 @@
 //! What the protocol actors of one node share, all on one thread: the log, the way to the other actors,
 //! and the published status. It decides nothing.
 
+mod links;
+mod ports;
+
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::BTreeMap,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -12,47 +14,27 @@ use std::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    actors::{observers::Observers, storage::StorageQueue, ticker::Ticker},
+    actors::{observers::Observers, ticker::Ticker},
     board::Board,
     clock::Clock,
     config::{Config, ConfigError, ReloadableConfig},
-    error::{Fatal, LeaderHint},
-    log::{Log, Slice, Tenure},
-    mailbox::{Inspector, Outlet},
-    messages::{
-        AppendBarrier, ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FeedingEnded, FormCluster,
-        FsmMutate, FsmRestore, LeadershipChanged, NodeFailed, OpenSnapshot, Propose, ProposePiece,
-        ReadEntries, ReadIndex, ReadIndexReady, ReadPiece, ReadStaged, Reader, ReceiveSnapshot,
-        RemovedFromCluster, RenewSnapshot, SnapshotAnswered, SnapshotReceived, SnapshotTaken, StageSnapshot,
-        StepDown, StopActor, TakeSnapshot, Transfer, TransferEnded,
-    },
-    protocol::Lease,
-    transport::{Link, Responder, Transport},
-    types::{Entries, Incarnation, Lane, LogIndex, NodeId, Request, Term},
+    error::Fatal,
+    log::{Log, Slice, Ticket},
+    mailbox::Inspector,
+    messages::{FsmMutate, FsmRestore, NodeFailed, ReadEntries, Reader, StopActor},
+    metrics::Metrics,
+    transport::Transport,
+    types::{ClusterId, Entries, EntryBatch, Incarnation, LogIndex, NodeId},
+};
+
+pub(crate) use links::Links;
+pub(crate) use ports::{
+    ConsensusOutlets, FrontDoor, FsmQueue, LeaderOutlets, LeadershipView, LeaseView, Ports,
+    SnapshotterOutlets,
 };
 
 /// How much one hand-off carries at most, so that the state machine's replies come in portions.
 const HAND_OFF_BYTES: usize = 1 << 20;
-
-/// The front door as the protocol actors see it, whatever the state machine's type.
-pub(crate) trait FrontDoor {
-    fn leadership_changed(&self, message: LeadershipChanged);
-    fn read_index_ready(&self, message: ReadIndexReady);
-    fn transfer_ended(&self, message: TransferEnded);
-    fn cluster_changed(&self, message: ClusterChanged);
-    fn removed(&self, message: RemovedFromCluster);
-    fn snapshot_answered(&self, message: SnapshotAnswered);
-    fn propose_piece(&self, message: ProposePiece);
-    fn feeding_ended(&self, message: FeedingEnded);
-    fn failed(&self, message: NodeFailed);
-}
-
-/// The state machine's queue, whatever the state machine's type.
-pub(crate) trait FsmQueue {
-    fn mutate(&self, message: FsmMutate);
-    fn snapshot(&self);
-    fn restore(&self, message: FsmRestore);
-}
 
 /// See the module.
 pub(crate) struct Node {
@@ -68,6 +50,7 @@ pub(crate) struct Node {
     pub(crate) inspector: Inspector,
     pub(crate) log: RefCell<Log>,
     pub(crate) board: Arc<Board>,
+    pub(crate) metrics: Metrics,
     /// Who leads, as Consensus last said.
     pub(crate) leadership: RefCell<LeadershipView>,
     pub(crate) links: Links,
@@ -89,79 +72,6 @@ pub(crate) struct Node {
     ports: OnceCell<Ports>,
 }
 
-/// The way to the actors that live as long as the node.
-pub(crate) struct Ports {
-    pub(crate) front: Box<dyn FrontDoor>,
-    pub(crate) fsm: Box<dyn FsmQueue>,
-    pub(crate) storage: StorageQueue,
-    pub(crate) consensus: ConsensusOutlets,
-    pub(crate) snapshotter: SnapshotterOutlets,
-}
-
-/// What the other actors tell Consensus.
-pub(crate) struct ConsensusOutlets {
-    pub(crate) step_down: Outlet<StepDown>,
-    pub(crate) decided: Outlet<Decided>,
-    pub(crate) form: Outlet<FormCluster>,
-    pub(crate) reloaded: Outlet<ConfigReloaded>,
-    pub(crate) snapshot_taken: Outlet<SnapshotTaken>,
-    pub(crate) snapshot_received: Outlet<SnapshotReceived>,
-    pub(crate) stop: Outlet<StopActor>,
-}
-
-/// What the other actors tell the Snapshotter.
-pub(crate) struct SnapshotterOutlets {
-    pub(crate) take: Outlet<TakeSnapshot>,
-    pub(crate) open: Outlet<OpenSnapshot>,
-    pub(crate) read: Outlet<ReadPiece>,
-    pub(crate) renew: Outlet<RenewSnapshot>,
-    pub(crate) receive: Outlet<ReceiveSnapshot>,
-    pub(crate) stage: Outlet<StageSnapshot>,
-    pub(crate) read_staged: Outlet<ReadStaged>,
-    pub(crate) stop: Outlet<StopActor>,
-}
-
-/// Who leads, for the front door. Written by Consensus alone.
-#[derive(Clone, Default)]
-pub(crate) struct LeadershipView {
-    pub(crate) term: Term,
-    /// The leader, wherever it is.
-    pub(crate) leader: Option<LeaderHint>,
-    /// Whether this node is blank, and if so whether it was given a list of peers.
-    pub(crate) blank: Option<bool>,
-    /// The leader's mailbox, if it is this node.
-    pub(crate) here: Option<LeaderOutlets>,
-}
-
-/// What the front door asks of the leader here.
-#[derive(Clone)]
-pub(crate) struct LeaderOutlets {
-    pub(crate) propose: Outlet<Propose>,
-    pub(crate) read_index: Outlet<ReadIndex>,
-    pub(crate) change_cluster: Outlet<ChangeCluster>,
-    pub(crate) barrier: Outlet<AppendBarrier>,
-    pub(crate) transfer: Outlet<Transfer>,
-    pub(crate) lease: LeaseView,
-}
-
-/// The lease of a leader, for those who only look. Written by the leader alone.
-#[derive(Clone)]
-pub(crate) struct LeaseView {
-    tenure: Rc<Tenure>,
-    lease: Rc<Cell<Lease>>,
-}
-
-impl LeaseView {
-    pub(crate) fn new(tenure: Rc<Tenure>, lease: Rc<Cell<Lease>>) -> Self {
-        Self { tenure, lease }
-    }
-
-    /// Whether nobody else leads. `now` must have been read after the read came that this is asked for.
-    pub(crate) fn holds(&self, now: Duration) -> bool {
-        self.tenure.is_live() && self.lease.get().holds(now)
-    }
-}
-
 /// What a node is made of.
 pub(crate) struct NodeParts {
     pub(crate) id: NodeId,
@@ -180,6 +90,7 @@ impl Node {
     pub(crate) fn new(parts: NodeParts) -> Rc<Self> {
         Rc::new(Self {
             observers: Observers::new(parts.id.clone()),
+            metrics: Metrics::new(&parts.id, parts.clock),
             id: parts.id,
             incarnation: parts.incarnation,
             reloadable: Cell::new(parts.config.reloadable()),
@@ -191,7 +102,7 @@ impl Node {
             log: RefCell::new(parts.log),
             board: parts.board,
             leadership: RefCell::default(),
-            links: Links { transport: parts.transport, open: RefCell::default() },
+            links: Links::new(parts.transport),
             ticker: parts.ticker,
             awaited: Cell::new(false),
             readers_wait: Cell::new(false),
@@ -252,11 +163,28 @@ impl Node {
         self.recent.get()
     }
 
+    /// Gives entries to the store: up to which ticket everything is durable already, for [`flushed`](Self::flushed);
+    /// `None` if `Flushed` is to come.
+    #[must_use = "nobody else is told"]
+    pub(crate) fn store(&self, ticket: Ticket, entries: EntryBatch) -> Option<Ticket> {
+        self.metrics.flush.start(ticket.0);
+        self.ports().storage.append(ticket, entries)
+    }
+
+    /// Everything up to `ticket` is durable. Whether more of the log is than before.
+    pub(crate) fn flushed(&self, ticket: Ticket) -> bool {
+        self.metrics.flush.stop(ticket.0);
+        self.board.counters.flushes.add(1);
+        self.log.borrow_mut().flushed(ticket)
+    }
+
     /// Raises the commit index and hands on what that releases. Whether it rose.
     pub(crate) fn commit(&self, index: LogIndex) -> bool {
         let rose = self.log.borrow_mut().commit_to(index);
         if rose {
-            self.board.set_commit(self.log.borrow().commit());
+            let commit = self.log.borrow().commit();
+            self.board.set_commit(commit);
+            self.metrics.commit.stop(commit.0);
             self.hand_off();
         }
         rose
@@ -292,7 +220,7 @@ impl Node {
     }
 
     /// The same with entries the store was asked for.
-    pub(crate) fn hand_off_stored(&self, batches: &[crate::types::EntryBatch]) {
+    pub(crate) fn hand_off_stored(&self, batches: &[EntryBatch]) {
         self.reading.set(false);
         if self.outdated.take() {
             return self.hand_off();
@@ -318,6 +246,9 @@ impl Node {
 
     fn mutate(&self, entries: Entries) {
         self.handed_bytes.set(self.handed_bytes.get() + entries.bytes_len());
+        if let Some(last) = entries.last() {
+            self.metrics.apply.start(last.0);
+        }
         self.ports().fsm.mutate(FsmMutate { entries, replies: self.awaited.get() });
     }
 
@@ -343,6 +274,7 @@ impl Node {
         counters.entries_applied.add(last.0.saturating_sub(self.applied.get().0));
         counters.bytes_applied.add(bytes as u64);
         counters.batches_applied.add(1);
+        self.metrics.apply.stop(last.0);
         self.note_restored(last);
         self.handed_bytes.set(self.handed_bytes.get().saturating_sub(bytes));
     }
@@ -358,6 +290,7 @@ impl Node {
     pub(crate) fn fail(&self, fatal: Fatal) {
         if self.board.set_fatal(&fatal) {
             tracing::error!(node = %self.id, %fatal, "the node has failed");
+            self.metrics.ended();
         }
         self.halt();
         self.ports().front.failed(NodeFailed(fatal));
@@ -380,6 +313,14 @@ impl Node {
                 node.fail(Fatal::Panicked { actor: actor.to_owned(), message });
             }
         });
+    }
+
+    /// The cluster, as far as it is known: entry 1, whose hash it is, tells it before it is written down anywhere.
+    pub(crate) fn cluster(&self) -> ClusterId {
+        let known = self.board.identity().cluster;
+        let log = self.log.borrow();
+        let first = log.first_membership().filter(|_| known.is_none());
+        first.map_or(known, |first| ClusterId::of(&first.encode()))
     }
 
     /// Publishes who belongs to the cluster.
@@ -408,45 +349,5 @@ impl Drop for SnapshotUnderWay {
         if let Some(at) = sending.iter().position(|last| *last == self.last) {
             sending.swap_remove(at);
         }
-    }
-}
-
-/// One open lane and the address it was opened with.
-type OpenLink = (String, Rc<dyn Link>);
-
-/// The lanes to the peers, opened on first use and again when a peer's address changes.
-pub(crate) struct Links {
-    transport: Rc<RefCell<Box<dyn Transport>>>,
-    open: RefCell<BTreeMap<(NodeId, Lane), OpenLink>>,
-}
-
-impl Links {
-    pub(crate) fn to(&self, id: &NodeId, address: &str, lane: Lane) -> Rc<dyn Link> {
-        let mut open = self.open.borrow_mut();
-        let key = (id.clone(), lane);
-        if let Some((opened, link)) = open.get(&key)
-            && opened == address
-        {
-            return link.clone();
-        }
-        let link: Rc<dyn Link> = Rc::from(self.transport.borrow().link(id, address, lane));
-        open.insert(key, (address.to_owned(), link.clone()));
-        link
-    }
-
-    /// A lane of its own to somebody who may be no member: a member's lanes stay as they are.
-    pub(crate) fn apart(&self, id: &NodeId, address: &str, lane: Lane) -> Box<dyn Link> {
-        self.transport.borrow().link(id, address, lane)
-    }
-
-    /// Sends `request` on the lane it belongs to.
-    pub(crate) fn send(&self, id: &NodeId, address: &str, request: Request, responder: Responder) {
-        self.to(id, address, request.lane()).send(request, responder);
-    }
-
-    /// Closes everything and stops listening.
-    pub(crate) fn stop(&self) {
-        self.open.borrow_mut().clear();
-        self.transport.borrow_mut().stop();
     }
 }

@@ -124,7 +124,6 @@ impl SnapshotSender {
         let request = InstallSnapshot {
             term: self.tenure.term(),
             leader: self.node.id.clone(),
-            cluster: self.node.board.identity().cluster,
             snapshot: sending.meta.clone(),
             offset,
             data,
@@ -208,7 +207,8 @@ impl Handler<SnapshotOpened> for SnapshotSender {
     fn handle(&mut self, SnapshotOpened { result }: SnapshotOpened, ctx: &mut Self::Context) {
         match result {
             Ok(source) => {
-                let meta = source.meta().clone();
+                let mut meta = source.meta().clone();
+                meta.description.cluster = self.node.cluster();
                 let piece_bytes = self.node.config.snapshot_chunk_bytes;
                 let transmission = Transmission::new(meta.bytes, piece_bytes, PIECES_MAX);
                 let last = meta.description.last;

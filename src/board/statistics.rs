@@ -27,12 +27,12 @@ impl Counter {
 
 /// The counters and what is read of them, from one list.
 macro_rules! counters {
-    ($($(#[$doc:meta])+ $name:ident,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
         /// What a node has done since it started.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[non_exhaustive]
         pub struct Statistics {
-            $($(#[$doc])+ pub $name: u64,)+
+            $($(#[doc = $doc])+ pub $name: u64,)+
             /// Leaderships of this node that ended, by the reason.
             pub step_downs: BTreeMap<String, u64>,
         }
@@ -50,6 +50,11 @@ macro_rules! counters {
         }
 
         impl Statistics {
+            /// What each counter counts, in the order of [`counters`](Self::counters).
+            #[cfg(feature = "metrics")]
+            pub(crate) const HELP: &'static [(&'static str, &'static str)] =
+                &[$((stringify!($name), concat!($($doc),+)),)+];
+
             /// Every counter but [`step_downs`](Self::step_downs), with its name.
             pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)+].into_iter()
@@ -69,9 +74,9 @@ counters! {
     votes_granted,
     /// Entries added to its log, as leader or as follower.
     entries_appended,
-    /// Bytes of these entries.
+    /// Bytes of the entries added to its log.
     bytes_appended,
-    /// Batches of these entries: as many writes to the log at most.
+    /// Batches of entries added to its log: as many writes to it at most.
     batches_appended,
     /// Times entries at the end of its log were replaced by a leader's.
     truncations,
@@ -79,7 +84,7 @@ counters! {
     flushes,
     /// Entries that its state machine is done with.
     entries_applied,
-    /// Bytes of these entries.
+    /// Bytes of the entries that its state machine is done with.
     bytes_applied,
     /// Reports of its state machine; the entries of one share a pass of replies.
     batches_applied,
@@ -91,9 +96,9 @@ counters! {
     snapshots_sent,
     /// AppendEntries sent to followers.
     appends_sent,
-    /// Entries in them; one that goes to several followers, or again, counts each time.
+    /// Entries in AppendEntries; one that goes to several followers, or again, counts each time.
     entries_sent,
-    /// Bytes of these entries.
+    /// Bytes of the entries in AppendEntries.
     bytes_sent,
     /// AppendEntries that a follower refused because its log differs.
     appends_conflicted,

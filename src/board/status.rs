@@ -52,6 +52,8 @@ pub struct Status {
     pub durable_index: LogIndex,
     /// The last entry of its newest snapshot; zero without one.
     pub snapshot_index: LogIndex,
+    /// The term of that entry; zero without one.
+    pub snapshot_term: Term,
     /// The voters of its effective membership.
     pub voters: Vec<NodeId>,
     /// All members of its effective membership, ordered by id.
@@ -93,7 +95,8 @@ impl Board {
             last_index,
             last_term: Term(self.last_term.load(Ordering::Relaxed)),
             durable_index,
-            snapshot_index: index(&self.snapshot),
+            snapshot_index: state.snapshot.index,
+            snapshot_term: state.snapshot.term,
             voters: voters().map(|voter| voter.id.clone()).collect(),
             members: state.members.clone(),
             membership_index: state.membership_index,
@@ -118,6 +121,10 @@ impl fmt::Display for Status {
         let or = |text: Option<String>, none: &str| text.unwrap_or_else(|| none.to_owned());
         let members: Vec<String> = self.members.iter().map(Member::to_string).collect();
         let (first, last) = self.protocol_versions;
+        let snapshot = match self.snapshot_index {
+            LogIndex::ZERO => "none yet".to_owned(),
+            index => format!("{index} of term {}", self.snapshot_term),
+        };
         let rows = [
             ("node", self.id.to_string()),
             ("role", self.role.to_string()),
@@ -129,7 +136,7 @@ impl fmt::Display for Status {
             ("durable", self.durable_index.to_string()),
             ("committed", self.commit_index.to_string()),
             ("applied", format!("{} ({} pending)", self.applied_index, self.fsm_pending)),
-            ("snapshot", self.snapshot_index.to_string()),
+            ("snapshot", snapshot),
             ("members", format!("{}, as of entry {}", members.join(", "), self.membership_index)),
             ("cluster", or(self.cluster.clone(), "none yet")),
             ("protocol", if first == last { first.to_string() } else { format!("{first} to {last}") }),
@@ -157,7 +164,7 @@ mod tests {
     use crate::{
         clock::{Clock, ClockSkew},
         transport::Identity,
-        types::{ClusterId, GroupId, Incarnation, Membership, Server},
+        types::{ClusterId, GroupId, Incarnation, LogId, Membership, Server},
     };
 
     #[test]
@@ -178,9 +185,17 @@ mod tests {
         let servers = [server("n1", Suffrage::Voter), server("n2", Suffrage::Nonvoter)];
         board.set_membership(LogIndex(4), &Membership::new(servers).unwrap());
         board.set_role(ServerRole::Follower, Term(2), None);
+        assert!(board.status().to_string().lines().any(|line| line == "snapshot      none yet"));
+        board.set_snapshot(LogId::new(Term(2), LogIndex(3)));
         let status = board.status();
         let shown = status.to_string();
-        for line in ["role          follower", "last contact  never", "leader        none known"] {
+        assert_eq!((status.snapshot_index, status.snapshot_term), (LogIndex(3), Term(2)));
+        for line in [
+            "role          follower",
+            "snapshot      3 of term 2",
+            "last contact  never",
+            "leader        none known",
+        ] {
             assert!(shown.lines().any(|shown| shown == line), "{line}:\n{shown}");
         }
         assert!(shown.contains("n1 at n1:1, n2 at n2:1 (nonvoter), as of entry 4"), "{shown}");

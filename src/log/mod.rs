@@ -20,8 +20,8 @@ use crate::{
     protocol::{MembershipHistory, TermRuns, Verdict, check_append},
     storage::{Recovered, snapshot::SnapshotDescription},
     types::{
-        Entries, EntryBatch, EntryBuffer, EntryKind, EntryRef, LogBase, LogId, LogIndex, Membership,
-        MembershipError, Term,
+        ClusterId, Entries, EntryBatch, EntryBuffer, EntryKind, EntryRef, LogBase, LogId, LogIndex,
+        Membership, MembershipError, Term,
     },
 };
 
@@ -372,14 +372,15 @@ impl Log {
         goes
     }
 
-    /// What a snapshot of everything up to `at` is to be called; `None` if the log has gone on from a later one
-    /// meanwhile.
-    pub fn describe(&self, at: LogId) -> Option<SnapshotDescription> {
+    /// What a snapshot of `cluster` with everything up to `at` is to be called; `None` if the log has gone on from a
+    /// later one meanwhile.
+    pub fn describe(&self, at: LogId, cluster: ClusterId) -> Option<SnapshotDescription> {
         let (membership_index, membership) = self.memberships.committed_entry(at.index);
         (at.index > self.base().index && self.holds(at)).then(|| SnapshotDescription {
             last: at,
             membership: membership.clone(),
             membership_index,
+            cluster,
         })
     }
 

@@ -264,7 +264,7 @@ fn regress_d3_a_snapshot_ahead_of_the_log_replaces_all_of_it() {
 
 #[test]
 fn regress_d5_a_snapshot_is_of_the_membership_at_its_last_entry() {
-    use crate::types::{Incarnation, Server, Suffrage};
+    use crate::types::{ClusterId, Incarnation, Server, Suffrage};
     let server = |id: &str| Server {
         id: id.into(),
         address: id.into(),
@@ -279,8 +279,12 @@ fn regress_d5_a_snapshot_is_of_the_membership_at_its_last_entry() {
     }
     let mut log = log();
     log.append_own(&Tenure::new(Term(1)), buffer).unwrap();
-    let described = |index| log.describe(LogId::new(Term(1), LogIndex(index))).unwrap();
+    let described = |index| log.describe(LogId::new(Term(1), LogIndex(index)), ClusterId(7)).unwrap();
     let shape = |index| (described(index).membership.servers().len(), described(index).membership_index.0);
     assert_eq!([1, 2, 3, 4].map(shape), [(1, 1), (1, 1), (2, 3), (2, 3)]);
-    assert_eq!(log.describe(LogId::new(Term(2), LogIndex(2))), None, "not an entry of this log");
+    assert_eq!(
+        log.describe(LogId::new(Term(2), LogIndex(2)), ClusterId(7)),
+        None,
+        "not an entry of this log"
+    );
 }

@@ -216,11 +216,11 @@ mod tests {
     /// A piece of a snapshot of ten bytes that ends at index 9.
     fn piece(term: u64, offset: u64, length: usize) -> InstallSnapshot {
         let last = LogId::new(Term(2), LogIndex(9));
-        let description = SnapshotDescription { last, ..SnapshotDescription::default() };
+        let description =
+            SnapshotDescription { last, cluster: ClusterId(1), ..SnapshotDescription::default() };
         InstallSnapshot {
             term: Term(term),
             leader: "n1".into(),
-            cluster: ClusterId(1),
             snapshot: SnapshotMeta { description, bytes: 10, checksum: 3 },
             offset,
             data: vec![0; length].into(),

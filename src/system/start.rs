@@ -169,8 +169,10 @@ impl<S: StateMachine> Assembly<S> {
         let recovered = &self.opened.recovered;
         let first = recovered.memberships.first().filter(|(index, _)| *index == LogIndex(1));
         let cluster = match first {
-            Some((_, membership)) if self.opened.cluster.is_none() => ClusterId::of(&membership.encode()),
-            _ => self.opened.cluster,
+            _ if !self.opened.cluster.is_none() => self.opened.cluster,
+            Some((_, membership)) => ClusterId::of(&membership.encode()),
+            // What lies before it is compacted, and a store of one's own keeps nothing beside it.
+            None => self.opened.newest.as_ref().map_or(ClusterId::NONE, |meta| meta.description.cluster),
         };
         Identity {
             id: self.builder.id.clone(),
@@ -199,7 +201,7 @@ impl<S: StateMachine> Assembly<S> {
         let mut log = Log::new(&self.opened.recovered, self.builder.config.log_cache_bytes);
         if let Some(meta) = &self.opened.newest {
             log.restored(&meta.description);
-            board.set_snapshot(meta.description.last.index);
+            board.set_snapshot(meta.description.last);
         }
         board.set_commit(log.commit());
         let node = Node::new(NodeParts {
@@ -215,6 +217,13 @@ impl<S: StateMachine> Assembly<S> {
             ticker: ticker.clone(),
         });
         node.publish_log();
+        #[cfg(feature = "metrics")]
+        {
+            let told = Rc::downgrade(&node);
+            ticker.subscribe(move |tick| {
+                told.upgrade().map(|node| node.metrics.publish(tick.now, &node.board)).is_some()
+            });
+        }
         let mut inbound = None;
         let name = format!("raft_system/{}", self.builder.id);
         let spawned = spawn(&inspector, name, |ctx| {

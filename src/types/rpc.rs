@@ -368,9 +368,7 @@ pub struct InstallSnapshot {
     pub term: Term,
     /// The leader.
     pub leader: NodeId,
-    /// The leader's cluster: the follower may never see entry 1, whose hash it is.
-    pub cluster: ClusterId,
-    /// What is being sent.
+    /// What is being sent, and the cluster it is of.
     pub snapshot: SnapshotMeta,
     /// Where `data` lies in the snapshot's content, in bytes.
     pub offset: u64,

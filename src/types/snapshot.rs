@@ -1,6 +1,6 @@
 //! What a snapshot is (Raft §7): described here for those who keep it and for those who send it.
 
-use super::{LogBase, LogId, LogIndex, Membership};
+use super::{ClusterId, LogBase, LogId, LogIndex, Membership};
 
 /// What a snapshot is of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct SnapshotDescription {
     pub membership: Membership,
     /// Where that membership's entry stands, or an index at which it was in force already.
     pub membership_index: LogIndex,
+    /// Whose state it is: whoever goes on from it may never see entry 1, whose hash this is.
+    pub cluster: ClusterId,
 }
 
 impl SnapshotDescription {

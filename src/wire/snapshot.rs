@@ -19,7 +19,7 @@ pub(super) fn put(head: &mut BytesMut, install: &InstallSnapshot) -> Result<(), 
     let SnapshotMeta { description, bytes, checksum } = &install.snapshot;
     head.put_u64_le(install.term.get());
     head.put_u64_le(install.offset);
-    head.put_u128_le(install.cluster.0);
+    head.put_u128_le(description.cluster.0);
     head.put_u64_le(description.last.term.get());
     head.put_u64_le(description.last.index.get());
     head.put_u64_le(description.membership_index.get());
@@ -50,11 +50,11 @@ pub(super) fn read(mut body: Bytes) -> Result<InstallSnapshot, FrameError> {
     if offset.checked_add(body.len() as u64).is_none_or(|end| end > bytes) {
         return Err(FrameError::malformed(KIND, "a piece beyond the end of its snapshot"));
     }
-    let description = SnapshotDescription { last, membership, membership_index };
+    let cluster = ClusterId(u128::from(low) | u128::from(high) << 64);
+    let description = SnapshotDescription { last, membership, membership_index, cluster };
     Ok(InstallSnapshot {
         term,
         leader,
-        cluster: ClusterId(u128::from(low) | u128::from(high) << 64),
         snapshot: SnapshotMeta { description, bytes, checksum },
         offset,
         data: body,

@@ -166,12 +166,11 @@ fn install() -> impl Strategy<Value = InstallSnapshot> {
     let numbers = (number(), number(), any::<u128>(), number(), any::<u32>());
     (numbers, node(), log_id(), membership(), data(3000)).prop_map(
         |((term, offset, cluster, membership_index, checksum), leader, last, membership, data)| {
-            let description =
-                SnapshotDescription { last, membership, membership_index: LogIndex(membership_index) };
+            let (membership_index, cluster) = (LogIndex(membership_index), ClusterId(cluster));
+            let description = SnapshotDescription { last, membership, membership_index, cluster };
             let bytes = offset + data.len() as u64 + u64::from(checksum);
             let snapshot = SnapshotMeta { description, bytes, checksum };
-            let cluster = ClusterId(cluster);
-            InstallSnapshot { term: Term(term), leader, cluster, snapshot, offset, data }
+            InstallSnapshot { term: Term(term), leader, snapshot, offset, data }
         },
     )
 }
@@ -474,11 +473,11 @@ fn install_of(bytes: u64, offset: u64, data: Vec<u8>, servers: usize) -> Install
         last: LogId::new(Term(2), LogIndex(9)),
         membership: Membership::new((0..servers).map(server)).unwrap(),
         membership_index: LogIndex(1),
+        cluster: ClusterId(5),
     };
     InstallSnapshot {
         term: Term(3),
         leader: "n1".into(),
-        cluster: ClusterId(5),
         snapshot: SnapshotMeta { description, bytes, checksum: 7 },
         offset,
         data: data.into(),

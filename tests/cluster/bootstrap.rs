@@ -1,12 +1,21 @@
 //! From blank disks to a cluster, whatever happens meanwhile; and what becomes of a node that lost its disk.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use raftix::{
-    ApplyError, Config, ServerRole, StartError,
+    ApplyError, Config, ServerRole, Snapshot, StartError,
     sim::vfs::Fault,
-    storage::{StorageError, memory::MemoryStore, vfs::Vfs},
-    types::{LogIndex, Term},
+    storage::{
+        StorageError,
+        memory::MemoryStore,
+        snapshot::file::FileSnapshotStore,
+        vfs::Vfs,
+        wal::{Wal, WalOptions},
+    },
+    types::{Incarnation, LogIndex, Term},
 };
 use tokio::time::sleep;
 
@@ -302,4 +311,41 @@ fn membership() -> raftix::types::Membership {
         incarnation: raftix::types::Incarnation(1000),
     };
     raftix::types::Membership::new((1..=3).map(server)).unwrap()
+}
+
+/// Starts a node whose log and snapshots are in stores of its own: no directory says whose they are.
+async fn start_on_own_stores(world: &mut World) {
+    let vfs: Arc<dyn Vfs> = Arc::new(world.disk(0).clone());
+    let incarnation = Incarnation(7);
+    let options =
+        WalOptions { segment_bytes: 64 << 10, background: false, incarnation, ..WalOptions::default() };
+    let log = Wal::open(vfs.clone(), Path::new("own/wal"), options);
+    let snapshots = FileSnapshotStore::new(vfs, Path::new("own/snapshots"));
+    world
+        .start_with(0, |builder, _| builder.log_store(log).snapshot_store(snapshots).incarnation(incarnation))
+        .await;
+}
+
+#[test]
+fn a_node_with_stores_of_its_own_knows_its_cluster_although_entry_1_is_compacted() {
+    simulate(async {
+        let mut world = World::new(1, 90);
+        world.config.trailing_logs = 0;
+        start_on_own_stores(&mut world).await;
+        world.leader().await;
+        let cluster = world.status(0).cluster;
+        assert!(cluster.is_some());
+        // The second snapshot is of a node that knows its cluster from the first.
+        for command in ["first", "second"] {
+            world.apply(0, command).await.unwrap();
+            let taken = world.raft(0).send(Snapshot).await.unwrap().unwrap();
+            assert_eq!(Some(taken.description.cluster.to_string()), cluster);
+            world.stop(0).await;
+            start_on_own_stores(&mut world).await;
+            assert_eq!(world.status(0).cluster, cluster);
+            assert_eq!(standing(&world, 0), "member");
+            world.leader().await;
+        }
+        assert_eq!(world.read(0).await.unwrap(), ["first", "second"]);
+    });
 }

@@ -6,6 +6,7 @@
 mod damage;
 mod keys;
 mod majority;
+mod metrics;
 mod operations;
 mod quarantine;
 mod recovery;

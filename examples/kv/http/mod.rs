@@ -16,6 +16,7 @@
 //! | `GET /cluster/snapshot` | the state itself, for `/cluster/restore` of this cluster or of another |
 //! | `POST /cluster/restore`, a state as body, of the leader | `{"index"}` once it has replaced that of every node |
 //! | `GET /status`, `GET /statistics`, `GET /mailboxes` | what the node knows of itself |
+//! | `GET /metrics` | the same for Prometheus, with how long things take (docs/metrics.md) |
 //! | `GET /health`, `GET /ready` | whether the process lives; whether it can serve |
 //!
 //! A write of one key may have a header `Idempotency-Key`: sent again with it, to any node, it is applied once and
@@ -41,6 +42,7 @@ use actix_web::{
     http::Method,
     web::{self, Data, ServiceConfig},
 };
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use self::error::{method_not_allowed, unknown_route};
 use crate::node::{Node, SnapshotFiles};
@@ -55,9 +57,17 @@ const SHUTDOWN_TIMEOUT_S: u64 = 1;
 ///
 /// # Errors
 /// If the listener cannot be used.
-pub(crate) fn serve(raft: Node, snapshots: SnapshotFiles, listener: TcpListener) -> io::Result<Server> {
-    let (raft, snapshots) = (Data::new(raft), Data::new(snapshots));
-    let app = move || App::new().app_data(raft.clone()).app_data(snapshots.clone()).configure(routes);
+pub(crate) fn serve(
+    raft: Node,
+    snapshots: SnapshotFiles,
+    metrics: PrometheusHandle,
+    listener: TcpListener,
+) -> io::Result<Server> {
+    let (raft, snapshots, metrics) = (Data::new(raft), Data::new(snapshots), Data::new(metrics));
+    let app = move || {
+        let app = App::new().app_data(raft.clone()).app_data(snapshots.clone()).app_data(metrics.clone());
+        app.configure(routes)
+    };
     let server = HttpServer::new(app)
         .workers(WORKERS)
         .disable_signals()
@@ -112,6 +122,7 @@ fn routes(config: &mut ServiceConfig) {
     };
     page("/status", get().to(status::status));
     page("/statistics", get().to(status::statistics));
+    page("/metrics", get().to(status::metrics));
     page("/mailboxes", get().to(status::mailboxes));
     page("/health", get().to(status::health));
     page("/ready", get().to(status::ready));

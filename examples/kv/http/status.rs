@@ -7,6 +7,7 @@ use actix_web::{
     http::StatusCode,
     web::{Bytes, Data},
 };
+use metrics_exporter_prometheus::PrometheusHandle;
 use raftix::prelude::*;
 use serde_json::json;
 
@@ -15,6 +16,9 @@ use crate::{node::Node, store::Get};
 
 /// How long a node may take to show that it can serve.
 const READY_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What Prometheus wants to be told of the format.
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `GET /status`
 pub(crate) async fn status(raft: Data<Node>, request: HttpRequest) -> Result<HttpResponse, Failure> {
@@ -26,6 +30,15 @@ pub(crate) async fn status(raft: Data<Node>, request: HttpRequest) -> Result<Htt
 pub(crate) async fn statistics(raft: Data<Node>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     no_query(&request)?;
     Ok(HttpResponse::Ok().json(raft.statistics()))
+}
+
+/// `GET /metrics`: the text that Prometheus scrapes, at most a second old.
+pub(crate) async fn metrics(
+    metrics: Data<PrometheusHandle>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    no_query(&request)?;
+    Ok(HttpResponse::Ok().content_type(PROMETHEUS_TEXT).body(metrics.render()))
 }
 
 /// `GET /mailboxes`: what every actor's mailbox holds, read without queueing in any of them.

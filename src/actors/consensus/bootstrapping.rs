@@ -28,7 +28,7 @@ impl Consensus {
         let Ok(Some((entries, ticket))) = appended else {
             return self.invariant("the first entry does not fit an empty log".to_owned());
         };
-        if let Some(ticket) = self.node.ports().storage.append(ticket, entries) {
+        if let Some(ticket) = self.node.store(ticket, entries) {
             self.flushed(ticket);
         }
         self.become_member();
@@ -39,9 +39,10 @@ impl Consensus {
     /// Marks the directory as a member's; the node takes part once that is durable, behind everything
     /// that was given to the store before.
     pub(super) fn become_member(&mut self) {
-        let known = Some(self.node.board.identity().cluster).filter(|cluster| !cluster.is_none());
-        let first = || self.node.log.borrow().first_membership().map(|first| ClusterId::of(&first.encode()));
-        let Some(cluster) = known.or_else(first) else { return };
+        let cluster = self.node.cluster();
+        if cluster.is_none() {
+            return;
+        }
         self.standing = Standing::Founding;
         self.node.ports().storage.save_identity(SaveIdentity { cluster, member: true });
     }

@@ -7,7 +7,7 @@ use crate::{
     mailbox::Context,
     messages::{SaveIdentity, SnapshotTaken},
     protocol::{compaction_base, keep_behind_sent},
-    types::{ClusterId, LogIndex},
+    types::LogIndex,
 };
 
 impl Consensus {
@@ -29,10 +29,8 @@ impl Consensus {
     /// The cluster's identity is the hash of entry 1, which is about to go: a directory that does not say yet whose it
     /// is must do so before. A quarantined node follows its cluster without having written that down.
     fn remember_cluster(&self) {
-        let log = self.node.log.borrow();
-        let known = !self.node.board.identity().cluster.is_none();
-        if let Some(first) = log.first_membership().filter(|_| !known) {
-            let cluster = ClusterId::of(&first.encode());
+        let cluster = self.node.cluster();
+        if self.node.board.identity().cluster.is_none() && !cluster.is_none() {
             self.node.ports().storage.save_identity(SaveIdentity { cluster, member: false });
         }
     }

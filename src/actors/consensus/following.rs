@@ -110,19 +110,18 @@ impl Consensus {
             return;
         }
         let mut flushed = None;
-        let storage = &self.node.ports().storage;
         let counters = &self.node.board.counters;
         if let Some(from) = truncated {
             counters.truncations.add(1);
             let ticket = self.node.log.borrow_mut().issue(from.prev(), 0);
-            storage.truncate(ticket, from);
+            self.node.ports().storage.truncate(ticket, from);
         }
         for entries in new.batches() {
             counters.entries_appended.add(entries.count());
             counters.bytes_appended.add(entries.len() as u64);
             counters.batches_appended.add(1);
             let ticket = self.node.log.borrow_mut().issue(entries.last(), entries.len());
-            if let Some(ticket) = storage.append(ticket, entries.clone()) {
+            if let Some(ticket) = self.node.store(ticket, entries.clone()) {
                 flushed = Some(ticket);
             }
         }
@@ -134,9 +133,8 @@ impl Consensus {
 
     /// Everything up to `ticket` is durable: acknowledgements leave, a leader counts itself.
     pub(super) fn flushed(&mut self, ticket: Ticket) {
-        let rose = self.node.log.borrow_mut().flushed(ticket);
+        let rose = self.node.flushed(ticket);
         self.disk.flushed();
-        self.node.board.counters.flushes.add(1);
         if rose {
             self.node.publish_log();
             match &self.leadership {

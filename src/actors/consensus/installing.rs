@@ -36,8 +36,6 @@ pub(super) struct Installing {
     rule: Installation,
     /// Answers that leave when everything before what they want is written.
     held: VecDeque<HeldAnswer>,
-    /// The cluster of the leader that sends it.
-    cluster: ClusterId,
     /// What is published and waits for the log to be reset.
     published: Option<Published>,
 }
@@ -58,7 +56,6 @@ impl Installing {
         Self {
             rule: Installation::new(config.snapshot_bytes_max, config.snapshot_patience()),
             held: VecDeque::new(),
-            cluster: ClusterId::NONE,
             published: None,
         }
     }
@@ -91,7 +88,7 @@ impl Consensus {
     /// Whether the snapshot is of this node's cluster and fits what it knows to be committed.
     fn is_sound(&self, request: &InstallSnapshot) -> bool {
         let own = self.node.board.identity().cluster;
-        let last = request.snapshot.description.last;
+        let (last, cluster) = (request.snapshot.description.last, request.snapshot.description.cluster);
         let log = self.node.log.borrow();
         let contradicts = last.index <= log.commit()
             && log.runs().term_at(last.index).is_some_and(|term| term != last.term);
@@ -99,7 +96,7 @@ impl Consensus {
             let commit = log.commit();
             tracing::error!(node = %self.node.id, leader = %request.leader, %last, %commit, "refused a snapshot of another history");
         }
-        !contradicts && !request.cluster.is_none() && (own.is_none() || own == request.cluster)
+        !contradicts && !cluster.is_none() && (own.is_none() || own == cluster)
     }
 
     fn take_piece(&mut self, request: InstallSnapshot, responder: Responder) {
@@ -118,7 +115,6 @@ impl Consensus {
                     let bytes = request.snapshot.bytes;
                     tracing::info!(node = %self.node.id, %leader, %last, bytes, "receiving a snapshot");
                     self.refuse_held();
-                    self.installing.cluster = request.cluster;
                     self.receive(session, SnapshotPart::Begin(request.snapshot));
                 }
                 if taken {
@@ -226,7 +222,7 @@ impl Consensus {
         tracing::info!(node = %self.node.id, %last, log_begins_anew = goes, "installed a snapshot");
         self.node.board.counters.snapshots_installed.add(1);
         self.node.observers.tell(|| RaftEvent::SnapshotInstalled { last, bytes });
-        self.save_cluster();
+        self.save_cluster(description.cluster);
         self.node.replace_state(FsmRestore { source, state: true });
         self.node.publish_log();
         self.compact(last.index);
@@ -235,9 +231,8 @@ impl Consensus {
     }
 
     /// The cluster's id is the hash of an entry that this node never had: it has the leader's word for it.
-    fn save_cluster(&self) {
+    fn save_cluster(&self, cluster: ClusterId) {
         if self.node.board.identity().cluster.is_none() {
-            let cluster = self.installing.cluster;
             self.node.ports().storage.save_identity(SaveIdentity { cluster, member: false });
         }
     }

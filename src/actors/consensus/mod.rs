@@ -166,6 +166,7 @@ impl Consensus {
         }
         leadership.leader.send_now(StopActor);
         self.node.board.count_step_down(reason);
+        self.node.metrics.commit.abandon();
         tracing::info!(node = %self.node.id, %term, %reason, "stepped down");
     }
 

@@ -154,6 +154,7 @@ impl Leader {
         counters.entries_appended.add(batch.count());
         counters.bytes_appended.add(batch.len() as u64);
         counters.batches_appended.add(1);
+        self.node.metrics.commit.start(batch.last().0);
         // It is in force from here on: who replicates and whose acknowledgement counts, before it is sent.
         if self.node.log.borrow().membership_index() != membership {
             self.reconcile();
@@ -162,7 +163,7 @@ impl Leader {
         if KnownBug::LeaderCountsBeforeFlush.is_back() {
             self.commitment.send_now(Match { session: OWN_SESSION, index: batch.last() });
         }
-        if let Some(ticket) = self.node.ports().storage.append(ticket, batch) {
+        if let Some(ticket) = self.node.store(ticket, batch) {
             self.count_own(ticket);
         }
         self.node.publish_log();
@@ -171,10 +172,9 @@ impl Leader {
 
     /// What this node's store made durable at once counts at once; what it takes time for, when Consensus hears of it.
     fn count_own(&self, ticket: Ticket) {
-        self.node.board.counters.flushes.add(1);
-        let mut log = self.node.log.borrow_mut();
-        if log.flushed(ticket) {
-            self.commitment.send_now(Match { session: OWN_SESSION, index: log.durable() });
+        if self.node.flushed(ticket) {
+            let index = self.node.log.borrow().durable();
+            self.commitment.send_now(Match { session: OWN_SESSION, index });
         }
     }
 

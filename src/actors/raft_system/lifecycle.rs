@@ -154,6 +154,7 @@ impl<S: StateMachine> RaftSystem<S> {
         self.node.ports().snapshotter.stop.send_now(StopActor);
         self.lifecycle.ticking.abort();
         self.node.board.set_stopped();
+        self.node.metrics.ended();
         for caller in self.lifecycle.callers.take() {
             // Whoever asked may have gone.
             let _ = caller.send(());

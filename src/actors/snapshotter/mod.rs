@@ -48,6 +48,9 @@ const NO_STORE: &str = "this node has no place to keep them";
 /// What a client is told whose state machine has none.
 const NO_STATE: &str = "the state machine has none";
 
+/// What its duration is measured by: one is taken at a time.
+const THE_ONE: u64 = 0;
+
 /// See the module.
 pub(crate) struct Snapshotter {
     node: Rc<Node>,
@@ -114,6 +117,7 @@ impl Snapshotter {
 
     fn begin(&mut self) {
         self.stage = Stage::Capturing;
+        self.node.metrics.snapshot.start(THE_ONE);
         self.node.ports().fsm.snapshot();
     }
 
@@ -126,7 +130,9 @@ impl Snapshotter {
                 SnapshotError::Unsupported(NO_STATE)
             }
         })?;
-        let description = self.node.log.borrow().describe(at).filter(|_| at.index > self.newest.index);
+        let cluster = self.node.cluster();
+        let description =
+            self.node.log.borrow().describe(at, cluster).filter(|_| at.index > self.newest.index);
         let description = description.ok_or(SnapshotError::NothingNew)?;
         self.stage = Stage::Beginning { sessions, state };
         self.files(FileWork::Create(description));
@@ -154,7 +160,7 @@ impl Snapshotter {
     /// One is published here, whoever took it.
     fn is_newest(&mut self, last: LogId) {
         self.newest = self.newest.max(last);
-        self.node.board.set_snapshot(self.newest.index);
+        self.node.board.set_snapshot(self.newest);
         self.files(FileWork::Retain(self.node.config.snapshots_retained));
     }
 
@@ -162,6 +168,7 @@ impl Snapshotter {
         let description = meta.description.clone();
         tracing::info!(node = %self.node.id, last = %description.last, bytes = meta.bytes, "snapshot taken");
         self.node.board.counters.snapshots_taken.add(1);
+        self.node.metrics.snapshot.stop(THE_ONE);
         let (last, bytes) = (description.last, meta.bytes);
         self.node.observers.tell(|| RaftEvent::SnapshotTaken { last, bytes });
         self.is_newest(last);
@@ -171,6 +178,7 @@ impl Snapshotter {
     /// The end of the one being taken.
     fn finish(&mut self, result: Result<SnapshotMeta, SnapshotError>) {
         self.stage = Stage::Idle;
+        self.node.metrics.snapshot.abandon();
         if let Err(error) = &result
             && !matches!(
                 error,

@@ -19,7 +19,7 @@
 use super::{SnapshotDescription, SnapshotMeta, SnapshotSink, SnapshotSource, SnapshotStore};
 use crate::{
     storage::StorageError,
-    types::{Incarnation, LogId, LogIndex, Membership, NodeId, Server, Suffrage, Term},
+    types::{ClusterId, Incarnation, LogId, LogIndex, Membership, NodeId, Server, Suffrage, Term},
 };
 
 /// Where a store lives: a directory, a database, nothing.
@@ -140,7 +140,8 @@ fn members(count: usize, name_bytes: usize) -> Membership {
 
 fn upto(index: u64, term: u64) -> SnapshotDescription {
     let membership_index = LogIndex(index / 2);
-    SnapshotDescription { last: id(index, term), membership: members(3, 5), membership_index }
+    let cluster = ClusterId(u128::MAX - u128::from(term));
+    SnapshotDescription { last: id(index, term), membership: members(3, 5), membership_index, cluster }
 }
 
 /// Bytes that tell where they stand.
@@ -274,7 +275,8 @@ fn any_membership_fits<M: Medium>(medium: &mut M) {
     let largest = members(Membership::SERVERS_MAX, NodeId::BYTES_MAX);
     for (index, membership) in [(8, largest), (9, Membership::default())] {
         let last = id(index, 1);
-        let description = SnapshotDescription { last, membership, membership_index: LogIndex(index) };
+        let (membership_index, cluster) = (LogIndex(index), ClusterId::NONE);
+        let description = SnapshotDescription { last, membership, membership_index, cluster };
         opened.publish(&description, b"content");
         assert_eq!(description.log_base().last, last);
     }

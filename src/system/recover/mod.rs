@@ -320,8 +320,8 @@ fn perform<S: StateMachine>(
 fn publish(opened: &mut Opened, taken: Taken, membership: &Membership) -> Result<LogBase, RecoverError> {
     let Taken { last, sessions, state } = taken;
     let store = opened.snapshots.as_mut().expect("a recovery has a place for snapshots");
-    let description =
-        SnapshotDescription { last, membership: membership.clone(), membership_index: last.index };
+    let (membership, cluster) = (membership.clone(), ClusterId::of(&membership.encode()));
+    let description = SnapshotDescription { last, membership, membership_index: last.index, cluster };
     let base = description.log_base();
     let work =
         PersistWork { sink: store.create(description)?, sessions, state, cancelled: Cancelled::default() };

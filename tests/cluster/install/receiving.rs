@@ -19,7 +19,6 @@ use crate::support::{Puppet, Stage, entries, ms, simulate};
 /// A snapshot of `commands`, which stand at index 2 and up, and its content.
 pub(crate) struct Sent {
     term: u64,
-    cluster: ClusterId,
     pub(super) meta: SnapshotMeta,
     pub(crate) content: Vec<u8>,
 }
@@ -48,9 +47,9 @@ impl Sent {
             (2..).zip(commands).map(|(at, command)| (at, of, *command)).collect();
         bytes.extend(rmp_serde::to_vec(&applied).unwrap());
         let last = LogId::new(Term(of), LogIndex(1 + commands.len() as u64));
-        let description = SnapshotDescription { last, membership, membership_index: LogIndex(1) };
+        let description = SnapshotDescription { last, membership, membership_index: LogIndex(1), cluster };
         let (length, checksum) = (bytes.len() as u64, crc32c::crc32c(&bytes));
-        Self { term, cluster, meta: SnapshotMeta { description, bytes: length, checksum }, content: bytes }
+        Self { term, meta: SnapshotMeta { description, bytes: length, checksum }, content: bytes }
     }
 
     /// The piece of it between two places.
@@ -66,7 +65,6 @@ impl Sent {
         let request = InstallSnapshot {
             term: Term(self.term),
             leader: puppet.id(),
-            cluster: self.cluster,
             snapshot: self.meta.clone(),
             offset: from as u64,
             data: self.content[from..to].to_vec().into(),
@@ -243,14 +241,14 @@ fn one_of_another_cluster_or_from_somebody_else_is_refused() {
         let stage = Stage::new().await;
         let mut sent = Sent::new(&stage.n2, 2, 2, &LETTERS).await;
         assert_eq!(sent.outcome(&stage.n2, 0, 0).await, wanted(0));
-        sent.cluster = ClusterId(sent.cluster.0 + 1);
+        let own = sent.meta.description.cluster;
+        sent.meta.description.cluster = ClusterId(own.0 + 1);
         assert_eq!(sent.outcome(&stage.n2, 0, 0).await, InstallOutcome::Refused);
-        sent.cluster = ClusterId::NONE;
+        sent.meta.description.cluster = ClusterId::NONE;
         assert_eq!(sent.outcome(&stage.n2, 0, 0).await, InstallOutcome::Refused);
         let request = InstallSnapshot {
             term: Term(9),
             leader: NodeId::from("n3"),
-            cluster: sent.cluster,
             snapshot: sent.meta.clone(),
             offset: 0,
             data: Default::default(),

@@ -93,10 +93,11 @@ impl World {
             }
         };
         let last = LogId::new(Term(1), LogIndex(9));
-        let description = SnapshotDescription { last, ..SnapshotDescription::default() };
+        let description =
+            SnapshotDescription { last, cluster: ClusterId(1), ..SnapshotDescription::default() };
         let snapshot = SnapshotMeta { description, bytes: self.content.len() as u64, checksum: 0 };
-        let (term, leader, cluster) = (Term(1), "n1".into(), ClusterId(1));
-        let request = InstallSnapshot { term, leader, cluster, snapshot, offset, data: data.into() };
+        let (term, leader) = (Term(1), "n1".into());
+        let request = InstallSnapshot { term, leader, snapshot, offset, data: data.into() };
         self.requests.push((self.sent, request));
     }
 

@@ -1,13 +1,20 @@
 //! A snapshot file by byte, and its names: docs/snapshot.md is the page about it.
 
 use super::super::SnapshotDescription;
-use crate::types::{LogId, LogIndex, Membership, Term};
+use crate::types::{ClusterId, LogId, LogIndex, Membership, Term};
 
 const MAGIC: [u8; 8] = *b"raftix\0\x03";
-const VERSION: u32 = 1;
+/// What is written: a header names its cluster.
+const VERSION: u32 = 2;
+/// What is read as well: a header that names none.
+const VERSION_WITHOUT_CLUSTER: u32 = 1;
 
-/// The part of the header that is always there.
+/// The part of the header that is there in every version.
 pub(super) const FIXED_BYTES: usize = 56;
+/// Where the cluster is, from version 2 on.
+const CLUSTER_AT: usize = 48;
+/// Where the membership begins, from version 2 on.
+const MEMBERSHIP_AT: usize = CLUSTER_AT + size_of::<u128>();
 /// More than a header takes whose membership is as large as one may be.
 pub(super) const HEADER_BYTES_MAX: usize = 256 << 10;
 /// What each block takes beside its content.
@@ -26,17 +33,18 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let SnapshotDescription { last, membership, membership_index } = &self.description;
+        let SnapshotDescription { last, membership, membership_index, cluster } = &self.description;
         let membership = if membership.is_empty() { Vec::new() } else { membership.encode() };
-        let mut bytes = Vec::with_capacity(FIXED_BYTES + membership.len());
+        let mut bytes = Vec::with_capacity(MEMBERSHIP_AT + membership.len());
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&((FIXED_BYTES + membership.len()) as u32).to_le_bytes());
+        bytes.extend_from_slice(&((MEMBERSHIP_AT + membership.len()) as u32).to_le_bytes());
         bytes.extend_from_slice(&self.block_bytes.to_le_bytes());
-        for number in [last.index.0, last.term.0, membership_index.0, 0] {
+        for number in [last.index.0, last.term.0, membership_index.0] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
+        bytes.extend_from_slice(&cluster.0.to_le_bytes());
         bytes.extend_from_slice(&membership);
         let sum = header_checksum(&bytes);
         bytes[12..16].copy_from_slice(&sum.to_le_bytes());
@@ -58,16 +66,22 @@ impl Header {
 
     /// Reads a whole header.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
-        let (fixed, membership) = bytes.split_first_chunk::<FIXED_BYTES>().ok_or("it is too short")?;
+        let (fixed, rest) = bytes.split_first_chunk::<FIXED_BYTES>().ok_or("it is too short")?;
         if Self::length(fixed)? != bytes.len() {
             return Err("its header has another length");
         }
         if u32_at(fixed, 12) != header_checksum(bytes) {
             return Err("the checksum of its header does not match");
         }
-        if u32_at(fixed, 8) != VERSION {
-            return Err("its format version is not one this build reads");
-        }
+        let (cluster, membership) = match u32_at(fixed, 8) {
+            VERSION => {
+                let (cluster, membership) =
+                    bytes[CLUSTER_AT..].split_first_chunk().ok_or("it has no room for its cluster")?;
+                (ClusterId(u128::from_le_bytes(*cluster)), membership)
+            }
+            VERSION_WITHOUT_CLUSTER => (ClusterId::NONE, rest),
+            _ => return Err("its format version is not one this build reads"),
+        };
         let block_bytes = u32_at(fixed, 20);
         if !(1..=BLOCK_BYTES_MAX).contains(&(block_bytes as usize)) {
             return Err("its blocks have no length");
@@ -80,7 +94,7 @@ impl Header {
             some => Membership::decode(some).map_err(|_| "its membership is none")?,
         };
         let last = LogId::new(Term(u64_at(fixed, 32)), index_at(24)?);
-        let description = SnapshotDescription { last, membership, membership_index: index_at(40)? };
+        let description = SnapshotDescription { last, membership, membership_index: index_at(40)?, cluster };
         Ok(Self { description, block_bytes })
     }
 }
@@ -215,7 +229,8 @@ mod tests {
         };
         let membership = Membership::new([server]).unwrap();
         let last = LogId::new(Term(3), LogIndex(90));
-        let description = SnapshotDescription { last, membership, membership_index: LogIndex(7) };
+        let cluster = ClusterId(u128::MAX - 6);
+        let description = SnapshotDescription { last, membership, membership_index: LogIndex(7), cluster };
         Header { description, block_bytes: 64 }
     }
 

@@ -5,11 +5,12 @@ use std::io::{Read, Write};
 use super::{layout::FOOTER_BYTES, sink::SYNC_BYTES, *};
 use crate::{
     sim::vfs::{Effect, Fault, Operation, SimVfs, SyncFailure},
-    types::{Incarnation, LogIndex, Membership, Server, Suffrage, Term},
+    types::{ClusterId, Incarnation, LogIndex, Membership, Server, Suffrage, Term},
 };
 
 mod power;
 mod rot;
+mod versions;
 
 const DIR: &str = "n1/snapshots";
 /// Small blocks, so that a small content has many.
@@ -39,7 +40,7 @@ fn upto(index: u64) -> SnapshotDescription {
         incarnation: Incarnation(7),
     };
     let membership = Membership::new([server]).unwrap();
-    SnapshotDescription { last: id(index), membership, membership_index: LogIndex(1) }
+    SnapshotDescription { last: id(index), membership, membership_index: LogIndex(1), cluster: ClusterId(9) }
 }
 
 /// What a snapshot up to `index` holds: several blocks, the last one not full.
