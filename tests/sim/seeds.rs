@@ -31,3 +31,11 @@ fn voters_that_lag_behind_a_membership_elect_those_whom_it_names() {
     let plan = Plan::of_everything(4, (3, 7), Duration::from_secs(120));
     assert_eq!(run(KvWorkload::default(), plan).violation(), None);
 }
+
+/// The power of a disk went while a snapshot was written to it, and its process, of which that was all that it wrote, went
+/// on. The run never ended it.
+#[test]
+fn a_process_whose_disk_went_off_unnoticed_is_started_again() {
+    let plan = Plan::of_everything(483, (3, 7), Duration::from_secs(120));
+    assert_eq!(run(KvWorkload::default(), plan).violation(), None);
+}

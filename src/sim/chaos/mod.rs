@@ -102,7 +102,7 @@ impl Chaos {
     }
 
     /// Ends what has stopped by itself, and plans its return.
-    async fn reap<W: Workload>(&mut self, world: &mut World<W>) {
+    pub(super) async fn reap<W: Workload>(&mut self, world: &mut World<W>) {
         for n in 0..world.nodes.len() {
             let Some(reaped) = world.reap(n).await else { continue };
             match reaped {
