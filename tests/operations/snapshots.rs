@@ -32,9 +32,10 @@ fn wait_for_later_entries(node: &Node) {
 
 fn restart_all(name: &'static str, rounds: usize) {
     let mut scene = Scene::start(name, NODES, &["--trailing-logs", "16"]);
-    let (mut gaps, mut restarts) = (Times::default(), Times::default());
+    let (mut led, mut followed, mut restarts) = (Times::default(), Times::default(), Times::default());
     for at in (0..rounds).flat_map(|_| 0..NODES) {
         let Scene { cluster, load, .. } = &mut scene;
+        let gaps = if cluster.leader() == at { &mut led } else { &mut followed };
         let ((), gap) = load.gap_around(|| {
             let index = Operator::at(&cluster[at]).snapshot();
             wait_for_later_entries(&cluster[at]);
@@ -51,7 +52,8 @@ fn restart_all(name: &'static str, rounds: usize) {
         gaps.add(gap);
     }
     let did = format!(
-        "{} restarts from a snapshot, ready after: {restarts}; no write acknowledged for: {gaps}",
+        "{} restarts from a snapshot, ready after: {restarts}; no write acknowledged, where the node led, for: {led}; \
+         where it followed: {followed}",
         rounds * NODES
     );
     let (_, logs) = scene.end_of_any(&did);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{operator::Operator, scene::Scene, times::Times};
+use crate::{operator::Operator, scene::Scene, support::Node, times::Times};
 
 const NODES: usize = 3;
 /// How long half of all transfers may keep every client from being acknowledged a write.
@@ -28,11 +28,17 @@ fn hand_on(name: &'static str, times: usize) -> Times {
         let to = &scene.cluster[scene.other_than(from)];
         // Any node takes the request.
         let operator = Operator::at(&scene.cluster[scene.other_than(scene.other_than(from))]);
+        let before = term(&scene.cluster[from]);
         let ((), gap) = scene.load.gap_around(|| operator.transfer(&to.id));
         gaps.add(gap);
+        assert!(term(to) > before, "{} leads in a term of its own", to.id);
         let ((), gap) = scene.load.gap_around(|| scene.load.wait_for_writes());
         quiet.add(gap);
     }
     scene.end(&format!("{times} transfers; no write acknowledged for: {gaps}; between them: {quiet}"));
     gaps
+}
+
+fn term(node: &Node) -> u64 {
+    node.client.status().and_then(|status| status["term"].as_u64()).expect("it runs")
 }
