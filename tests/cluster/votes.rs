@@ -89,21 +89,21 @@ fn a_candidate_with_an_older_log_is_refused_and_its_term_is_taken_over() {
 }
 
 #[test]
-fn a_candidate_that_is_no_member_is_refused_and_raises_no_term() {
+fn a_candidate_that_is_no_member_and_has_no_later_log_is_refused_and_raises_no_term() {
     simulate(async {
         let stage = orphan().await;
         let stranger = Puppet::new(&stage.world, "n9", 0);
-        assert!(!stranger.request_vote(stranger.candidacy(50, (90, 40))).await.granted);
-        assert!(!stranger.pre_vote(stranger.candidacy(50, (90, 40))).await.granted);
+        assert!(!stranger.request_vote(stranger.candidacy(50, (3, 2))).await.granted);
+        assert!(!stranger.pre_vote(stranger.candidacy(50, (3, 2))).await.granted);
         assert_eq!(stage.world.status(0).term, Term(2));
     });
 }
 
 #[test]
-fn another_life_of_a_member_gets_no_vote() {
+fn another_life_of_a_member_with_no_later_log_gets_no_vote() {
     simulate(async {
         let stage = orphan().await;
-        let mut request = stage.n2.candidacy(5, (90, 4));
+        let mut request = stage.n2.candidacy(5, (3, 2));
         request.incarnation = Incarnation(1);
         assert!(!stage.n2.request_vote(request.clone()).await.granted);
         assert!(!stage.n2.pre_vote(request).await.granted);
