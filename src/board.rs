@@ -1,5 +1,6 @@
 //! What a node publishes about itself: readable from any thread, without queueing behind any mailbox.
 
+mod contact;
 mod leadership;
 mod statistics;
 mod status;
@@ -24,6 +25,7 @@ use crate::{
     types::{ClusterId, LogId, LogIndex, Membership, NodeId, Term},
 };
 
+use contact::Contact;
 pub use leadership::{Leadership, LeadershipWatch};
 pub(crate) use statistics::Counters;
 pub use statistics::Statistics;
@@ -116,16 +118,12 @@ pub(crate) struct Board {
     last: AtomicU64,
     last_term: AtomicU64,
     durable: AtomicU64,
-    /// When a leader was last heard, in nanoseconds of `clock`; [`NEVER`] if none was.
-    contact: AtomicU64,
+    contact: Contact,
     clock: Clock,
     /// What the node does, counted.
     pub(crate) counters: Counters,
     changed: Notify,
 }
-
-/// No time that a node's clock reaches.
-const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
 struct State {
@@ -167,7 +165,7 @@ impl Board {
             last: AtomicU64::new(0),
             last_term: AtomicU64::new(0),
             durable: AtomicU64::new(0),
-            contact: AtomicU64::new(NEVER),
+            contact: Contact::default(),
             clock,
             counters: Counters::default(),
             changed: Notify::new(),
@@ -214,6 +212,9 @@ impl Board {
 
     pub(crate) fn set_role(&self, role: ServerRole, term: Term, leader: Option<NodeId>) {
         self.change(|state| {
+            if state.term != term || state.leader != leader {
+                self.contact.is_with_another();
+            }
             state.role = role;
             state.term = term;
             state.leader = leader;
@@ -236,8 +237,12 @@ impl Board {
 
     /// A leader was heard at `now`.
     pub(crate) fn set_contact(&self, now: Duration) {
-        let nanos = u64::try_from(now.as_nanos()).unwrap_or(NEVER - 1);
-        self.contact.store(nanos, Ordering::Relaxed);
+        self.contact.heard(now);
+    }
+
+    /// It was a heartbeat, handled at `now`.
+    pub(crate) fn set_heartbeat(&self, now: Duration) {
+        self.contact.beaten(now);
     }
 
     /// `withheld` is the end that a damaged log must reach again before the node counts as whole.

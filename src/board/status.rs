@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Board, NEVER, ServerRole};
+use super::{Board, ServerRole};
 use crate::{
     types::{LogIndex, NodeId, Suffrage, Term},
     wire::Handshake,
@@ -64,6 +64,9 @@ pub struct Status {
     pub num_peers: usize,
     /// How long ago it last heard its leader; nothing at all if it leads itself, `None` if it never heard one.
     pub last_contact: Option<Duration>,
+    /// The longest time between two heartbeats of the leader that it follows, as it handled them; `None` before the
+    /// second. From `heartbeat_timeout` on there would be an election.
+    pub heartbeat_gap_max: Option<Duration>,
     /// The versions of the protocol between nodes that it speaks, from the first to the last.
     pub protocol_versions: (u8, u8),
     /// Its cluster, once that is known: the same on every member.
@@ -102,6 +105,7 @@ impl Board {
             membership_index: state.membership_index,
             num_peers: if is_voter { voters().count() - 1 } else { 0 },
             last_contact: if state.role == ServerRole::Leader { Some(Duration::ZERO) } else { last_contact },
+            heartbeat_gap_max: self.contact.gap_max(),
             protocol_versions: Handshake::VERSIONS,
             cluster: self.cluster.get().map(ToString::to_string),
             standing: state.standing.clone(),
@@ -110,8 +114,7 @@ impl Board {
     }
 
     fn last_contact(&self) -> Option<Duration> {
-        let heard = Some(self.contact.load(Ordering::Relaxed)).filter(|heard| *heard != NEVER)?;
-        Some(self.clock.now().saturating_sub(Duration::from_nanos(heard)))
+        Some(self.clock.now().saturating_sub(self.contact.last()?))
     }
 }
 
@@ -132,6 +135,7 @@ impl fmt::Display for Status {
             ("term", self.term.to_string()),
             ("leader", or(self.leader.as_ref().map(ToString::to_string), "none known")),
             ("last contact", or(self.last_contact.map(|ago| format!("{} ms ago", ago.as_millis())), "never")),
+            ("heartbeats", or(self.heartbeat_gap_max.map(apart), "none yet")),
             ("last log", format!("{} of term {}", self.last_index, self.last_term)),
             ("durable", self.durable_index.to_string()),
             ("committed", self.commit_index.to_string()),
@@ -145,6 +149,10 @@ impl fmt::Display for Status {
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         rows.iter().try_for_each(|(name, value)| writeln!(f, "{name:<width$}  {value}"))
     }
+}
+
+fn apart(gap: Duration) -> String {
+    format!("at most {} ms apart", gap.as_millis())
 }
 
 /// `n1 at host:port`, and what it is if it is no voter.

@@ -56,7 +56,7 @@ pub(crate) struct RemovedFromCluster;
 /// - *Go*: the close of `leaderState`'s channels.
 /// - *From → to*: Consensus → Leader → Commitment, FollowerReplicator → SnapshotSender, Heartbeater; a node that
 ///   stops or fails → Consensus; RaftSystem → FsmApplier, Snapshotter, Restorer.
-/// - *Follows*: the actor ends and drops what is queued.
+/// - *Follows*: the actor ends and drops what is queued; Snapshotter when it writes nothing any more, or is told again.
 /// - *Loss*: the tenure is revoked already; a left-over actor can do nothing.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -57,7 +57,9 @@ pub(crate) use restore::{
 };
 pub(crate) use rpc::*;
 pub(crate) use settings::ConfigReloaded;
-pub(crate) use snapshot::{SnapshotAnswered, SnapshotBegun, SnapshotTaken, SnapshotWritten, TakeSnapshot};
+pub(crate) use snapshot::{
+    SnapshotAnswered, SnapshotBegun, SnapshotTaken, SnapshotWritten, SnapshotsClosed, TakeSnapshot,
+};
 pub(crate) use storage::*;
 pub(crate) use tick::*;
 pub(crate) use transfer::*;

@@ -83,3 +83,13 @@ pub(crate) struct SnapshotWritten {
 pub(crate) struct SnapshotTaken {
     pub(crate) description: SnapshotDescription,
 }
+
+/// Nothing of this node writes snapshots any more.
+///
+/// - *Go*: none; there a shutdown does not wait for `takeSnapshot`.
+/// - *From → to*: the store's thread → Snapshotter → RaftSystem.
+/// - *Follows*: once the log is closed as well, the node has stopped.
+/// - *Loss*: never; a writer that hangs is not waited for beyond a deadline, and keeps the directory locked.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct SnapshotsClosed;

@@ -56,7 +56,7 @@ pub struct DataDir {
     path: PathBuf,
     identity: Identity,
     failed: bool,
-    _lock: Box<dyn LockGuard>,
+    lock: Arc<dyn LockGuard>,
 }
 
 impl DataDir {
@@ -133,7 +133,7 @@ impl DataDir {
             let (owner, wanted) = (identity.node.to_string(), node.to_string());
             return Err(StorageError::Foreign { path: text(path), owner, wanted });
         }
-        Ok(Self { vfs, path: path.to_owned(), identity, failed: false, _lock: lock })
+        Ok(Self { vfs, path: path.to_owned(), identity, failed: false, lock: lock.into() })
     }
 
     /// Whose it is.
@@ -144,6 +144,11 @@ impl DataDir {
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Keeps the directory from everybody else as long as it is held, also when this is dropped.
+    pub fn lock(&self) -> Arc<dyn LockGuard> {
+        self.lock.clone()
     }
 
     /// Where the log is.

@@ -122,7 +122,7 @@ pub enum Lock {
 }
 
 /// Gives the lock back when it is dropped.
-pub trait LockGuard: fmt::Debug + Send {}
+pub trait LockGuard: fmt::Debug + Send + Sync {}
 
 /// Reads a whole file.
 ///

@@ -131,7 +131,7 @@ pub(super) async fn beside<T: Send + 'static>(
 }
 
 fn directory_snapshots(vfs: &Arc<dyn Vfs>, directory: &DataDir) -> Box<dyn SnapshotStore> {
-    Box::new(FileSnapshotStore::new(vfs.clone(), &directory.snapshots_dir()))
+    Box::new(FileSnapshotStore::of_directory(vfs.clone(), directory))
 }
 
 /// Opens and reads the log of a directory; `watch` may stand before it.

@@ -19,7 +19,7 @@ use crate::{
     messages::{
         ClusterChanged, EntriesRead, FeedingEnded, Flushed, IdentitySaved, LeadershipChanged, NodeFailed,
         ProposePiece, ReadIndexReady, RemovedFromCluster, SnapshotAnswered, SnapshotBegun, SnapshotWritten,
-        StorageClosed, StorageFailed, StorageRoom, TransferEnded, VoteSaved,
+        SnapshotsClosed, StorageClosed, StorageFailed, StorageRoom, TransferEnded, VoteSaved,
     },
     state_machine::StateMachine,
 };
@@ -134,6 +134,7 @@ pub(super) fn snapshot_bridge(
         SnapshotCompletion::Received(message) => snapshotter.send_now(message),
         SnapshotCompletion::Staged { feeder, message } => feeder.staged(message),
         SnapshotCompletion::StagedRead { feeder, message } => feeder.read(message),
+        SnapshotCompletion::Closed => snapshotter.send_now(SnapshotsClosed),
     });
     if !threads {
         return snapshotter::Bridge::inline(files, done);
@@ -193,6 +194,10 @@ impl<S: StateMachine> FrontDoor for Port<RaftSystem<S>> {
 
     fn feeding_ended(&self, message: FeedingEnded) {
         self.send_now(message);
+    }
+
+    fn snapshots_closed(&self) {
+        self.send_now(SnapshotsClosed);
     }
 
     fn failed(&self, message: NodeFailed) {

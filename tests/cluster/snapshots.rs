@@ -168,6 +168,7 @@ async fn slow_writer(seed: u64) -> (World, mpsc::Sender<()>) {
     let blocked = Arc::new(Mutex::new(blocked));
     let mut world = World::new(1, seed);
     world.config.trailing_logs = 0;
+    world.config.request_timeout = secs(2);
     world
         .start_with(0, |builder, recording| {
             let machine = Recorder::new(recording).before_persist(move || {
@@ -209,16 +210,49 @@ fn regress_e14_entries_go_on_being_applied_while_a_state_is_written_and_it_is_ta
 }
 
 #[test]
-fn regress_e33_a_shutdown_does_not_wait_for_a_state_to_be_written() {
+fn a_shutdown_waits_until_nothing_is_written_and_leaves_nothing_half_written() {
     in_real_time(async {
-        let (world, release) = slow_writer(7).await;
+        let (mut world, release) = slow_writer(7).await;
         world.apply_all(commands(5)).await;
         let taking = world.raft(0).send(Snapshot);
         world.wait_for("it to be begun", |world| !files(world, 0).is_empty()).await;
-        timeout(secs(10), world.raft(0).send(Shutdown)).await.expect("it ends").unwrap();
+        let mut stopping = Box::pin(world.raft(0).send(Shutdown));
+        let early = timeout(ms(200), &mut stopping).await;
+        assert!(early.is_err(), "the directory is let go while a state is written there");
+        release.send(()).unwrap();
+        stopping.await.unwrap();
+        assert!(files(&world, 0).is_empty(), "what was begun is removed before the directory is let go");
         let given_up = taking.await.unwrap().unwrap_err();
         assert!(matches!(given_up, SnapshotError::ShuttingDown), "{given_up}");
+        world.stop(0).await;
+        world.start(0).await;
+        world.leader().await;
+    });
+}
+
+#[test]
+fn regress_e33_a_shutdown_waits_only_so_long_for_a_state_to_be_written() {
+    in_real_time(async {
+        let (mut world, release) = slow_writer(13).await;
+        world.apply_all(commands(5)).await;
+        let taking = world.raft(0).send(Snapshot);
+        world.wait_for("it to be begun", |world| !files(world, 0).is_empty()).await;
+        timeout(secs(10), world.stop(0)).await.expect("it ends");
+        let given_up = taking.await.unwrap().unwrap_err();
+        assert!(matches!(given_up, SnapshotError::ShuttingDown), "{given_up}");
+        let refused = world.try_start(0).await.unwrap_err();
+        assert!(
+            refused.to_string().contains("simulated process"),
+            "who writes there has it still: {refused}"
+        );
         drop(release);
+        let starting = async {
+            while world.try_start(0).await.is_err() {
+                tokio::time::sleep(ms(5)).await;
+            }
+        };
+        timeout(secs(10), starting).await.expect("the writer lets go");
+        assert!(files(&world, 0).is_empty(), "what it had begun is gone");
     });
 }
 

@@ -20,11 +20,16 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the example with `arguments`; its output goes to files called `name` in `logs`.
+    /// Starts the example `kv` with `arguments`; its output goes to files called `name` in `logs`.
     pub(crate) fn start(arguments: &[String], logs: &Path, name: &str) -> Self {
+        Self::start_example("kv", arguments, logs, name)
+    }
+
+    /// The same with another example.
+    pub(crate) fn start_example(program: &str, arguments: &[String], logs: &Path, name: &str) -> Self {
         let (stdout, stderr) = (logs.join(format!("{name}.out")), logs.join(format!("{name}.err")));
         let log = |path: &Path| File::create(path).unwrap();
-        let child = Command::new(example())
+        let child = Command::new(example(program))
             .args(arguments)
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
@@ -90,11 +95,11 @@ pub(crate) fn signal(name: &str, process: u32) {
     assert!(sent.success(), "kill -{name} {process}: {sent}");
 }
 
-/// The example's executable, which `cargo test` builds beside this one.
-fn example() -> PathBuf {
+/// An example's executable, which `cargo test` builds beside this one.
+fn example(program: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
-    let example = profile.join("examples").join("kv");
-    assert!(example.is_file(), "{} is missing: run `cargo build --example kv`", example.display());
+    let example = profile.join("examples").join(program);
+    assert!(example.is_file(), "{} is missing: run `cargo build --example {program}`", example.display());
     example
 }

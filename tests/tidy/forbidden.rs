@@ -152,5 +152,7 @@ mod tests {
     fn a_test_that_is_switched_off_is_found() {
         let text = concat!("#[test]\n#[", "ignore = \"slow\"]\nfn a() {}");
         assert_eq!(complaints("tests/a.rs", text)[0], "tests/a.rs:2: a test that does not run shows nothing");
+        let how = text.replace("slow", "slow: cargo test --test a -- --ignored");
+        assert_eq!(complaints("tests/a.rs", &how), [""; 0]);
     }
 }

@@ -198,8 +198,11 @@ impl Handler<Rpc<Heartbeat>> for Consensus {
         let own = rpc.from == request.leader;
         // The leader's lease counts from when it sent this: a time that is not quite now would be too early.
         let now = self.node.now();
-        let follows = own && self.standing.takes_entries() && self.heard(now, request.term, &request.leader);
-        let follows = follows && self.takes_part();
+        let heard = own && self.standing.takes_entries() && self.heard(now, request.term, &request.leader);
+        if heard {
+            self.node.board.set_heartbeat(now);
+        }
+        let follows = heard && self.takes_part();
         let sticks_ms = if follows { self.election.sticks_for().as_millis() } else { 0 };
         rpc.responder.respond(Ok(Response::Heartbeat(HeartbeatResponse {
             term: self.election.term(),

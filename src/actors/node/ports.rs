@@ -26,6 +26,7 @@ pub(crate) trait FrontDoor {
     fn cluster_changed(&self, message: ClusterChanged);
     fn removed(&self, message: RemovedFromCluster);
     fn snapshot_answered(&self, message: SnapshotAnswered);
+    fn snapshots_closed(&self);
     fn propose_piece(&self, message: ProposePiece);
     fn feeding_ended(&self, message: FeedingEnded);
     fn failed(&self, message: NodeFailed);

@@ -9,7 +9,7 @@ use super::{RaftSystem, batch::Refusal};
 use crate::{
     error::{Fatal, ReadError, TransferError},
     mailbox::{Park, Parked, ReplySender},
-    messages::{RemovedFromCluster, Shutdown, StopActor, StorageClosed},
+    messages::{RemovedFromCluster, Shutdown, SnapshotsClosed, StopActor, StorageClosed},
     state_machine::StateMachine,
 };
 
@@ -29,8 +29,12 @@ enum Stage {
     HandingOver(Duration),
     /// Nothing is admitted; what was admitted is being answered.
     Settling,
-    /// Everybody is answered; the store finishes, at the latest by then.
-    Closing(Duration),
+    /// Everybody is answered; whoever writes to the directory finishes, at the latest by then.
+    Closing {
+        until: Duration,
+        log_open: bool,
+        snapshots_open: bool,
+    },
     Stopped,
 }
 
@@ -131,13 +135,15 @@ impl<S: StateMachine> RaftSystem<S> {
                 self.go_on_stopping();
             }
             Stage::Settling if self.is_settled() => {
-                self.lifecycle.stage =
-                    Stage::Closing(self.now.saturating_add(self.node.config.request_timeout));
+                let until = self.now.saturating_add(self.node.config.request_timeout);
+                self.lifecycle.stage = Stage::Closing { until, log_open: true, snapshots_open: true };
                 self.node.halt();
+                self.node.ports().snapshotter.stop.send_now(StopActor);
                 self.node.ports().storage.close();
             }
-            Stage::Closing(until) if self.now >= until => {
-                tracing::error!(node = %self.node.id, "the store did not close in time");
+            Stage::Closing { log_open: false, snapshots_open: false, .. } => self.stopped(),
+            Stage::Closing { until, log_open, snapshots_open } if self.now >= until => {
+                tracing::error!(node = %self.node.id, log_open, snapshots_open, "the store did not close in time");
                 self.stopped();
             }
             _ => {}
@@ -169,7 +175,7 @@ impl<S: StateMachine> Handler<Shutdown> for RaftSystem<S> {
         match self.lifecycle.stage {
             Stage::Stopped => return Parked::Now(()),
             Stage::Running => self.begin_stopping(),
-            Stage::HandingOver(_) | Stage::Settling | Stage::Closing(_) => {}
+            Stage::HandingOver(_) | Stage::Settling | Stage::Closing { .. } => {}
         }
         Parked::Later(self.lifecycle.callers.clone())
     }
@@ -190,8 +196,20 @@ impl<S: StateMachine> Handler<StorageClosed> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, _: StorageClosed, _: &mut Self::Context) {
-        if matches!(self.lifecycle.stage, Stage::Closing(_)) {
-            self.stopped();
+        if let Stage::Closing { log_open, .. } = &mut self.lifecycle.stage {
+            *log_open = false;
+            self.go_on_stopping();
+        }
+    }
+}
+
+impl<S: StateMachine> Handler<SnapshotsClosed> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: SnapshotsClosed, _: &mut Self::Context) {
+        if let Stage::Closing { snapshots_open, .. } = &mut self.lifecycle.stage {
+            *snapshots_open = false;
+            self.go_on_stopping();
         }
     }
 }

@@ -88,8 +88,8 @@ impl Job for QueuedFiles {
         !self.queue.is_empty()
     }
 
-    fn is_last(_: &SnapshotCompletion) -> bool {
-        false
+    fn is_last(done: &SnapshotCompletion) -> bool {
+        matches!(done, SnapshotCompletion::Closed)
     }
 }
 

@@ -3,13 +3,14 @@
 //!
 //! Mailbox: [`TakeSnapshot`], [`FsmSnapshotted`], [`SnapshotBegun`], [`SnapshotWritten`], [`OpenSnapshot`],
 //! [`ReadPiece`], [`RenewSnapshot`], [`ReceiveSnapshot`], [`SnapshotReceived`], [`StateReplaced`], [`StageSnapshot`],
-//! [`ReadStaged`], [`Tick`]. Voice:
+//! [`ReadStaged`], [`SnapshotsClosed`], [`Tick`]. Voice:
 //! [`FsmSnapshot`](crate::messages::FsmSnapshot) to FsmApplier, [`SnapshotTaken`] and [`SnapshotReceived`] to Consensus,
 //! [`SnapshotOpened`](crate::messages::SnapshotOpened) and [`PieceRead`](crate::messages::PieceRead) to SnapshotSender,
-//! [`SnapshotStaged`] and [`StagedRead`](crate::messages::StagedRead) to Restorer, [`SnapshotAnswered`] to the front
-//! door. Go: `runSnapshots`, `takeSnapshot`.
+//! [`SnapshotStaged`] and [`StagedRead`](crate::messages::StagedRead) to Restorer, [`SnapshotAnswered`] and
+//! [`SnapshotsClosed`] to the front door. Go: `runSnapshots`, `takeSnapshot`.
 //! Takes one at a time. One that fails is given up and reported, and the log keeps what it would have stood for.
 //! Never moves backwards: what is published meanwhile from elsewhere may be newer.
+//! Ends when nothing is written any more, so that nothing is published in a directory that this node has let go.
 //! What it does to files are pure steps behind a [`Bridge`].
 
 mod bridge;
@@ -28,7 +29,7 @@ use crate::{
     messages::{
         FsmSnapshotted, NoState, OpenSnapshot, RaftEvent, ReadPiece, ReadStaged, ReceiveSnapshot, Reception,
         RenewSnapshot, SnapshotAnswered, SnapshotBegun, SnapshotReceived, SnapshotStaged, SnapshotTaken,
-        SnapshotWritten, StageSnapshot, StateReplaced, StopActor, TakeSnapshot, Tick,
+        SnapshotWritten, SnapshotsClosed, StageSnapshot, StateReplaced, StopActor, TakeSnapshot, Tick,
     },
     protocol::SnapshotPolicy,
     state_machine::StateSnapshot,
@@ -68,7 +69,19 @@ pub(crate) struct Snapshotter {
     newest: LogId,
     /// The state machine has said that it has none.
     without_state: bool,
+    end: End,
     cancelled: Cancelled,
+}
+
+/// How far the end is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Nobody has asked for it.
+    Open,
+    /// The store is to let go.
+    Closing,
+    /// The store has let go; a state may still be written.
+    Closed,
 }
 
 /// How far the one being taken is.
@@ -100,6 +113,7 @@ impl Snapshotter {
             request: None,
             newest,
             without_state: false,
+            end: End::Open,
             cancelled: Cancelled::default(),
         }
     }
@@ -107,6 +121,7 @@ impl Snapshotter {
     /// Why none can be taken now.
     fn obstacle(&self) -> Option<SnapshotError> {
         match self.stage {
+            _ if self.end != End::Open => Some(SnapshotError::ShuttingDown),
             _ if self.bridge.is_none() => Some(SnapshotError::Unsupported(NO_STORE)),
             _ if self.without_state => Some(SnapshotError::Unsupported(NO_STATE)),
             Stage::Idle if self.node.applied() <= self.newest.index => Some(SnapshotError::NothingNew),
@@ -123,6 +138,9 @@ impl Snapshotter {
 
     fn captured(&mut self, message: FsmSnapshotted) -> Result<(), SnapshotError> {
         let FsmSnapshotted { at, sessions, state } = message;
+        if self.end != End::Open {
+            return Err(SnapshotError::ShuttingDown);
+        }
         let state = state.map_err(|why| match why {
             NoState::Restoring => SnapshotError::Restoring,
             NoState::Unsupported => {
@@ -161,7 +179,10 @@ impl Snapshotter {
     fn is_newest(&mut self, last: LogId) {
         self.newest = self.newest.max(last);
         self.node.board.set_snapshot(self.newest);
-        self.files(FileWork::Retain(self.node.config.snapshots_retained));
+        // At the end older ones stay until the next start has another.
+        if self.end == End::Open {
+            self.files(FileWork::Retain(self.node.config.snapshots_retained));
+        }
     }
 
     fn published(&mut self, meta: &SnapshotMeta) {
@@ -182,13 +203,24 @@ impl Snapshotter {
         if let Err(error) = &result
             && !matches!(
                 error,
-                SnapshotError::NothingNew | SnapshotError::Restoring | SnapshotError::Unsupported(_)
+                SnapshotError::NothingNew
+                    | SnapshotError::Restoring
+                    | SnapshotError::ShuttingDown
+                    | SnapshotError::Unsupported(_)
             )
         {
             tracing::error!(node = %self.node.id, %error, "no snapshot was taken");
         }
         if let Some(request) = self.request.take() {
             self.node.ports().front.snapshot_answered(SnapshotAnswered { request, result });
+        }
+    }
+
+    /// Ends, unless something is still written.
+    fn end_if_quiet(&mut self, ctx: &mut Context<Self>) {
+        if self.end == End::Closed && !matches!(self.stage, Stage::Writing) {
+            self.node.ports().front.snapshots_closed();
+            ctx.stop();
         }
     }
 }
@@ -228,6 +260,8 @@ impl Handler<SnapshotBegun> for Snapshotter {
             unreachable!("the store is asked when there is a state to write, and answers once")
         };
         match (result, &self.bridge) {
+            // What was begun goes with its sink.
+            _ if self.end != End::Open => self.finish(Err(SnapshotError::ShuttingDown)),
             (Ok(sink), Some(bridge)) => {
                 let cancelled = self.cancelled.clone();
                 bridge.beside(LongWork::Persist(PersistWork { sink, sessions, state, cancelled }));
@@ -241,11 +275,12 @@ impl Handler<SnapshotBegun> for Snapshotter {
 impl Handler<SnapshotWritten> for Snapshotter {
     type Result = ();
 
-    fn handle(&mut self, SnapshotWritten { result }: SnapshotWritten, _: &mut Self::Context) {
+    fn handle(&mut self, SnapshotWritten { result }: SnapshotWritten, ctx: &mut Self::Context) {
         if let Ok(meta) = &result {
             self.published(meta);
         }
         self.finish(result);
+        self.end_if_quiet(ctx);
     }
 }
 
@@ -347,7 +382,27 @@ impl Handler<StopActor> for Snapshotter {
     type Result = ();
 
     fn handle(&mut self, _: StopActor, ctx: &mut Self::Context) {
+        if self.end != End::Open {
+            // It has been waited for long enough.
+            return ctx.stop();
+        }
         self.cancelled.set();
-        ctx.stop();
+        self.end = End::Closing;
+        match &self.bridge {
+            Some(bridge) => bridge.files(FileWork::Close),
+            None => {
+                self.end = End::Closed;
+                self.end_if_quiet(ctx);
+            }
+        }
+    }
+}
+
+impl Handler<SnapshotsClosed> for Snapshotter {
+    type Result = ();
+
+    fn handle(&mut self, _: SnapshotsClosed, ctx: &mut Self::Context) {
+        self.end = End::Closed;
+        self.end_if_quiet(ctx);
     }
 }

@@ -44,6 +44,8 @@ pub(crate) enum FileWork {
     Receive(ReceiveSnapshot),
     /// Read a piece of what a user restores.
     ReadStaged(ReadStaged),
+    /// Let the store go, and what a leader was sending.
+    Close,
 }
 
 /// One thing done.
@@ -56,6 +58,7 @@ pub(crate) enum SnapshotCompletion {
     Received(SnapshotReceived),
     Staged { feeder: Arc<dyn RestoreFeeder>, message: SnapshotStaged },
     StagedRead { feeder: Arc<dyn RestoreFeeder>, message: StagedRead },
+    Closed,
 }
 
 /// Who waits for a piece of work, so that it can be told if that is never done.
@@ -66,6 +69,7 @@ pub(super) enum Waiting {
     Read(Arc<dyn SnapshotReader>),
     Received(u64),
     StagedRead(Arc<dyn RestoreFeeder>),
+    Closed,
 }
 
 impl FileWork {
@@ -77,6 +81,7 @@ impl FileWork {
             Self::Read(read) => Waiting::Read(read.reader.clone()),
             Self::Receive(receive) => Waiting::Received(receive.session),
             Self::ReadStaged(read) => Waiting::StagedRead(read.feeder.clone()),
+            Self::Close => Waiting::Closed,
         }
     }
 }
@@ -103,13 +108,16 @@ impl Waiting {
                 let message = StagedRead { offset: 0, result: Err(error) };
                 Some(SnapshotCompletion::StagedRead { feeder, message })
             }
+            // Whoever does nothing any more has let everything go.
+            Self::Closed => Some(SnapshotCompletion::Closed),
         }
     }
 }
 
 /// The store's part.
 pub(crate) struct FileStep {
-    store: Box<dyn SnapshotStore>,
+    /// None once it is closed.
+    store: Option<Box<dyn SnapshotStore>>,
     /// What a leader sends.
     incoming: Option<Incoming>,
 }
@@ -123,22 +131,29 @@ struct Incoming {
 
 impl FileStep {
     pub(crate) fn new(store: Box<dyn SnapshotStore>) -> Self {
-        Self { store, incoming: None }
+        Self { store: Some(store), incoming: None }
+    }
+
+    fn store(&mut self) -> Result<&mut dyn SnapshotStore, StorageError> {
+        let closed = || StorageError::Misuse("the store of the snapshots is closed".to_owned());
+        Ok(self.store.as_mut().ok_or_else(closed)?.as_mut())
     }
 
     pub(super) fn perform(&mut self, work: FileWork, emit: &mut dyn FnMut(SnapshotCompletion)) {
         match work {
             FileWork::Create(description) => {
-                emit(SnapshotCompletion::Begun(self.store.create(description).map_err(Arc::new)));
+                let result = self.store().and_then(|store| store.create(description));
+                emit(SnapshotCompletion::Begun(result.map_err(Arc::new)));
             }
             FileWork::Retain(count) => {
                 // They only take room, and go with the next one.
-                if let Err(error) = self.store.retain(count) {
+                if let Err(error) = self.store().and_then(|store| store.retain(count)) {
                     tracing::warn!(%error, "older snapshots cannot be removed");
                 }
             }
             FileWork::Open { last, reader } => {
-                let message = SnapshotOpened { result: self.store.open(last).map_err(Arc::new) };
+                let result = self.store().and_then(|store| store.open(last));
+                let message = SnapshotOpened { result: result.map_err(Arc::new) };
                 emit(SnapshotCompletion::Opened { reader, message });
             }
             FileWork::Read(ReadPiece { source, offset, length, reader }) => {
@@ -162,6 +177,11 @@ impl FileStep {
                 };
                 emit(SnapshotCompletion::Received(SnapshotReceived { session, step }));
             }
+            FileWork::Close => {
+                self.incoming = None;
+                self.store = None;
+                emit(SnapshotCompletion::Closed);
+            }
         }
     }
 
@@ -169,7 +189,7 @@ impl FileStep {
     fn receive(&mut self, session: u64, part: SnapshotPart) -> Result<Option<Reception>, StorageError> {
         if let SnapshotPart::Begin(meta) = part {
             self.incoming = None;
-            let sink = self.store.create(meta.description.clone())?;
+            let sink = self.store()?.create(meta.description.clone())?;
             self.incoming = Some(Incoming { session, meta, sink });
             return Ok(Some(Reception::Written(0)));
         }
@@ -191,7 +211,7 @@ impl FileStep {
             SnapshotPart::Publish => {
                 let Some(Incoming { meta, sink, .. }) = self.incoming.take() else { return Ok(None) };
                 let published = sink.publish(Some((meta.bytes, meta.checksum)))?;
-                Ok(Some(Reception::Published(self.store.open(published.description.last)?)))
+                Ok(Some(Reception::Published(self.store()?.open(published.description.last)?)))
             }
         }
     }
@@ -267,7 +287,8 @@ pub(crate) fn persist(work: PersistWork) -> Result<SnapshotMeta, SnapshotError> 
         io::Write::flush(&mut buffered)
     }));
     match written {
-        Ok(Ok(())) if writer.cancelled.is_set() => Err(SnapshotError::ShuttingDown),
+        // Whether or not the state machine has noticed.
+        Ok(_) if writer.cancelled.is_set() => Err(SnapshotError::ShuttingDown),
         Ok(Ok(())) => writer.sink.publish(None).map_err(|error| SnapshotError::Storage(Arc::new(error))),
         Ok(Err(error)) => Err(SnapshotError::Persist(error.to_string())),
         Err(_) => Err(SnapshotError::Persist("the state machine's snapshot panicked".to_owned())),

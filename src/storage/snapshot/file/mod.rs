@@ -14,7 +14,11 @@ use std::{
 
 use super::{SnapshotDescription, SnapshotMeta, SnapshotSink, SnapshotSource, SnapshotStore, damaged};
 use crate::{
-    storage::{StorageError, vfs::Vfs},
+    storage::{
+        StorageError,
+        data_dir::DataDir,
+        vfs::{LockGuard, Vfs},
+    },
     types::LogId,
 };
 
@@ -44,6 +48,8 @@ pub struct FileSnapshotStore {
 struct Shared {
     vfs: Arc<dyn Vfs>,
     dir: PathBuf,
+    /// Whoever may still write here keeps the directory from everybody else.
+    _lock: Option<Arc<dyn LockGuard>>,
     /// A name was given and may be lost: what shows is not what is durable, until another process looks.
     broken: AtomicBool,
 }
@@ -51,11 +57,16 @@ struct Shared {
 impl FileSnapshotStore {
     /// Keeps its snapshots in `dir`, which `recover` makes if it is missing.
     pub fn new(vfs: Arc<dyn Vfs>, dir: &Path) -> Self {
-        Self::with_blocks(vfs, dir, BLOCK_BYTES)
+        Self::with(vfs, dir, None, BLOCK_BYTES)
     }
 
-    fn with_blocks(vfs: Arc<dyn Vfs>, dir: &Path, block_bytes: u32) -> Self {
-        let shared = Shared { vfs, dir: dir.to_owned(), broken: AtomicBool::new(false) };
+    /// Keeps its snapshots in a node's directory, which stays locked until the store and each of its sinks are dropped.
+    pub fn of_directory(vfs: Arc<dyn Vfs>, directory: &DataDir) -> Self {
+        Self::with(vfs, &directory.snapshots_dir(), Some(directory.lock()), BLOCK_BYTES)
+    }
+
+    fn with(vfs: Arc<dyn Vfs>, dir: &Path, lock: Option<Arc<dyn LockGuard>>, block_bytes: u32) -> Self {
+        let shared = Shared { vfs, dir: dir.to_owned(), _lock: lock, broken: AtomicBool::new(false) };
         Self { shared: Arc::new(shared), block_bytes, attempts: 0 }
     }
 
@@ -100,7 +111,7 @@ impl FileSnapshotStore {
 
     /// Makes every name as durable as it shows.
     fn sync(&self) -> Result<(), StorageError> {
-        let Shared { vfs, dir, broken } = &*self.shared;
+        let Shared { vfs, dir, broken, .. } = &*self.shared;
         vfs.sync_dir(dir).map_err(|error| {
             broken.store(true, Ordering::SeqCst);
             self.shared.failed("sync", dir, error)

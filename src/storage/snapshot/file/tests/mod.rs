@@ -17,7 +17,7 @@ const DIR: &str = "n1/snapshots";
 const BLOCK: u32 = 64;
 
 fn open_store(disk: &SimVfs) -> FileSnapshotStore {
-    FileSnapshotStore::with_blocks(Arc::new(disk.clone()), Path::new(DIR), BLOCK)
+    FileSnapshotStore::with(Arc::new(disk.clone()), Path::new(DIR), None, BLOCK)
 }
 
 /// A recovered store on a new disk.
