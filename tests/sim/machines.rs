@@ -103,7 +103,9 @@ fn a_sound_state_machine_passes() {
 
 #[test]
 fn a_state_machine_that_differs_between_nodes_is_found() {
-    let report = run(Counting { biased: true }, short(0));
+    let report = run(Counting { biased: true }, short(1));
     let Verdict::Failed(violation) = report.verdict else { panic!("not found: {:?}", report.verdict) };
-    assert_eq!(violation.law, "linearizability, by the log");
+    // A command that was sent again, or two clients, may be the first to be told different totals.
+    let laws = ["linearizability, by the log", "exactly once"];
+    assert!(laws.contains(&violation.law), "{violation:?}");
 }
