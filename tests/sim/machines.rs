@@ -105,5 +105,7 @@ fn a_sound_state_machine_passes() {
 fn a_state_machine_that_differs_between_nodes_is_found() {
     let report = run(Counting { biased: true }, short(0));
     let Verdict::Failed(violation) = report.verdict else { panic!("not found: {:?}", report.verdict) };
-    assert_eq!(violation.law, "linearizability, by the log");
+    // Whichever comes first: somebody hears of it, or two nodes write down their states.
+    let laws = ["linearizability, by the log", "a snapshot is the state at its index"];
+    assert!(laws.contains(&violation.law), "{violation}");
 }
