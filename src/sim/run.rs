@@ -209,8 +209,10 @@ async fn answer<W: Workload>(world: &mut World<W>, chaos: &mut Chaos, nodes: Opt
     for n in nodes {
         let clients = world.clients.clone();
         let asking = tokio::task::spawn_local(async move { clients.ask_until(n, ANSWERS).await });
-        if !wait_for(world, chaos, |_| asking.is_finished()).await {
-            asking.abort();
+        // A change that was under way may remove it meanwhile: then it need not answer any more.
+        let done = wait_for(world, chaos, |world| asking.is_finished() || !world.intact().contains(&n)).await;
+        asking.abort();
+        if !done {
             return false;
         }
     }

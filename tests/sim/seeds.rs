@@ -39,3 +39,9 @@ fn a_process_whose_disk_went_off_unnoticed_is_started_again() {
     let plan = Plan::of_everything(483, (3, 7), Duration::from_secs(120));
     assert_eq!(run(KvWorkload::default(), plan).violation(), None);
 }
+
+/// A node was asked whether it answers while a change that removes it was under way. The run waited for it in vain.
+#[test]
+fn a_node_that_is_removed_while_it_is_asked_need_not_answer() {
+    is_clean(53);
+}
