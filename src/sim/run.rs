@@ -209,10 +209,15 @@ async fn answer<W: Workload>(world: &mut World<W>, chaos: &mut Chaos, nodes: Opt
     for n in nodes {
         let clients = world.clients.clone();
         let asking = tokio::task::spawn_local(async move { clients.ask_until(n, ANSWERS).await });
-        // A change that was under way may remove it meanwhile: then it need not answer any more.
-        let done = wait_for(world, chaos, |world| asking.is_finished() || !world.intact().contains(&n)).await;
+        // A change that was asked for before may remove it meanwhile.
+        let over = |world: &World<W>| asking.is_finished() || !world.intact().contains(&n);
+        let answered = wait_for(world, chaos, over).await;
         asking.abort();
-        if !done {
+        if !answered {
+            if world.oracle.violation().is_none() {
+                let id = world.nodes[n].id.clone();
+                world.accuse("liveness", format!("healed, and {id} answers nobody: {}", describe(world)));
+            }
             return false;
         }
     }
@@ -236,7 +241,9 @@ fn describe<W: Workload>(world: &World<W>) -> String {
         None => format!("{} is down", n.id),
         Some(process) => format!("{:?}", process.raft.status()),
     };
-    world.nodes.iter().map(one).collect::<Vec<_>>().join("\n  ")
+    let members: Vec<&str> = world.oracle.members().into_iter().map(|n| world.nodes[n].id.as_str()).collect();
+    let nodes = world.nodes.iter().map(one).collect::<Vec<_>>().join("\n  ");
+    format!("committed members {}\n  {nodes}", members.join(" "))
 }
 
 fn report<W: Workload>(world: &World<W>, virtual_time: Duration, excuse: Option<String>) -> Report {

@@ -24,22 +24,6 @@ fn a_leader_elected_late_need_not_hold_what_a_later_one_committed() {
     is_clean(8571);
 }
 
-/// Two of four voters lag behind the changes that made voters of the other two. They would not vote for candidates that
-/// they did not know, and nobody could be elected any more although all of them were well.
-#[test]
-fn voters_that_lag_behind_a_membership_elect_those_whom_it_names() {
-    let plan = Plan::of_everything(4, (3, 7), Duration::from_secs(120));
-    assert_eq!(run(KvWorkload::default(), plan).violation(), None);
-}
-
-/// The power of a disk went while a snapshot was written to it, and its process, of which that was all that it wrote, went
-/// on. The run never ended it.
-#[test]
-fn a_process_whose_disk_went_off_unnoticed_is_started_again() {
-    let plan = Plan::of_everything(483, (3, 7), Duration::from_secs(120));
-    assert_eq!(run(KvWorkload::default(), plan).violation(), None);
-}
-
 /// A node was asked whether it answers while a change that removes it was under way. The run waited for it in vain.
 #[test]
 fn a_node_that_is_removed_while_it_is_asked_need_not_answer() {
