@@ -118,8 +118,9 @@ impl Election {
 
     /// Whether this node must not elect the candidate, whatever its term: a leader heard lately is another
     /// (hashicorp/raft#12), or may have been before a restart. A leader keeps to itself. The leader that was promised
-    /// this may ask for itself (hashicorp/raft#74, #606), in the life that this node knows. An election that a leader asked for binds nobody: he gave his
-    /// lease up before, and no leader of that term or a later one is harmed, since another's votes have been given.
+    /// this may ask for itself (hashicorp/raft#74, #606), in the life that this node knows. An election that a leader
+    /// asked for binds nobody: he gave his lease up before, and no leader of that term or a later one is harmed, since
+    /// another's votes have been given.
     fn is_bound(&self, now: Duration, request: &RequestVote, known: bool) -> bool {
         let leads = self.role == Role::Leader && request.candidate != self.id;
         let promised =
