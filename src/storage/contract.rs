@@ -1,4 +1,6 @@
-//! The checks that every store of ours makes before it changes anything, and the words for damage.
+//! The checks that every store of ours makes before it changes anything, and the words for what goes wrong.
+
+use std::{io, path::Path};
 
 use super::StorageError;
 use crate::types::{EntryBatch, LogBase, LogId, LogIndex};
@@ -60,6 +62,15 @@ pub(super) fn take_prefix(found: &mut Vec<EntryBatch>, room: &mut usize, batch: 
     }
     *room = 0;
     false
+}
+
+/// An error of the file system, told apart by whether it only lacks room.
+pub(super) fn io_error(operation: &'static str, path: &Path, source: io::Error) -> StorageError {
+    let file = path.display().to_string();
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full { file },
+        _ => StorageError::Io { operation, file, source },
+    }
 }
 
 /// Damage that no crash explains.

@@ -25,7 +25,7 @@ use std::{
 };
 
 use super::{
-    StorageError,
+    StorageError, io_error,
     vfs::{Lock, LockGuard, Vfs, read_file, replace_file},
     wal::WalOptions,
 };
@@ -84,12 +84,12 @@ impl DataDir {
         node: &NodeId,
         draw: impl FnOnce() -> io::Result<Incarnation>,
     ) -> Result<Self, StorageError> {
-        vfs.create_dir_all(path).map_err(|e| failed("create", path, e))?;
+        vfs.create_dir_all(path).map_err(|e| io_error("create", path, e))?;
         let lock = lock(vfs.as_ref(), path)?;
         let mark = path.join(RECOVERY);
         match vfs.open(&mark) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed("open", &mark, error)),
+            Err(error) => return Err(io_error("open", &mark, error)),
             Ok(_) => {
                 let what =
                     "a recovery of the cluster from this directory was begun and not finished".to_owned();
@@ -180,7 +180,8 @@ impl DataDir {
     /// Notes the cluster, for good. Durable when it returns; does nothing if it is noted already.
     ///
     /// # Errors
-    /// [`StorageError::Foreign`] if the directory belongs to another cluster, or of the medium.
+    /// [`StorageError::Foreign`] if the directory belongs to another cluster; [`StorageError::Full`] if there is no
+    /// room, then it may be tried again; or of the medium.
     pub fn set_cluster(&mut self, cluster: ClusterId) -> Result<(), StorageError> {
         if self.identity.cluster == cluster {
             return Ok(());
@@ -199,7 +200,7 @@ impl DataDir {
     /// vote or acknowledgement. Durable when it returns; does nothing if it is marked already.
     ///
     /// # Errors
-    /// Of the medium.
+    /// [`StorageError::Full`] if there is no room, then it may be tried again; or of the medium.
     pub fn mark_member(&mut self) -> Result<(), StorageError> {
         if self.identity.member {
             return Ok(());
@@ -214,7 +215,7 @@ impl DataDir {
     /// Of the medium.
     pub fn begin_recovery(&mut self) -> Result<(), StorageError> {
         let mark = self.path.join(RECOVERY);
-        replace_file(self.vfs.as_ref(), &mark, b"").map_err(|e| failed("create", &mark, e))
+        replace_file(self.vfs.as_ref(), &mark, b"").map_err(|e| io_error("create", &mark, e))
     }
 
     /// The directory is a member's of the recovered cluster. Durable when it returns.
@@ -232,26 +233,27 @@ impl DataDir {
     /// Of the medium.
     pub fn finish_recovery(&mut self) -> Result<(), StorageError> {
         let mark = self.path.join(RECOVERY);
-        self.vfs.remove(&mark).map_err(|e| failed("remove", &mark, e))?;
-        self.vfs.sync_dir(&self.path).map_err(|e| failed("sync", &self.path, e))
+        self.vfs.remove(&mark).map_err(|e| io_error("remove", &mark, e))?;
+        self.vfs.sync_dir(&self.path).map_err(|e| io_error("sync", &self.path, e))
     }
 
     fn replace(&mut self, identity: Identity) -> Result<(), StorageError> {
         let file = self.path.join("IDENTITY");
         if self.failed {
             let before = io::Error::other("it failed before and must be read by a new process");
-            return Err(failed("replace", &file, before));
+            return Err(io_error("replace", &file, before));
         }
         let replaced = replace_file(self.vfs.as_ref(), &file, &encode(&identity));
-        self.failed = replaced.is_err();
-        replaced.map_err(|e| failed("replace", &file, e))?;
+        let replaced = replaced.map_err(|e| io_error("replace", &file, e));
+        self.failed = matches!(replaced, Err(ref error) if !matches!(error, StorageError::Full { .. }));
+        replaced?;
         self.identity = identity;
         Ok(())
     }
 }
 
 fn lock(vfs: &dyn Vfs, path: &Path) -> Result<Box<dyn LockGuard>, StorageError> {
-    match vfs.lock(&path.join("LOCK")).map_err(|e| failed("lock", path, e))? {
+    match vfs.lock(&path.join("LOCK")).map_err(|e| io_error("lock", path, e))? {
         Lock::Held(guard) => Ok(guard),
         Lock::Busy(holder) => Err(StorageError::Locked { path: text(path), holder }),
     }
@@ -263,7 +265,7 @@ fn read_identity(vfs: &dyn Vfs, path: &Path) -> Result<Option<Identity>, Storage
     match read_file(vfs, &file) {
         Ok(bytes) => decode(&bytes).map(Some).map_err(|what| damaged(&file, what)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read", &file, error)),
+        Err(error) => Err(io_error("read", &file, error)),
     }
 }
 
@@ -276,7 +278,9 @@ fn check_blank(vfs: &dyn Vfs, path: &Path) -> Result<(), StorageError> {
     ] {
         match vfs.list(&path.join(folder)) {
             Ok(names) if names.iter().any(|name| name.ends_with(end)) => return Err(damaged(&file, what)),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("list", path, error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("list", path, error));
+            }
             _ => {}
         }
     }
@@ -294,10 +298,10 @@ fn create(
     if !(1..=NodeId::BYTES_MAX).contains(&node.as_str().len()) {
         return Err(StorageError::Misuse("a node's name has 1 to 255 bytes".to_owned()));
     }
-    let incarnation = draw().map_err(|e| failed("draw an incarnation for", path, e))?;
+    let incarnation = draw().map_err(|e| io_error("draw an incarnation for", path, e))?;
     let identity = Identity { node: node.clone(), incarnation, cluster: ClusterId::NONE, member: false };
     let file = path.join("IDENTITY");
-    replace_file(vfs, &file, &encode(&identity)).map_err(|e| failed("create", &file, e))?;
+    replace_file(vfs, &file, &encode(&identity)).map_err(|e| io_error("create", &file, e))?;
     Ok(identity)
 }
 
@@ -343,10 +347,6 @@ fn decode(bytes: &[u8]) -> Result<Identity, &'static str> {
 
 fn text(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn failed(operation: &'static str, path: &Path, source: io::Error) -> StorageError {
-    StorageError::Io { operation, file: text(path), source }
 }
 
 fn damaged(file: &Path, what: &str) -> StorageError {

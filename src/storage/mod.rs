@@ -28,7 +28,7 @@ pub mod wal;
 mod contract;
 mod term_runs;
 
-use contract::{check_append, check_purge, check_read, check_truncate, corrupt, take_prefix};
+use contract::{check_append, check_purge, check_read, check_truncate, corrupt, io_error, take_prefix};
 
 /// What a store held when it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    StorageError,
+    StorageError, io_error,
     vfs::{Vfs, VfsFile},
 };
 
@@ -46,11 +46,11 @@ impl StagingArea {
     pub(crate) fn directory(vfs: Arc<dyn Vfs>, dir: &Path) -> Result<Self, StorageError> {
         let left = match vfs.list(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            listed => listed.map_err(|error| failed("list", dir, error))?,
+            listed => listed.map_err(|error| io_error("list", dir, error))?,
         };
         for name in left {
             let file = dir.join(name);
-            vfs.remove(&file).map_err(|error| failed("remove", &file, error))?;
+            vfs.remove(&file).map_err(|error| io_error("remove", &file, error))?;
         }
         let directory = StagingDirectory { vfs, dir: dir.to_owned(), files: AtomicU64::new(0) };
         Ok(Self::Directory(Arc::new(directory)))
@@ -73,10 +73,10 @@ impl StagingDirectory {
     fn create(self: &Arc<Self>) -> Result<Content, StorageError> {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
         if number == 0 {
-            self.vfs.create_dir_all(&self.dir).map_err(|error| failed("create", &self.dir, error))?;
+            self.vfs.create_dir_all(&self.dir).map_err(|error| io_error("create", &self.dir, error))?;
         }
         let path = self.dir.join(format!("{number}.tmp"));
-        let file = self.vfs.create(&path).map_err(|error| failed("create", &path, error))?;
+        let file = self.vfs.create(&path).map_err(|error| io_error("create", &path, error))?;
         Ok(Content::File(StagedFile { directory: self.clone(), path, file }))
     }
 }
@@ -119,7 +119,7 @@ impl StagedSnapshot {
             Content::Memory(content) => content.extend_from_slice(bytes),
             Content::File(StagedFile { path, file, .. }) => {
                 file.write_at(self.length, &[IoSlice::new(bytes)])
-                    .map_err(|error| failed("write", path, error))?;
+                    .map_err(|error| io_error("write", path, error))?;
             }
         }
         self.length += bytes.len() as u64;
@@ -150,8 +150,8 @@ impl StagedSnapshot {
     /// The error of a read of it.
     pub(crate) fn unreadable(&self, error: io::Error) -> StorageError {
         match &self.content {
-            Content::Memory(_) => failed("read", Path::new("a staged snapshot"), error),
-            Content::File(StagedFile { path, .. }) => failed("read", path, error),
+            Content::Memory(_) => io_error("read", Path::new("a staged snapshot"), error),
+            Content::File(StagedFile { path, .. }) => io_error("read", path, error),
         }
     }
 }
@@ -184,14 +184,6 @@ impl Drop for StagedFile {
 impl fmt::Debug for StagedSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StagedSnapshot({} bytes)", self.length)
-    }
-}
-
-fn failed(operation: &'static str, path: &Path, source: io::Error) -> StorageError {
-    let file = path.display().to_string();
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full { file },
-        _ => StorageError::Io { operation, file, source },
     }
 }
 

@@ -228,11 +228,9 @@ impl StorageStep {
             }
             Operation::SaveIdentity { cluster, member } => {
                 self.flush(std::mem::take(unflushed), emit)?;
-                if let Some(directory) = &mut self.directory {
-                    directory.set_cluster(cluster)?;
-                    if member {
-                        directory.mark_member()?;
-                    }
+                let done = self.save_identity(cluster, member);
+                if !self.has_room(done, Operation::SaveIdentity { cluster, member }, emit)? {
+                    return Ok(false);
                 }
                 emit(Completion::IdentitySaved { cluster, member });
             }
@@ -243,6 +241,12 @@ impl StorageStep {
             | Operation::Retry => {}
         }
         Ok(true)
+    }
+
+    fn save_identity(&mut self, cluster: ClusterId, member: bool) -> Result<(), StorageError> {
+        let Some(directory) = &mut self.directory else { return Ok(()) };
+        directory.set_cluster(cluster)?;
+        if member { directory.mark_member() } else { Ok(()) }
     }
 
     /// Whether the medium had room for `operation`; if not, it is the first to be tried again.

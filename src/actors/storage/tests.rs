@@ -1,16 +1,24 @@
 //! What the storage step does with a store that has no room.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use super::{Completion, Operation, StorageStep};
 use crate::{
     log::Ticket,
     messages::{ReadEntries, Reader},
-    storage::{LogStore, Recovered, StorageError, VoteStore, memory::MemoryStore},
-    types::{EntryBatch, EntryBuffer, EntryKind, LogBase, LogId, LogIndex, Term, Vote},
+    sim::vfs::{Effect, Fault, Operation as FileOperation, SimVfs},
+    storage::{
+        LogStore, Recovered, StorageError, VoteStore, data_dir::DataDir, memory::MemoryStore, vfs::Vfs,
+    },
+    types::{
+        ClusterId, EntryBatch, EntryBuffer, EntryKind, Incarnation, LogBase, LogId, LogIndex, Term, Vote,
+    },
 };
 
 /// A store that may be full, for entries, truncations and resets alike, and for votes and purges.
@@ -150,6 +158,21 @@ fn a_truncation_waits_for_room_and_what_follows_it_waits_behind_it() {
     assert!(step.is_blocked());
     full.store(false, Relaxed);
     assert_eq!(perform(&mut step, [Operation::Retry]), ["full false", "flushed 3"]);
+}
+
+#[test]
+fn an_identity_waits_for_room_and_what_follows_it_waits_behind_it() {
+    let disk = SimVfs::new();
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let directory = DataDir::open_with(vfs, "n1".as_ref(), &"n1".into(), || Ok(Incarnation(1))).unwrap();
+    let mut step = StorageStep::new(Box::new(MemoryStore::new()), Some(directory));
+    disk.inject(Fault::at(FileOperation::Write, Effect::Fail(io::ErrorKind::StorageFull)));
+    let identity = Operation::SaveIdentity { cluster: ClusterId(7), member: true };
+    let append = Operation::Append { ticket: Ticket(1), entries: entry(1, 1) };
+    assert_eq!(perform(&mut step, [identity, append]), ["full true"]);
+    assert!(step.is_blocked());
+    let saved = "IdentitySaved { cluster: 00000000, member: true }";
+    assert_eq!(perform(&mut step, [Operation::Retry]), ["full false", saved, "flushed 1"]);
 }
 
 #[test]

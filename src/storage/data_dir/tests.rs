@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    sim::vfs::{Fault, SimVfs},
+    sim::vfs::{Effect, Fault, Operation, SimVfs},
     storage::vfs::RealVfs,
 };
 
@@ -73,6 +73,21 @@ fn power_lost_at_any_step_keeps_the_identity_and_what_it_was_told() {
             assert!(!told.member || found.member);
         }
     }
+}
+
+#[test]
+fn an_identity_without_room_is_as_before_and_can_be_told_again() {
+    let (path, disk) = (Path::new("n1"), SimVfs::new());
+    let mut dir =
+        DataDir::open_with(Arc::new(disk.clone()), path, &"n1".into(), || Ok(Incarnation(1))).unwrap();
+    for operation in [Operation::Create, Operation::Write] {
+        disk.inject(Fault::at(operation, Effect::Fail(io::ErrorKind::StorageFull)));
+        let before = dir.identity().clone();
+        assert!(matches!(dir.set_cluster(ClusterId(7)), Err(StorageError::Full { .. })), "{operation:?}");
+        assert_eq!(*dir.identity(), before);
+    }
+    dir.set_cluster(ClusterId(7)).unwrap();
+    assert_eq!(dir.identity().cluster, ClusterId(7));
 }
 
 #[test]

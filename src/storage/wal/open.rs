@@ -10,12 +10,12 @@ use super::{
     record::{self, FLAG_COPIED, Kind},
     recovery::{self, Recovery},
     scan::Record,
-    segment::{Folder, Owner, io_error},
+    segment::{Folder, Owner},
     spares::Spares,
 };
 use crate::{
     known_bug::KnownBug,
-    storage::{Recovered, StorageError},
+    storage::{Recovered, StorageError, io_error},
 };
 
 /// More than the record of a truncation takes.

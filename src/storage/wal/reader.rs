@@ -6,9 +6,12 @@ use super::{
     index::Place,
     record::{Kind, len},
     scan::record_at,
-    segment::{Folder, Owner, SegmentFile, io_error},
+    segment::{Folder, Owner, SegmentFile},
 };
-use crate::{storage::StorageError, types::EntryBatch};
+use crate::{
+    storage::{StorageError, io_error},
+    types::EntryBatch,
+};
 
 /// Keeps the segment it read last open: a follower that catches up reads one after the other.
 #[derive(Debug, Default)]

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use super::{
     control::{Commit, HEAD_BYTES_MAX, Head},
     record::{ALIGN, Header, Kind, len},
-    segment::{Folder, HEADER_PAGE_BYTES, SegmentFile, io_error},
+    segment::{Folder, HEADER_PAGE_BYTES, SegmentFile},
 };
-use crate::storage::StorageError;
+use crate::storage::{StorageError, io_error};
 
 /// A whole record and where it lies.
 #[derive(Clone, Debug)]

@@ -12,14 +12,14 @@
 //! only then renamed: a file with a segment's name always has a whole header.
 
 use std::{
-    io::{self, IoSlice},
+    io::IoSlice,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{
     storage::{
-        StorageError,
+        StorageError, io_error,
         vfs::{Vfs, VfsFile},
     },
     types::{ClusterId, GroupId, Incarnation},
@@ -241,13 +241,4 @@ fn decode(bytes: &[u8; HEADER_BYTES], ordinal: u64) -> Result<(Owner, u64), &'st
         cluster: ClusterId(u128_at(56)),
     };
     Ok((owner, u64_at(24)))
-}
-
-/// An error of the file system, told apart by whether it only lacks room.
-pub(super) fn io_error(operation: &'static str, path: &Path, source: io::Error) -> StorageError {
-    let file = path.display().to_string();
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full { file },
-        _ => StorageError::Io { operation, file, source },
-    }
 }

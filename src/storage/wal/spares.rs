@@ -10,8 +10,11 @@ use std::{
     thread::JoinHandle,
 };
 
-use super::segment::{Folder, Owner, SegmentFile, io_error};
-use crate::{storage::StorageError, types::ClusterId};
+use super::segment::{Folder, Owner, SegmentFile};
+use crate::{
+    storage::{StorageError, io_error},
+    types::ClusterId,
+};
 
 /// How many the helper thread makes: the reserve, and one to go on in.
 pub(super) const KEPT: usize = 2;

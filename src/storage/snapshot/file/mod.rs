@@ -17,6 +17,7 @@ use crate::{
     storage::{
         StorageError,
         data_dir::DataDir,
+        io_error,
         vfs::{LockGuard, Vfs},
     },
     types::LogId,
@@ -83,7 +84,7 @@ impl FileSnapshotStore {
     /// Every published snapshot by its name, newest first.
     fn names(&self) -> Result<Vec<LogId>, StorageError> {
         let Shared { vfs, dir, .. } = &*self.shared;
-        let names = vfs.list(dir).map_err(|error| self.shared.failed("list", dir, error))?;
+        let names = vfs.list(dir).map_err(|error| io_error("list", dir, error))?;
         let mut found: Vec<LogId> = names.iter().filter_map(|name| parse_name(name)).collect();
         found.sort_unstable_by(|a, b| b.cmp(a));
         Ok(found)
@@ -94,7 +95,7 @@ impl FileSnapshotStore {
         let path = self.shared.dir.join(name_of(last));
         let file = self.shared.vfs.open(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => StorageError::Misuse(format!("there is no snapshot up to {last}")),
-            _ => self.shared.failed("open", &path, error),
+            _ => io_error("open", &path, error),
         })?;
         let source = FileSource::open(file, &path)?;
         if source.meta().description.last != last {
@@ -106,7 +107,7 @@ impl FileSnapshotStore {
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
         let path = self.shared.dir.join(name);
-        self.shared.vfs.remove(&path).map_err(|error| self.shared.failed("remove", &path, error))
+        self.shared.vfs.remove(&path).map_err(|error| io_error("remove", &path, error))
     }
 
     /// Makes every name as durable as it shows.
@@ -114,7 +115,7 @@ impl FileSnapshotStore {
         let Shared { vfs, dir, broken, .. } = &*self.shared;
         vfs.sync_dir(dir).map_err(|error| {
             broken.store(true, Ordering::SeqCst);
-            self.shared.failed("sync", dir, error)
+            io_error("sync", dir, error)
         })
     }
 }
@@ -123,8 +124,8 @@ impl SnapshotStore for FileSnapshotStore {
     /// One that cannot be read is left out as a damaged one is.
     fn recover(&mut self) -> Result<Vec<SnapshotMeta>, StorageError> {
         let Shared { vfs, dir, .. } = &*self.shared;
-        vfs.create_dir_all(dir).map_err(|error| self.shared.failed("create", dir, error))?;
-        let names = vfs.list(dir).map_err(|error| self.shared.failed("list", dir, error))?;
+        vfs.create_dir_all(dir).map_err(|error| io_error("create", dir, error))?;
+        let names = vfs.list(dir).map_err(|error| io_error("list", dir, error))?;
         for name in names.iter().filter(|name| is_temporary(name)) {
             self.remove(name)?;
         }
@@ -174,17 +175,9 @@ impl Shared {
     fn check(&self) -> Result<(), StorageError> {
         if self.broken.load(Ordering::SeqCst) {
             let before = io::Error::other("it failed before and must be read by a new process");
-            return Err(self.failed("sync", &self.dir, before));
+            return Err(io_error("sync", &self.dir, before));
         }
         Ok(())
-    }
-
-    fn failed(&self, operation: &'static str, path: &Path, source: io::Error) -> StorageError {
-        let file = path.display().to_string();
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full { file },
-            _ => StorageError::Io { operation, file, source },
-        }
     }
 }
 

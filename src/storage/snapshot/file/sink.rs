@@ -11,7 +11,7 @@ use super::{
     layout::{Footer, Header, Layout, name_of},
 };
 use crate::storage::{
-    StorageError,
+    StorageError, io_error,
     snapshot::{SnapshotMeta, SnapshotSink, damaged, unexpected},
     vfs::VfsFile,
 };
@@ -44,14 +44,14 @@ impl FileSink {
             return Err(StorageError::Misuse(format!("{:?} describes no snapshot", header.description)));
         }
         let layout = Layout::new(&encoded, header.block_bytes);
-        let file = shared.vfs.create(&beside).map_err(|error| shared.failed("create", &beside, error))?;
+        let file = shared.vfs.create(&beside).map_err(|error| io_error("create", &beside, error))?;
         let block = Vec::with_capacity(layout.block_bytes());
         let written = Footer { bytes: 0, checksum: 0 };
         let (failed, published) = (None, false);
         let mut sink =
             Self { shared, beside, file, header, layout, block, written, synced: 0, failed, published };
         let begun = sink.file.write_at(0, &[IoSlice::new(&encoded)]);
-        begun.map_err(|error| sink.shared.failed("write", &sink.beside, error))?;
+        begun.map_err(|error| io_error("write", &sink.beside, error))?;
         Ok(sink)
     }
 
@@ -94,12 +94,12 @@ impl FileSink {
     fn show(&mut self) -> Result<(), StorageError> {
         let path = self.shared.dir.join(name_of(self.header.description.last));
         let vfs = &self.shared.vfs;
-        vfs.rename(&self.beside, &path).map_err(|error| self.shared.failed("rename", &self.beside, error))?;
+        vfs.rename(&self.beside, &path).map_err(|error| io_error("rename", &self.beside, error))?;
         self.published = true;
         vfs.sync_dir(&self.shared.dir).map_err(|error| {
             // Its name is there, and nothing says for how long: it must not count as what may be relied on.
             self.shared.broken.store(true, Ordering::SeqCst);
-            self.shared.failed("sync", &self.shared.dir, error)
+            io_error("sync", &self.shared.dir, error)
         })
     }
 }
@@ -133,7 +133,7 @@ impl SnapshotSink for FileSink {
     fn publish(mut self: Box<Self>, expected: Option<(u64, u32)>) -> Result<SnapshotMeta, StorageError> {
         self.shared.check()?;
         let done = self.finish();
-        self.noting(done).map_err(|error| self.shared.failed("write", &self.beside, error))?;
+        self.noting(done).map_err(|error| io_error("write", &self.beside, error))?;
         let Footer { bytes, checksum } = self.written;
         let meta = SnapshotMeta { description: self.header.description.clone(), bytes, checksum };
         if let Some(what) = unexpected(&meta, expected) {
