@@ -171,6 +171,11 @@ impl Log {
         self.memberships.committed(self.commit)
     }
 
+    /// The newest membership that is certain to be committed, also where the commit index is not known.
+    pub fn settled_membership(&self) -> &Membership {
+        self.memberships.settled(self.commit)
+    }
+
     /// The membership that the cluster began with, as long as entry 1 is here.
     pub fn first_membership(&self) -> Option<&Membership> {
         (self.base().index == LogIndex::ZERO && self.last().index > LogIndex::ZERO)

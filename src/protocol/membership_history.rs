@@ -54,6 +54,15 @@ impl MembershipHistory {
         self.effective_index() <= commit
     }
 
+    /// The newest membership that is certain to be committed: the effective one if `commit` reaches it, else the one
+    /// before, since a change is begun only when the one before it is committed. So it is known also after a
+    /// restart, when the commit index is not.
+    pub fn settled(&self, commit: LogIndex) -> &Membership {
+        let newest =
+            if self.is_settled(commit) { self.later.len() } else { self.later.len().saturating_sub(1) };
+        newest.checked_sub(1).and_then(|newest| self.later.get(newest)).map_or(&self.base.1, |later| &later.1)
+    }
+
     /// The entry at `index` is `membership`.
     ///
     /// # Panics
@@ -143,6 +152,15 @@ mod tests {
         assert_eq!([2, 5, 6, 8, 9, 20].map(committed), [1, 1, 2, 2, 3, 3]);
         assert_eq!(history.committed_entry(LogIndex(8)), (LogIndex(6), &members(&["n1", "n2"])));
         assert_eq!(history.committed_entry(LogIndex(5)), (LogIndex(4), &members(&["n1"])));
+    }
+
+    #[test]
+    fn what_came_before_the_newest_is_committed_whatever_is_known() {
+        let history = history();
+        let settled = |index| history.settled(LogIndex(index)).servers().len();
+        assert_eq!([0, 8, 9].map(settled), [2, 2, 3]);
+        let alone = MembershipHistory::new(LogIndex(4), members(&["n1"]));
+        assert_eq!(alone.settled(LogIndex(4)), &members(&["n1"]));
     }
 
     #[test]

@@ -108,8 +108,12 @@ impl Consensus {
     ) {
         let node = self.node.clone();
         let log = node.log.borrow();
-        let view =
-            LogView { last: log.last(), membership: log.membership(), quarantined: !self.takes_part() };
+        let view = LogView {
+            last: log.last(),
+            membership: log.membership(),
+            settled: log.settled_membership(),
+            quarantined: !self.takes_part(),
+        };
         let withheld = self.election.withheld();
         let effects = ask(&mut self.election, now, &view);
         drop(log);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{super::VoteTally, Effect, Election, LogView, Role, campaign::Campaign};
 use crate::{
     known_bug::KnownBug,
-    types::{NodeId, RequestVote, RequestVoteResponse, Term, Vote},
+    types::{Membership, NodeId, RequestVote, RequestVoteResponse, Term, Vote},
 };
 
 /// How often patience must run out, without a leader, before a node asks for everybody's vote.
@@ -80,25 +80,34 @@ impl Election {
         (true, effects)
     }
 
-    /// Whether this node may stand: a voter of the effective membership, in the life that it names, that
-    /// is neither quarantined nor forbidden to; and while withheld only when patience ran out often
-    /// enough (hashicorp/raft#476, #483: removed nodes and nonvoters stood).
+    /// Whether this node may stand: a voter, in the life that is named, that is neither quarantined nor
+    /// forbidden to; and while withheld only when patience ran out often enough (hashicorp/raft#476,
+    /// #483: removed nodes and nonvoters stood).
+    ///
+    /// A voter whose own removal is not known to be committed is one still: its log may be the only one that is long
+    /// enough, and the others no quorum without it (thesis §4.2.2). It counts no vote of its own then.
     pub(super) fn may_stand(&self, now: Duration, view: &LogView<'_>) -> bool {
-        let own = view.membership.get(&self.id);
-        let voter = own.is_some_and(|own| own.incarnation == self.incarnation)
-            && view.membership.is_voter(&self.id)
-            && !view.quarantined;
+        let other_life = view.membership.get(&self.id).is_some_and(|own| own.incarnation != self.incarnation);
+        let voter = self.is_voter_of(view.membership) || self.is_voter_of(view.settled);
         let forbidden = self.forbidden_until.is_some_and(|until| now < until);
         let held_back = self.withheld.is_some() && self.fruitless <= FRUITLESS_TIMEOUTS;
         // A peer may have named the highest term there is; it can be followed but not passed.
-        voter && !forbidden && !held_back && self.term().get() < u64::MAX
+        let can_pass = self.term().get() < u64::MAX;
+        voter && !other_life && !view.quarantined && !forbidden && !held_back && can_pass
     }
 
-    /// Begins with a pre-vote, or without one where it is switched off.
+    /// Whether `membership` names this life of the directory as a voter.
+    fn is_voter_of(&self, membership: &Membership) -> bool {
+        membership.is_voter(&self.id)
+            && membership.get(&self.id).is_some_and(|own| own.incarnation == self.incarnation)
+    }
+
+    /// Begins with a pre-vote, or without one where it is switched off. A node whose own log says that it is no voter
+    /// asks in any case: it may be one that was removed long ago, and must not disturb.
     pub(super) fn campaign(&mut self, view: &LogView<'_>, effects: &mut Vec<Effect>) {
         let periodically = self.fruitless.is_multiple_of(FRUITLESS_TIMEOUTS + 1);
         let unanimous = self.withheld.is_some() || periodically;
-        if !self.config.pre_vote {
+        if !self.config.pre_vote && self.is_voter_of(view.membership) {
             return self.stand(view, unanimous, false, effects);
         }
         self.role = Role::PreCandidate;

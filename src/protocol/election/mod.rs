@@ -60,8 +60,10 @@ pub enum Role {
 pub struct LogView<'a> {
     /// The end of the log, flushed or not.
     pub last: LogId,
-    /// The effective membership.
+    /// The effective membership: whose votes count.
     pub membership: &'a Membership,
+    /// The newest membership that is certain to be committed: this or the one before.
+    pub settled: &'a Membership,
     /// Whether this node takes no part: it neither votes nor stands.
     pub quarantined: bool,
 }

@@ -41,6 +41,8 @@ fn members(voters: u64) -> Membership {
 struct Node {
     election: Election,
     members: Membership,
+    /// `None` if the effective membership is.
+    settled: Option<Membership>,
     last: LogId,
     quarantined: bool,
     now: Duration,
@@ -57,7 +59,7 @@ impl Node {
         // Long enough ago to vote again.
         let started = now - HEARTBEAT;
         let election = Election::new(config, "n1".into(), incarnation_of("n1"), vote, withheld, started, 7);
-        Self { election, members: members(3), last: at(7, 4), quarantined: false, now }
+        Self { election, members: members(3), settled: None, last: at(7, 4), quarantined: false, now }
     }
 
     /// n1 of one voter.
@@ -98,7 +100,9 @@ impl Node {
     }
 
     fn with<R>(&mut self, call: impl FnOnce(&mut Election, Duration, &LogView<'_>) -> R) -> R {
-        let view = LogView { last: self.last, membership: &self.members, quarantined: self.quarantined };
+        let (membership, quarantined) = (&self.members, self.quarantined);
+        let settled = self.settled.as_ref().unwrap_or(membership);
+        let view = LogView { last: self.last, membership, settled, quarantined };
         call(&mut self.election, self.now, &view)
     }
 

@@ -99,8 +99,8 @@ impl Election {
     /// life of its directory is nobody.
     ///
     /// The membership is what the log says, so a log that ends before the candidate's may lack the entry that made a
-    /// voter of it, and its node be one whose vote that membership needs: it does not judge (thesis §4.1). Nobody stands
-    /// whom its own log does not name as a voter.
+    /// voter of it, and its node be one whose vote that membership needs: it does not judge (thesis §4.1). Nor does it
+    /// when the candidate's own removal is what it lacks (§4.2.2).
     fn standing(&self, now: Duration, request: &RequestVote, view: &LogView<'_>) -> Standing {
         let member = view.membership.get(&request.candidate);
         let known = member.is_some_and(|member| member.incarnation == request.incarnation);

@@ -64,7 +64,8 @@ impl Cluster {
 
     fn with<R>(&mut self, node: usize, call: impl FnOnce(&mut Election, Duration, &LogView<'_>) -> R) -> R {
         let member = &mut self.nodes[node];
-        let view = LogView { last: member.last, membership: &self.members, quarantined: false };
+        let (membership, settled) = (&self.members, &self.members);
+        let view = LogView { last: member.last, membership, settled, quarantined: false };
         call(&mut member.election, self.now, &view)
     }
 

@@ -139,6 +139,47 @@ fn only_an_admitted_voter_stands() {
     assert_eq!(quarantined.lose_patience(), NONE);
 }
 
+/// n1 in a cluster of four, with its own `change` at the end of its log, not committed.
+fn changed(change: Option<Server>) -> Node {
+    let others = ["n2", "n3", "n4"].map(|id| server(id, Suffrage::Voter));
+    let effective = Membership::new(others.into_iter().chain(change)).unwrap();
+    Node { members: effective, settled: Some(members(4)), ..Node::new() }
+}
+
+#[test]
+fn a_voter_whose_removal_is_not_committed_stands_and_counts_the_votes_of_the_others_alone() {
+    for change in [None, Some(server("n1", Suffrage::Nonvoter))] {
+        let mut node = changed(change);
+        let asks = |pre_vote| {
+            let to = vec!["n2".into(), "n3".into(), "n4".into()];
+            Effect::Ask { request: request("n1", 5), pre_vote, to }
+        };
+        assert_eq!(node.lose_patience(), [asks(true)]);
+        assert_eq!(node.answer("n2", true, 5, 5, true), NONE, "one of three; its own is none");
+        let stands = [saved(5, Some("n1")), term_changed(5), asks(false)];
+        assert_eq!(node.answer("n3", true, 5, 5, true), stands);
+        assert_eq!(node.answer("n2", false, 5, 5, true), NONE);
+        assert_eq!(node.own_vote_durable(5), NONE, "one of three; its own is none");
+        assert_eq!(node.answer("n3", false, 5, 5, true), became_leader(5));
+    }
+}
+
+#[test]
+fn who_may_have_been_removed_asks_first_in_any_case() {
+    let config = ElectionConfig { pre_vote: false, ..CONFIG };
+    let without = Node::start(config, Vote { term: Term(4), voted_for: None }, None);
+    let mut node = Node { election: without.election, ..changed(None) };
+    assert!(matches!(&node.lose_patience()[..], [Effect::Ask { pre_vote: true, .. }]));
+}
+
+#[test]
+fn nobody_stands_for_another_life_of_its_directory() {
+    let mut node = changed(Some(Server { incarnation: Incarnation(5), ..server("n1", Suffrage::Voter) }));
+    assert_eq!(node.lose_patience(), NONE);
+    let mut never = Node { settled: Some(Membership::default()), ..changed(None) };
+    assert_eq!(never.lose_patience(), NONE);
+}
+
 #[test]
 fn a_forbidden_node_stands_only_when_its_time_is_over() {
     let mut node = Node::standing();
