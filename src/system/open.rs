@@ -21,7 +21,9 @@ use crate::{
     storage::{
         LogStore, Recovered, StorageError,
         data_dir::{DataDir, Identity},
-        snapshot::{SnapshotMeta, SnapshotSource, SnapshotStore, file::FileSnapshotStore},
+        snapshot::{
+            SnapshotDescription, SnapshotMeta, SnapshotSource, SnapshotStore, file::FileSnapshotStore,
+        },
         staging::StagingArea,
         vfs::{RealVfs, Vfs},
         wal::{Wal, WalOptions},
@@ -189,6 +191,7 @@ pub(super) fn find_snapshot(
         for meta in found {
             match read_through(store.as_mut(), meta.description.last) {
                 Ok(source) => {
+                    check_cluster(opened.cluster, &meta.description)?;
                     reset_to(&mut opened, &meta)?;
                     (opened.newest, opened.source) = (Some(meta), Some(source));
                     break;
@@ -211,6 +214,18 @@ pub(super) fn find_snapshot(
     let passed = unreadable.into_iter().map(|why| format!("passed over a snapshot: {why}"));
     opened.recovered.repairs.extend(passed);
     Ok(opened)
+}
+
+/// A snapshot that was copied here from another cluster's node is no state of this one.
+fn check_cluster(cluster: ClusterId, snapshot: &SnapshotDescription) -> Result<(), StorageError> {
+    if cluster.is_none() || snapshot.cluster.is_none() || snapshot.cluster == cluster {
+        return Ok(());
+    }
+    Err(StorageError::Foreign {
+        path: format!("the snapshot up to {}", snapshot.last),
+        owner: format!("cluster {}", snapshot.cluster),
+        wanted: format!("cluster {cluster}"),
+    })
 }
 
 /// Opens a snapshot of which every byte can be read: what is found out later than now finds a state half replaced.

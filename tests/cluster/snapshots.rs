@@ -16,11 +16,11 @@ use raftix::{
         LogStore,
         data_dir::DataDir,
         memory::MemoryStore,
-        snapshot::{SnapshotMeta, SnapshotStore, content, file::FileSnapshotStore},
+        snapshot::{SnapshotDescription, SnapshotMeta, SnapshotStore, content, file::FileSnapshotStore},
         vfs::Vfs,
         wal::Wal,
     },
-    types::{GroupId, LogId, LogIndex},
+    types::{ClusterId, GroupId, LogId, LogIndex},
 };
 use tokio::time::timeout;
 
@@ -57,6 +57,17 @@ fn files(world: &World, n: usize) -> Vec<PathBuf> {
     files.retain(|file| file.starts_with("data/snapshots"));
     files.sort();
     files
+}
+
+/// Puts a snapshot of one command among those of a node that does not run.
+fn publish(world: &World, n: usize, description: SnapshotDescription) {
+    let vfs: Arc<dyn Vfs> = Arc::new(world.disk(n).clone());
+    let mut store = FileSnapshotStore::new(vfs, Path::new("data/snapshots"));
+    store.recover().unwrap();
+    let mut sink = store.create(description).unwrap();
+    content::write_header(&mut sink, &[]).unwrap();
+    io::Write::write_all(&mut sink, &rmp_serde::to_vec(&vec![(39, 1, "ahead")]).unwrap()).unwrap();
+    sink.publish(None).unwrap();
 }
 
 /// Turns a bit in the middle of the content of a snapshot.
@@ -317,14 +328,8 @@ fn regress_e21_a_log_that_ends_before_the_snapshot_begins_anew_behind_it() {
         let term = meta.description.last.term;
         world.stop(0).await;
         let ahead = LogId::new(term, LogIndex(40));
-        let description = raftix::storage::snapshot::SnapshotDescription { last: ahead, ..meta.description };
-        let vfs: Arc<dyn Vfs> = Arc::new(world.disk(0).clone());
-        let mut store = FileSnapshotStore::new(vfs, Path::new("data/snapshots"));
-        store.recover().unwrap();
-        let mut sink = store.create(description).unwrap();
-        content::write_header(&mut sink, &[]).unwrap();
-        io::Write::write_all(&mut sink, &rmp_serde::to_vec(&vec![(39, 1, "ahead")]).unwrap()).unwrap();
-        sink.publish(None).unwrap();
+        let description = SnapshotDescription { last: ahead, ..meta.description };
+        publish(&world, 0, description);
         world.start(0).await;
         world.leader().await;
         world.apply(0, "behind").await.unwrap();
@@ -373,6 +378,20 @@ fn regress_e26_a_log_that_no_readable_snapshot_reaches_is_refused() {
             refused.contains("checksum") && refused.contains("Restore the snapshot from a copy"),
             "{refused}"
         );
+    });
+}
+
+#[test]
+fn a_snapshot_of_another_cluster_is_refused() {
+    simulate(async {
+        let mut world = alone(14, |_| ()).await;
+        world.apply_all(commands(3)).await;
+        let own = snapshot(&world, 0).await.unwrap().description;
+        world.stop(0).await;
+        let last = LogId::new(own.last.term, LogIndex(40));
+        publish(&world, 0, SnapshotDescription { last, cluster: ClusterId(7), ..own });
+        let refused = world.try_start(0).await.unwrap_err().to_string();
+        assert!(refused.contains("belongs to cluster"), "{refused}");
     });
 }
 
