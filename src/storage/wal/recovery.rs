@@ -99,7 +99,7 @@ fn go_on_from(
     let (previous, sequence) = match last {
         Some(last) => {
             chain.push(newest);
-            (Some(Cut { ordinal: newest, offset: flush_end(last) }), last.sequence() + 1)
+            (Some(Cut { ordinal: newest, offset: flush_end(last.end()) }), last.sequence() + 1)
         }
         None => (previous, records[0].sequence()),
     };
@@ -290,9 +290,9 @@ fn trace(
     Ok(links)
 }
 
-/// Where the flush ends whose last record this is.
-fn flush_end(commit: &Record) -> u64 {
-    commit.end().next_multiple_of(SECTOR_BYTES)
+/// Where the flush ends whose last record ends at `end`.
+fn flush_end(end: u64) -> u64 {
+    end.next_multiple_of(SECTOR_BYTES)
 }
 
 /// Takes in a segment up to its cut, which must hold every record before `next`.
@@ -303,16 +303,25 @@ fn replay_link(
     next: u64,
     state: &mut State,
 ) -> Result<(), StorageError> {
-    let mut scan = scan::scan(folder, &mut folder.open(link.cut.ordinal, owner)?)?;
-    scan.records.retain(|record| record.offset < link.cut.offset);
-    let kept = scan.gapless();
-    let last = scan.records[..kept].last();
-    if !last.is_some_and(|last| flush_end(last) == link.cut.offset && last.sequence() + 1 == next) {
-        let what = "a record is damaged and whole flushes lie behind it";
-        let damage = last.map_or(HEADER_PAGE_BYTES, Record::end);
-        return Err(super::corrupt(folder.text(link.cut.ordinal), damage, what));
+    let Cut { ordinal, offset: cut } = link.cut;
+    // Where the records that are whole end, and the number of the last of them.
+    let mut whole = None;
+    scan::walk(folder, &mut folder.open(ordinal, owner)?, cut, |record| {
+        let follows = whole.is_none_or(|(_, sequence)| sequence + 1 == record.sequence());
+        if follows {
+            replay(folder, ordinal, std::slice::from_ref(&record), state)?;
+            whole = Some((record.end(), record.sequence()));
+        }
+        Ok(follows)
+    })?;
+    match whole {
+        Some((end, sequence)) if flush_end(end) == cut && sequence + 1 == next => Ok(()),
+        _ => {
+            let what = "a record is damaged and whole flushes lie behind it";
+            let damage = whole.map_or(HEADER_PAGE_BYTES, |(end, _)| end);
+            Err(super::corrupt(folder.text(ordinal), damage, what))
+        }
     }
-    replay(folder, link.cut.ordinal, &scan.records, state)
 }
 
 fn replay(folder: &Folder, ordinal: u64, records: &[Record], state: &mut State) -> Result<(), StorageError> {

@@ -3,14 +3,19 @@
 //! Where no record is, the scan goes on in steps of 8 bytes, so that a damaged length hides nothing
 //! behind it. Whether a gap matters is for [`recovery`](super::recovery) to judge.
 
+use std::{io, mem};
+
 use bytes::Bytes;
 
 use super::{
     control::{Commit, HEAD_BYTES_MAX, Head},
-    record::{ALIGN, Header, Kind, len},
+    record::{ALIGN, HEADER_BYTES, Header, Kind, len},
     segment::{Folder, HEADER_PAGE_BYTES, SegmentFile},
 };
 use crate::storage::{StorageError, io_error};
+
+/// How much of a segment is read at once.
+const WINDOW_BYTES: usize = 256 << 10;
 
 /// A whole record and where it lies.
 #[derive(Clone, Debug)]
@@ -66,43 +71,123 @@ fn head_of(record: &Record) -> Option<Head> {
 
 /// Reads a segment whole and finds its records.
 pub(super) fn scan(folder: &Folder, segment: &mut SegmentFile) -> Result<Scan, StorageError> {
-    let path = || folder.path(segment.ordinal);
-    let size = usize::try_from(segment.size).map_err(|_| {
-        super::corrupt(path().display().to_string(), segment.size, "the file is longer than memory")
+    let (ordinal, end) = (segment.ordinal, segment.size);
+    let mut records = Vec::new();
+    walk(folder, segment, end, |record| {
+        records.push(record);
+        Ok(true)
     })?;
-    let mut bytes = vec![0; size];
-    segment.file.read_at(0, &mut bytes).map_err(|e| io_error("read", &path(), e))?;
-    let bytes = Bytes::from(bytes);
-    Ok(Scan { ordinal: segment.ordinal, records: records(&bytes, segment.id) })
+    Ok(Scan { ordinal, records })
 }
 
-fn records(bytes: &Bytes, id: u64) -> Vec<Record> {
-    let mut records = Vec::new();
-    let mut at = HEADER_PAGE_BYTES as usize;
-    while at < bytes.len() {
-        if let Some(record) = record_at(bytes, id, at, at as u64) {
-            at = record.end() as usize;
-            records.push(record);
-        } else {
-            at = next_candidate(bytes, at + ALIGN);
+/// Gives every whole record before byte `end` to `take`, in order, until that says that it wants no more.
+///
+/// What is not kept of a segment takes no more memory than a window: to be given fresh memory costs several times
+/// what it costs to read into it and to check what was read.
+pub(super) fn walk(
+    folder: &Folder,
+    segment: &mut SegmentFile,
+    end: u64,
+    take: impl FnMut(Record) -> Result<bool, StorageError>,
+) -> Result<(), StorageError> {
+    walk_by(WINDOW_BYTES, folder, segment, end, take)
+}
+
+fn walk_by(
+    window_bytes: usize,
+    folder: &Folder,
+    segment: &mut SegmentFile,
+    end: u64,
+    mut take: impl FnMut(Record) -> Result<bool, StorageError>,
+) -> Result<(), StorageError> {
+    let end = end.min(segment.size);
+    let mut window = Window::default();
+    let mut at = HEADER_PAGE_BYTES;
+    while at < end {
+        let inside = (at - window.start) as usize;
+        match look(&window.bytes, segment.id, inside, at) {
+            Found::Record(record) => {
+                at = record.end();
+                if !take(record)? {
+                    break;
+                }
+            }
+            Found::Beyond(length) if window.end() < end && at + length as u64 <= end => {
+                let path = folder.path(segment.ordinal);
+                let length = length.max(window_bytes);
+                window.read(segment, at, length, end).map_err(|e| io_error("read", &path, e))?;
+            }
+            Found::Beyond(_) | Found::Nothing => at = next_candidate(&window, at + ALIGN as u64),
         }
     }
-    records
+    Ok(())
+}
+
+/// What of a segment is in memory.
+#[derive(Default)]
+struct Window {
+    bytes: Bytes,
+    /// Where they are.
+    start: u64,
+}
+
+impl Window {
+    fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
+    /// Goes on at `at`, with `length` bytes if there are as many before `end`. In the same memory, unless somebody keeps
+    /// a record of it.
+    fn read(&mut self, segment: &mut SegmentFile, at: u64, length: usize, end: u64) -> io::Result<()> {
+        let length = (end - at).min(length as u64) as usize;
+        let mut bytes = mem::take(&mut self.bytes).try_into_mut().unwrap_or_default();
+        bytes.resize(length, 0);
+        segment.file.read_at(at, &mut bytes)?;
+        (self.bytes, self.start) = (bytes.freeze(), at);
+        Ok(())
+    }
+}
+
+/// What is to be seen at a place.
+enum Found {
+    Record(Record),
+    /// Nothing yet: it takes so many bytes to tell.
+    Beyond(usize),
+    Nothing,
+}
+
+/// What is at byte `at` of `bytes`, which is at `offset` of the segment.
+fn look(bytes: &Bytes, id: u64, at: usize, offset: u64) -> Found {
+    let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= HEADER_BYTES) else {
+        return Found::Beyond(HEADER_BYTES);
+    };
+    let Some(header) = Header::decode(rest, id, offset) else { return Found::Nothing };
+    let length = HEADER_BYTES + header.payload_bytes as usize;
+    if length > rest.len() {
+        return Found::Beyond(length);
+    }
+    let Some(payload) = header.payload(rest) else { return Found::Nothing };
+    let payload = bytes.slice(at + payload.start..at + payload.end);
+    Found::Record(Record { offset, header, payload })
 }
 
 /// The record at byte `at` of `bytes`, which is at `offset` of the segment, if there is a whole one.
 pub(super) fn record_at(bytes: &Bytes, id: u64, at: usize, offset: u64) -> Option<Record> {
-    let rest = bytes.get(at..)?;
-    let header = Header::decode(rest, id, offset)?;
-    let payload = header.payload(rest)?;
-    Some(Record { offset, header, payload: bytes.slice(at + payload.start..at + payload.end) })
+    match look(bytes, id, at, offset) {
+        Found::Record(record) => Some(record),
+        Found::Beyond(_) | Found::Nothing => None,
+    }
 }
 
 /// Passes blank pages quickly: most of a young segment is blank.
-fn next_candidate(bytes: &[u8], mut at: usize) -> usize {
+fn next_candidate(window: &Window, mut at: u64) -> u64 {
     const BLANK: [u8; 4096] = [0; 4096];
-    while at.is_multiple_of(BLANK.len()) && bytes.get(at..at + BLANK.len()) == Some(&BLANK[..]) {
-        at += BLANK.len();
+    let page = |at: u64| {
+        let inside = (at - window.start) as usize;
+        window.bytes.get(inside..inside + BLANK.len())
+    };
+    while at.is_multiple_of(BLANK.len() as u64) && page(at) == Some(&BLANK[..]) {
+        at += BLANK.len() as u64;
     }
     at
 }
@@ -120,4 +205,73 @@ pub(super) fn read_head(
     let Some(payload) = header.payload(&bytes) else { return Ok(None) };
     let head = (header.kind == Kind::Head).then(|| Head::decode(&bytes[payload])).flatten();
     Ok(head.map(|head| (head, header.sequence)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::IoSlice, sync::Arc};
+
+    use proptest::prelude::*;
+
+    use super::{super::record, *};
+    use crate::{sim::vfs::SimVfs, storage::vfs::Vfs, types::LogIndex};
+
+    const ID: u64 = 9;
+
+    /// A segment of `bytes` behind its header page, and a folder that it lies in.
+    fn segment(bytes: &[u8]) -> (Folder, SegmentFile) {
+        let vfs = SimVfs::new();
+        vfs.create_dir_all("wal".as_ref()).unwrap();
+        let mut file = vfs.create("wal/1".as_ref()).unwrap();
+        file.write_at(HEADER_PAGE_BYTES, &[IoSlice::new(bytes)]).unwrap();
+        let size = HEADER_PAGE_BYTES + bytes.len() as u64;
+        (Folder { vfs: Arc::new(vfs), dir: "wal".into() }, SegmentFile { ordinal: 1, id: ID, size, file })
+    }
+
+    /// Records with payloads and gaps before them of these lengths.
+    fn records(lengths: &[(usize, usize)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (sequence, (gap, payload)) in lengths.iter().enumerate() {
+            bytes.resize(bytes.len() + gap * ALIGN, 0);
+            let offset = HEADER_PAGE_BYTES + bytes.len() as u64;
+            let payload = vec![sequence as u8 + 1; *payload];
+            let header = record::header(sequence as u64, Kind::Entries, 0, LogIndex(1), &payload);
+            bytes.extend_from_slice(&header.encode(ID, offset));
+            bytes.extend_from_slice(&payload);
+            bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
+        }
+        bytes
+    }
+
+    fn found(window_bytes: usize, bytes: &[u8]) -> Vec<(u64, u64, Bytes)> {
+        let (folder, mut segment) = segment(bytes);
+        let mut found = Vec::new();
+        let end = segment.size;
+        walk_by(window_bytes, &folder, &mut segment, end, |record| {
+            found.push((record.offset, record.sequence(), record.payload));
+            Ok(true)
+        })
+        .unwrap();
+        found
+    }
+
+    proptest! {
+        /// Whatever part of a segment is in memory at once, and whatever is damaged in it.
+        #[test]
+        fn the_records_of_a_segment_do_not_depend_on_the_window(
+            lengths in prop::collection::vec((prop_oneof![0..4_usize, 500..1100_usize], 0..9000_usize), 1..12),
+            window_bytes in 1..6000_usize,
+            damage in prop::option::of((any::<prop::sample::Index>(), 1..=255_u8)),
+        ) {
+            let mut bytes = records(&lengths);
+            match damage {
+                None => prop_assert_eq!(found(window_bytes, &bytes).len(), lengths.len()),
+                Some((at, flip)) => {
+                    let at = at.index(bytes.len());
+                    bytes[at] ^= flip;
+                }
+            }
+            prop_assert_eq!(found(window_bytes, &bytes), found(bytes.len(), &bytes));
+        }
+    }
 }
