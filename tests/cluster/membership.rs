@@ -237,36 +237,6 @@ fn a_leader_removed_amid_writes_loses_none_and_goes_on_as_a_stranger_if_it_is_to
     });
 }
 
-/// Its log is the longest, so nobody else is elected without its vote; and the others, one of whom is lost, are no
-/// majority of the four that they know (thesis §4.2.2).
-#[test]
-fn a_leader_whose_removal_nobody_else_heard_of_is_elected_once_more_and_finishes_it() {
-    for restarted in [false, true] {
-        simulate(async move {
-            let mut world = World::running(4, 341).await;
-            let old = world.leader().await;
-            world.apply_all((0..20).map(|n| format!("early {n}"))).await;
-            world.ensure_same().await;
-            let others = world.followers().await;
-            world.disconnect(old);
-            let last = world.status(old).last_index;
-            let removed = world.change(old, remove(&world, old).timeout(secs(2))).await;
-            assert!(matches!(removed, Err(ChangeError::OutcomeUnknown { .. })), "{removed:?}");
-            assert_eq!(world.status(old).last_index, last.next());
-            if restarted {
-                world.restart(old).await;
-            }
-            world.crash(others[0]).await;
-            world.heal();
-            world.wait_for("the removal", |world| world.status(others[1]).voters.len() == 3).await;
-            let new = &others[1..];
-            world.wait_for("a leader", |world| new.iter().any(|n| world.leads(*n))).await;
-            world.apply(new[0], "of three").await.unwrap();
-            assert!(!world.leads(old));
-        });
-    }
-}
-
 #[test]
 fn a_demoted_leader_steps_down_and_follows_without_a_vote() {
     simulate(async {

@@ -1,13 +1,13 @@
 //! Who gets a vote, and what keeps a node from standing.
 
 use raftix::{
-    ServerRole,
+    ChangeError, RemoveServer, ServerRole,
     sim::vfs::{Effect, Fault, Operation},
     types::{HeartbeatResponse, Incarnation, LogIndex, Request, Response, Term, TimeoutNow},
 };
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Puppet, Stage, agree, entries, let_time_run_out, ms, simulate};
+use crate::support::{Puppet, Stage, World, agree, entries, let_time_run_out, ms, secs, simulate};
 
 /// `n1` has entries up to 3 in term 2 and has forgotten the leader that wrote them.
 async fn orphan() -> Stage {
@@ -297,4 +297,34 @@ fn a_leader_commits_nothing_of_an_earlier_term_by_counting() {
         assert_eq!(stage.world.status(0).last_index, LogIndex(4));
         assert_eq!(stage.world.recording(0).len(), 0);
     });
+}
+
+/// Its log is the longest, so nobody else is elected without its vote; and the others, one of whom is lost, are no
+/// majority of the four that they know (thesis §4.2.2).
+#[test]
+fn a_leader_whose_removal_nobody_else_heard_of_is_elected_once_more_and_finishes_it() {
+    for restarted in [false, true] {
+        simulate(async move {
+            let mut world = World::running(4, 341).await;
+            let old = world.leader().await;
+            world.apply_all((0..20).map(|n| format!("early {n}"))).await;
+            world.ensure_same().await;
+            let others = world.followers().await;
+            world.disconnect(old);
+            let last = world.status(old).last_index;
+            let removed = world.change(old, RemoveServer::new(world.id(old)).timeout(secs(2))).await;
+            assert!(matches!(removed, Err(ChangeError::OutcomeUnknown { .. })), "{removed:?}");
+            assert_eq!(world.status(old).last_index, last.next());
+            if restarted {
+                world.restart(old).await;
+            }
+            world.crash(others[0]).await;
+            world.heal();
+            world.wait_for("the removal", |world| world.status(others[1]).voters.len() == 3).await;
+            let new = &others[1..];
+            world.wait_for("a leader", |world| new.iter().any(|n| world.leads(*n))).await;
+            world.apply(new[0], "of three").await.unwrap();
+            assert!(!world.leads(old));
+        });
+    }
 }

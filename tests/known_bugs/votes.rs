@@ -49,7 +49,8 @@ impl Node {
     }
 
     fn with<R>(&mut self, call: impl FnOnce(&mut Election, Duration, &LogView<'_>) -> R) -> R {
-        let view = LogView { last: at(7, 4), membership: &self.members, quarantined: false };
+        let (membership, settled) = (&self.members, &self.members);
+        let view = LogView { last: at(7, 4), membership, settled, quarantined: false };
         call(&mut self.election, self.now, &view)
     }
 
