@@ -3,6 +3,7 @@
 //! ```text
 //! newest readable snapshot S, log behind base B up to E
 //! B beyond S                       refuse to start: what lies between is nowhere
+//! S names another cluster           refuse to start: it was copied here
 //! the log holds S's last entry     the log stays as it is
 //! S beyond E, or in another term   the log begins anew behind S, durably: a crash left that undone
 //! ```
