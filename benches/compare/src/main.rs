@@ -38,6 +38,7 @@ mod runner;
 mod selection;
 mod settings;
 mod sleeps;
+mod standing;
 mod state;
 mod subject;
 mod sut;
