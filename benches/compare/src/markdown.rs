@@ -55,7 +55,8 @@ struct Row<'a> {
 fn rows<'a>(report: &'a Report, cell: &'a CellReport) -> impl Iterator<Item = Row<'a>> {
     targets::of(&cell.cell).into_iter().map(move |target| {
         let standing = standing::of(report, cell, &target);
-        let verdict = Verdict::of(target.bound, standing.ratio);
+        let is_whole = !cell.failed.contains_key(target.whose.name());
+        let verdict = Verdict::of(target.bound, standing.ratio, is_whole);
         Row { cell, target, standing, verdict }
     })
 }
@@ -102,9 +103,9 @@ fn summary(text: &mut String, report: &Report, rows: &[Row<'_>]) {
         count(Verdict::NotMet),
         count(Verdict::NotMeasured),
     );
-    let short: BTreeSet<&str> = of(Verdict::NotMet).map(|row| row.cell.id.as_str()).collect();
+    let mut short: Vec<&str> = of(Verdict::NotMet).map(|row| row.cell.id.as_str()).collect();
+    short.dedup();
     if !short.is_empty() {
-        let short: Vec<&str> = short.into_iter().collect();
         let _ = writeln!(text, "Not met in {}.", short.join(", "));
     }
     let (disturbed, rounds) = table::disturbed(report);
@@ -191,6 +192,19 @@ mod tests {
             text.contains("Of 2 targets 1 are met in every round and 0 in the middle one; 1 are not met")
         );
         assert!(text.contains("Not met in W1-c64."));
+    }
+
+    #[test]
+    fn a_round_without_a_number_is_one_that_did_not_meet_it() {
+        let mut record = Record::here();
+        let differs = Outcome { agree: false, ..ops(900.0) };
+        for (pass, ours) in [(1, ops(900.0)), (2, differs)] {
+            let outcomes = [(Subject::OURS, "shipped", ours), (HASHICORP, "a", ops(100.0))];
+            add(&mut record, "W1-c64", pass, &outcomes);
+        }
+        let told = text(&record);
+        assert_eq!(row(&told, "throughput", "hashicorp, a"), ["9.00", "≥ 8", "met, not in every round"]);
+        assert!(told.contains("raftix has runs without a number: shipped: the nodes' states differ"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) struct Standing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Met,
-    /// In the middle round, not in each.
+    /// In the middle round, not in each, or not each has a number.
     MetInTheMiddle,
     NotMet,
     NotMeasured,
@@ -38,14 +38,14 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn of(bound: Bound, ratio: Option<Ratio>) -> Self {
+    pub(crate) fn of(bound: Bound, ratio: Option<Ratio>, is_whole: bool) -> Self {
         let (worst, middle) = match (bound, ratio) {
             (Bound::Told, _) => return Self::Told,
             (_, None) => return Self::NotMeasured,
             (Bound::AtLeast(least), Some(ratio)) => (ratio.min >= least, ratio.median >= least),
             (Bound::AtMost(most), Some(ratio)) => (ratio.max <= most, ratio.median <= most),
         };
-        match (worst, middle) {
+        match (worst && is_whole, middle) {
             (true, _) => Self::Met,
             (false, true) => Self::MetInTheMiddle,
             (false, false) => Self::NotMet,

@@ -120,9 +120,12 @@ fn recoveries(text: &mut String, report: &Report) {
         let times: Vec<f64> = figures.map(|figures| figures.recover_ms).filter(|time| *time > 0.0).collect();
         let least = times.iter().copied().fold(f64::INFINITY, f64::min);
         let most = times.iter().copied().fold(0.0, f64::max);
-        if !times.is_empty() {
-            let _ = writeln!(text, "{sut} was back after a kill in {least:.0} to {most:.0} ms");
-        }
+        let range = match times.len() {
+            0 => continue,
+            1 => format!("{most:.0}"),
+            _ => format!("{least:.0} to {most:.0}"),
+        };
+        let _ = writeln!(text, "{sut} was back after a kill in {range} ms");
     }
 }
 
