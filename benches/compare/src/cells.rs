@@ -52,7 +52,7 @@ pub(crate) fn all() -> Vec<Cell> {
     }
     cells.extend([1, 64, 1024].map(|clients| Cell {
         id: format!("W6-c{clients}"),
-        job: Job { reads: true, ..job(clients, Transport::Tcp, Log::Memory) },
+        job: Job { reads: true, ..job(clients, Transport::Tcp, Log::Disk) },
     }));
     for (name, transport) in [("W4-memory", Transport::Memory), ("W4-tcp", Transport::Tcp)] {
         cells.extend([1, 64, 1024].map(|clients| Cell {

@@ -97,6 +97,10 @@ pub(crate) async fn judge<N: Nodes>(job: &Job, nodes: &N, measured: &Measured) -
         agree: true,
         flush_us: FLUSHES.mean_us(),
         apply_us: APPLIES.mean_us(),
+        reads: measured.reads.answered,
+        read_rounds: measured.reads.rounds,
+        reads_checked: measured.reads.checked,
+        reads_without_round: measured.reads.without_round,
         error: measured.failure.clone().unwrap_or_default(),
         ..Outcome::default()
     };

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     selection, settings,
     subject::Subject,
     sut::go,
-    table,
+    table, targets,
 };
 
 /// How many rounds every setting is tried: durable cells are bimodal, and a disturbed round says nothing.
@@ -44,6 +45,7 @@ pub(crate) fn run(options: &Comparison) -> Result<(), String> {
     let (systems, left_out) = systems(options, &runner);
     record.left_out.extend(left_out);
     for number in 0..options.rounds {
+        let (pass, began) = (milliseconds_now(), Instant::now());
         for cell in &cells {
             let before = record.rounds_of(cell)?;
             if before.len() > number {
@@ -51,12 +53,27 @@ pub(crate) fn run(options: &Comparison) -> Result<(), String> {
             }
             let subjects = turn(number, subjects(cell, &systems, before));
             eprintln!("round {} of {}: {}", number + 1, options.rounds, cell.id);
-            before.push(round(options, &runner, cell, &subjects)?);
+            before.push(Round { pass, ..round(options, &runner, cell, &subjects)? });
             save(options, &record)?;
         }
+        tell_what_is_left(options.rounds - number - 1, began.elapsed());
     }
     println!("{}", table::render(&Report::new(&record)?));
     Ok(())
+}
+
+/// Since the epoch: of another run there is another number.
+fn milliseconds_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Later rounds are no longer than this one: settings are dropped, never added.
+fn tell_what_is_left(rounds: usize, one: Duration) {
+    let minutes = |time: Duration| time.as_secs_f64() / 60.0;
+    let (one, left) = (minutes(one), minutes(one * rounds as u32));
+    if rounds > 0 {
+        eprintln!("that round took {one:.1} minutes; {rounds} are left, {left:.0} minutes at most");
+    }
 }
 
 /// What the file of an earlier run holds, if this one goes on with it, or nothing.
@@ -121,7 +138,8 @@ fn subjects(cell: &Cell, systems: &[Sut], before: &[Round]) -> Vec<Key> {
     let mut subjects: Vec<Key> = Vec::new();
     for sut in systems {
         let all = settings::of(cell, *sut).iter().map(|setting| (Subject::System(*sut), *setting));
-        subjects.extend(all.filter(|key| all_again || is_worth_repeating(before, key)));
+        let is_named = |setting: &str| targets::names(cell, *sut, setting);
+        subjects.extend(all.filter(|key| all_again || is_named(key.1) || is_worth_repeating(before, key)));
     }
     subjects.extend(limit::name(&cell.job).map(|name| (Subject::Limit, name)));
     subjects
@@ -166,7 +184,8 @@ fn round(options: &Comparison, runner: &Runner, cell: &Cell, subjects: &[Key]) -
         let (disturbance, after) = (Ticks::now().disturbance(&ticks), probe()?);
         let drifted = (!before.is_like(&after, cell.job.log == Log::Disk))
             .then(|| format!("floors went from {before:?} to {after:?}"));
-        let round = Round { outcomes, floors: vec![before, after], disturbance: disturbance.or(drifted) };
+        let disturbance = disturbance.or(drifted);
+        let round = Round { outcomes, floors: vec![before, after], disturbance, ..Round::default() };
         if round.disturbance.is_none() || tries == options.redo {
             return Ok(round);
         }

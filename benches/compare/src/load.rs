@@ -17,11 +17,16 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     digest::{Digest, Position},
-    job::Job,
+    job::{Job, Log},
 };
 
-/// How many operations pass between two that are timed: reading the clock costs as much as a message.
+/// How many operations pass between two that are timed: reading the clock costs as much as a message,
 const SAMPLE: u64 = 8;
+
+/// but not where each takes a thousand times as long, and few are made.
+fn sample(job: &Job) -> u64 {
+    if job.log == Log::Slow { 1 } else { SAMPLE }
+}
 
 const WARMING: u8 = 0;
 const MEASURING: u8 = 1;
@@ -34,6 +39,11 @@ pub(crate) trait Client: Clone + Send + Sync + 'static {
 
     /// Ready when a read would be linearizable.
     fn read(&self) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// How many rounds of heartbeats the leader has begun for reads so far, where it counts them.
+    fn read_rounds(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What one client saw.
@@ -43,6 +53,19 @@ struct Tally {
     last: u64,
     measured: u64,
     nanoseconds: Vec<u64>,
+    reads: Reads,
+}
+
+/// What was seen of linearizable reads, warm-up included.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Reads {
+    pub(crate) answered: u64,
+    /// How many rounds were begun for them.
+    pub(crate) rounds: u64,
+    /// How many were looked at, whether a round began between coming and being answered.
+    pub(crate) checked: u64,
+    /// For how many of those none did.
+    pub(crate) without_round: u64,
 }
 
 /// What all clients saw.
@@ -57,6 +80,7 @@ pub(crate) struct Measured {
     pub(crate) seconds: f64,
     pub(crate) cpu_seconds: f64,
     pub(crate) times: Histogram<u64>,
+    pub(crate) reads: Reads,
     /// The first failure. A run with one has no number.
     pub(crate) failure: Option<String>,
 }
@@ -76,11 +100,15 @@ pub(crate) async fn run<C: Client>(job: &Job, client: &C, place: Place) -> Measu
         return fill(job, client, place).await;
     }
     let phase = Arc::new(AtomicU8::new(WARMING));
+    let rounds = client.read_rounds();
     let clock = Clock::start(job, phase.clone());
     let load = Load { client: client.clone(), phase, job: job.clone() };
     let results = if job.rate > 0.0 { load.open(place).await } else { load.closed(place).await };
     let (seconds, cpu_seconds) = clock.join();
-    Measured::of(results, seconds, cpu_seconds)
+    let mut measured = Measured::of(results, seconds, cpu_seconds);
+    let begun = |before| client.read_rounds().map(|now| now - before);
+    measured.reads.rounds = rounds.and_then(begun).unwrap_or(0);
+    measured
 }
 
 /// Writes as many commands as the job says, shared out among its clients.
@@ -104,6 +132,7 @@ impl Measured {
             seconds,
             cpu_seconds,
             times: Histogram::new(3).expect("three digits are allowed"),
+            reads: Reads::default(),
             failure: None,
         };
         for result in results {
@@ -119,6 +148,9 @@ impl Measured {
         self.acked.merge(tally.acked);
         self.last = self.last.max(tally.last);
         self.ops += tally.measured;
+        self.reads.answered += tally.reads.answered;
+        self.reads.checked += tally.reads.checked;
+        self.reads.without_round += tally.reads.without_round;
         for nanoseconds in &tally.nanoseconds {
             self.times.record(*nanoseconds.max(&1)).expect("the histogram grows");
         }
@@ -239,10 +271,17 @@ async fn closed_client<C: Client>(
     let mut tally = Tally::default();
     let mut filler = Filler::new(job.payload, number);
     let mut count = 0_u64;
+    let sample = sample(&job);
     while phase.load(Ordering::Relaxed) != FINISHED {
-        let began = count.is_multiple_of(SAMPLE).then(Instant::now);
+        let sampled = count.is_multiple_of(sample);
+        let (began, rounds) =
+            (sampled.then(Instant::now), (sampled && job.reads).then(|| client.read_rounds()).flatten());
         count += 1;
         operation(&client, &job, &mut filler, &mut tally).await?;
+        if let Some(rounds) = rounds {
+            tally.reads.checked += 1;
+            tally.reads.without_round += u64::from(client.read_rounds() == Some(rounds));
+        }
         if phase.load(Ordering::Relaxed) == MEASURING {
             tally.measured += 1;
             tally.nanoseconds.extend(began.map(|began| began.elapsed().as_nanos() as u64));
@@ -284,7 +323,9 @@ async fn operation<C: Client>(
     tally: &mut Tally,
 ) -> Result<(), String> {
     if job.reads {
-        return client.read().await;
+        client.read().await?;
+        tally.reads.answered += 1;
+        return Ok(());
     }
     let command = filler.command();
     let at = client.write(command.clone()).await?;
@@ -341,6 +382,8 @@ fn uniform(state: &mut u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+
     use super::*;
 
     #[test]
@@ -350,6 +393,37 @@ mod tests {
         assert_eq!((one.len(), other.len()), (16, 16));
         assert_ne!(one, other);
         assert!(Filler::new(0, 3).command().is_empty());
+    }
+
+    /// Begins a round for the first of every two reads only.
+    #[derive(Clone, Default)]
+    struct Careless(Arc<AtomicU64>);
+
+    impl Client for Careless {
+        async fn write(&self, _: Bytes) -> Result<Position, String> {
+            Err("it only reads".to_owned())
+        }
+
+        async fn read(&self) -> Result<(), String> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            Ok(())
+        }
+
+        fn read_rounds(&self) -> Option<u64> {
+            Some(self.0.load(Ordering::Relaxed).div_ceil(2))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_without_a_round_that_began_after_it_is_counted() {
+        let cell = crate::cells::all().into_iter().find(|cell| cell.id == "W6-c1").expect("it is there");
+        // Every operation is looked at.
+        let job = Job { log: Log::Slow, warm_ms: 0, run_ms: 20, ..cell.job };
+        let reads = run(&job, &Careless::default(), Place::Runtime).await.reads;
+        assert!(reads.answered > 10 && reads.checked == reads.answered, "{reads:?}");
+        assert_eq!(reads.rounds, reads.answered.div_ceil(2));
+        assert_eq!(reads.without_round, reads.answered / 2);
     }
 
     #[test]

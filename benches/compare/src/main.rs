@@ -11,7 +11,7 @@
 //! | `sut/` | the systems; those in Go have their programs under `go/` |
 //! | `limit/` | the same shape of work without Raft |
 //! | `floors`, `machine` | what the machine can do at the moment, and which it is |
-//! | `record`, `ratio`, `report`, `text`, `table`, `markdown` | what came of it |
+//! | `record`, `ratio`, `report`, `text`, `standing`, `table`, `markdown` | what came of it |
 //!
 //! Imports run one way, from the end of this table to its front; `comparison` and this file are above all.
 #![forbid(unsafe_code)]
@@ -38,6 +38,7 @@ mod runner;
 mod selection;
 mod settings;
 mod sleeps;
+mod standing;
 mod state;
 mod subject;
 mod sut;

@@ -30,6 +30,14 @@ pub(crate) struct Outcome {
     pub(crate) apply_us: f64,
     /// By how many entries the leader's log was durable ahead of its state machine, at most.
     pub(crate) ahead: u64,
+    /// How many linearizable reads were answered, warm-up included.
+    pub(crate) reads: u64,
+    /// How many rounds of heartbeats were begun for them, where the system counts them.
+    pub(crate) read_rounds: u64,
+    /// How many reads were looked at, whether a round began after they came.
+    pub(crate) reads_checked: u64,
+    /// For how many of those none did.
+    pub(crate) reads_without_round: u64,
     /// The most memory that the process with all nodes ever had, where the task is no load.
     pub(crate) peak_mib: f64,
     /// Why there is no number.

@@ -20,6 +20,9 @@ pub(crate) struct Round {
     /// By who was measured and with which setting.
     pub(crate) outcomes: BTreeMap<Subject, BTreeMap<String, Outcome>>,
     pub(crate) floors: Vec<Floors>,
+    /// Which pass through the cells it belongs to, the same in all cells of it: when that began, in milliseconds.
+    #[serde(default)]
+    pub(crate) pass: u64,
     /// Why the machine was not the same all the time, if it was not.
     pub(crate) disturbance: Option<String>,
 }

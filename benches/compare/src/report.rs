@@ -6,13 +6,14 @@ use serde::Serialize;
 
 use crate::{
     cells::{self, Cell},
-    job::{Job, Task},
+    job::{Job, Sut, Task},
     limit,
     machine::Machine,
     outcome::Outcome,
     ratio::{Ratio, median},
     record::{CellRounds, Record, Round},
     subject::Subject,
+    targets::Figure,
 };
 
 /// Everything that is told at the end. As JSON it is a [`Record`] too.
@@ -76,6 +77,15 @@ pub(crate) struct Figures {
     /// By how many entries the leader's log was durable ahead of its state machine, at most.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) ahead: f64,
+    /// How many rounds of heartbeats a thousand linearizable reads took, where the system counts them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) rounds_per_1000_reads: f64,
+    /// How many reads were looked at in all, whether a round began after they came,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) reads_checked: f64,
+    /// and for how many of those none did.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) reads_without_round: f64,
     /// The most memory that the process with all nodes ever had, where the task is no load.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) peak_mib: f64,
@@ -152,18 +162,29 @@ impl CellReport {
             rounds: rounds.clone(),
             cell,
         };
-        let ours = best(Subject::OURS, rounds, &report.cell);
+        let ours = report.figures(Subject::OURS);
         for subject in subjects {
             if let Some(why) = failure(subject, rounds) {
                 report.failed.insert(subject.name(), why);
             }
-            let Some(figures) = best(subject, rounds, &report.cell) else { continue };
+            let Some(figures) = report.figures(subject) else { continue };
             let ratio = ours.as_ref().and_then(|ours| {
                 Ratio::paired(pairs(rounds, (Subject::OURS, &ours.setting), (subject, &figures.setting)))
             });
             report.add(subject, figures, ratio);
         }
         report
+    }
+
+    /// The figures of a system's setting that counts.
+    fn figures(&self, subject: Subject) -> Option<Figures> {
+        let (_, setting) = self.best(subject, Figure::Throughput, |_| true)?;
+        let mut best = figures(subject, setting, &self.rounds)?;
+        let settings: BTreeSet<&str> = self.rounds.iter().flat_map(|round| round.settings(subject)).collect();
+        let others = settings.into_iter().filter(|other| *other != setting);
+        let others = others.filter_map(|other| figures(subject, other, &self.rounds));
+        best.others = others.map(|other| (other.setting.clone(), other.ops_per_s)).collect();
+        Some(best)
     }
 
     fn add(&mut self, subject: Subject, figures: Figures, ratio: Option<Ratio>) {
@@ -181,11 +202,38 @@ impl CellReport {
         }
     }
 
-    /// The peer that counts: most operations a second, or in an open loop the lowest p99.
-    pub(crate) fn best_peer(&self) -> Option<(&'static str, &Figures)> {
-        let peers = self.results.iter().filter(|(name, _)| **name != Subject::OURS.name());
-        let best = peers.max_by(|one, two| rank(&self.cell, one.1).total_cmp(&rank(&self.cell, two.1)));
-        best.map(|(name, figures)| (*name, figures))
+    /// A system's setting that counts for a figure, of those that are wanted.
+    pub(crate) fn best(
+        &self,
+        subject: Subject,
+        figure: Figure,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Option<(Subject, &str)> {
+        let settings: BTreeSet<&str> = self.rounds.iter().flat_map(|round| round.settings(subject)).collect();
+        let ranked = settings.into_iter().filter(|setting| is_wanted(setting)).filter_map(|setting| {
+            let key = (subject, setting);
+            Some((key, self.rank(key, figure)?))
+        });
+        ranked.max_by(|one, two| one.1.total_cmp(&two.1)).map(|(key, _)| key)
+    }
+
+    /// The peer that counts for a figure.
+    pub(crate) fn best_peer(&self, figure: Figure) -> Option<(Subject, &str)> {
+        let peers = Sut::ALL.into_iter().map(Subject::System).filter(|subject| *subject != Subject::OURS);
+        let best = peers.filter_map(|peer| self.best(peer, figure, |_| true));
+        let ranked = best.filter_map(|key| Some((key, self.rank(key, figure)?)));
+        ranked.max_by(|one, two| one.1.total_cmp(&two.1)).map(|(key, _)| key)
+    }
+
+    /// The more, the better: of time the less counts, in an open loop that of the slowest.
+    fn rank(&self, (subject, setting): Key<'_>, figure: Figure) -> Option<f64> {
+        let outcomes = self.rounds.iter().filter_map(|round| round.outcome(subject, setting));
+        let numbers = outcomes.filter(|outcome| outcome.is_valid()).map(|outcome| match figure {
+            _ if self.offered_per_s > 0.0 => -outcome.p99_us,
+            Figure::Median | Figure::Longest => -figure.of(outcome),
+            _ => outcome.ops_per_s,
+        });
+        median(&numbers.collect::<Vec<_>>())
     }
 }
 
@@ -210,21 +258,6 @@ fn failure(subject: Subject, rounds: &[Round]) -> Option<String> {
     (!whys.is_empty()).then(|| whys.join("; "))
 }
 
-fn rank(cell: &Cell, figures: &Figures) -> f64 {
-    if cell.job.rate > 0.0 { -figures.p99_us } else { figures.ops_per_s }
-}
-
-/// The figures of the setting that counts.
-fn best(subject: Subject, rounds: &[Round], cell: &Cell) -> Option<Figures> {
-    let settings: BTreeSet<&str> = rounds.iter().flat_map(|round| round.settings(subject)).collect();
-    let all: Vec<Figures> =
-        settings.into_iter().filter_map(|setting| figures(subject, setting, rounds)).collect();
-    let mut best = all.iter().max_by(|one, two| rank(cell, one).total_cmp(&rank(cell, two)))?.clone();
-    let others = all.iter().filter(|other| other.setting != best.setting);
-    best.others = others.map(|other| (other.setting.clone(), other.ops_per_s)).collect();
-    Some(best)
-}
-
 fn figures(subject: Subject, setting: &str, rounds: &[Round]) -> Option<Figures> {
     let outcomes: Vec<&Outcome> = rounds
         .iter()
@@ -247,6 +280,9 @@ fn figures(subject: Subject, setting: &str, rounds: &[Round]) -> Option<Figures>
         flush_us: median(&of(|outcome| outcome.flush_us))?,
         apply_us: median(&of(|outcome| outcome.apply_us))?,
         ahead: median(&of(|outcome| outcome.ahead as f64))?,
+        rounds_per_1000_reads: median(&of(|outcome| Figure::RoundsPer1000Reads.of(outcome)))?,
+        reads_checked: of(|outcome| outcome.reads_checked as f64).iter().sum(),
+        reads_without_round: of(|outcome| outcome.reads_without_round as f64).iter().sum(),
         peak_mib: median(&of(|outcome| outcome.peak_mib))?,
         others: BTreeMap::new(),
     })
@@ -283,7 +319,7 @@ mod tests {
         assert_eq!(report.results["etcd"].setting, "ready");
         assert_eq!(report.results["etcd"].others["async"], 5.0);
         assert_eq!(report.ratio["etcd"].median, 3.0);
-        assert_eq!(report.best_peer().expect("there is one").0, "etcd");
+        assert_eq!(report.best_peer(Figure::Throughput), Some(FAST));
     }
 
     #[test]

@@ -6,15 +6,12 @@ use crate::{
     targets,
 };
 
-/// What a claim stands on: each kind of write at few, many and very many clients.
+/// What a claim stands on: each kind of write at one, many and very many clients, and the reads beside them.
 fn gate(cell: &Cell) -> bool {
-    let closed = cell.job.task == Task::Load
-        && cell.job.rate == 0.0
-        && cell.job.cuts == 0
-        && !cell.job.reads
-        && cell.job.log != Log::Slow;
-    let few = closed && matches!(cell.job.clients, 1 | 64 | 1024);
-    few && (!cell.job.own_thread || cell.job.payload > 0) || cell.id.starts_with("W1o-c")
+    let job = &cell.job;
+    let closed = job.task == Task::Load && job.rate == 0.0 && job.cuts == 0 && job.log != Log::Slow;
+    let few = if job.reads { job.clients == 64 } else { matches!(job.clients, 1 | 64 | 1024) };
+    closed && few && targets::is_held_to_any(cell) || cell.id.starts_with("W1o-c")
 }
 
 /// The cells that are asked for: `gate`, `targets`, `all`, or beginnings of names that end where a part of a name does.
@@ -27,7 +24,7 @@ pub(crate) fn select(wanted: &str) -> Result<Vec<Cell>, String> {
         let wanted = |cell: &Cell| match part {
             "all" => true,
             "gate" => gate(cell),
-            "targets" => !targets::of(cell).is_empty(),
+            "targets" => targets::is_held_to_any(cell),
             _ => cell.id.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
         };
         let found: Vec<_> = cells::all().into_iter().filter(wanted).collect();
@@ -59,9 +56,9 @@ mod tests {
     }
 
     #[test]
-    fn the_gate_has_each_kind_of_write() {
+    fn the_gate_has_each_kind_of_write_and_the_reads() {
         let gate = ids("gate");
-        for id in ["W1o-c4096", "W1-c64", "W1-own-c64", "W2-c1024", "W3-c1"] {
+        for id in ["W1o-c4096", "W1o-own-c64", "W1-c64", "W2-c1024", "W3-c1", "W6-c64"] {
             assert!(gate.contains(&id.to_owned()), "{id} is not in {gate:?}");
         }
     }

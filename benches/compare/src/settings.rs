@@ -28,6 +28,10 @@ fn of_load(job: &Job, sut: Sut) -> &'static [&'static str] {
         (Sut::Openraft, ..) if job.cuts > 0 => &["two-runtimes", "one-runtime"],
         (Sut::Hashicorp, ..) if job.cuts > 0 => &["append64"],
         (Sut::Etcd, ..) if job.cuts > 0 => &["ready", "async"],
+        // Clients of its own thread are on the second runtime.
+        (Sut::Openraft, Transport::Memory, Log::Memory) if job.own_thread => {
+            &["two-runtimes", "two-runtimes-streaming"]
+        }
         (Sut::Openraft, Transport::Memory, Log::Memory) => {
             &["two-runtimes", "two-runtimes-streaming", "one-runtime", "one-runtime-streaming"]
         }
@@ -39,6 +43,8 @@ fn of_load(job: &Job, sut: Sut) -> &'static [&'static str] {
         (Sut::Hashicorp, _, Log::Slow) => &["append64", "append1024", "append1024-inflight16"],
         (Sut::Hashicorp, Transport::Memory, _) => &["append64", "append1024"],
         (Sut::Hashicorp, _, Log::Memory) => &["append64", "append1024", "append1024-inflight16"],
+        // A read asks the others whether this node leads, whatever they write at once.
+        (Sut::Hashicorp, _, Log::Disk) if job.reads => &["append64-wal", "append1024-wal"],
         (Sut::Hashicorp, _, Log::Disk) => &[
             "append64-wal",
             "append64-inflight16-wal",

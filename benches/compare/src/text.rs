@@ -40,9 +40,17 @@ pub(crate) fn speed(unit: &str, per_second: f64, microseconds: f64) -> String {
     }
 }
 
-/// The middle of a ratio, with the least and the greatest.
+/// The middle of a ratio, with the least and the greatest if there were several.
 pub(crate) fn spread(ratio: Ratio) -> String {
-    format!("{:.2} ({:.2} to {:.2})", ratio.median, ratio.min, ratio.max)
+    let of = |number: f64| match number {
+        // What is near one, or below, is held against bounds of two digits.
+        n if n > 0.0 && n < 2.0 => format!("{n:.3}"),
+        n => short(n),
+    };
+    if ratio.min == ratio.max {
+        return of(ratio.median);
+    }
+    format!("{} ({} to {})", of(ratio.median), of(ratio.min), of(ratio.max))
 }
 
 #[cfg(test)]
@@ -59,6 +67,13 @@ mod tests {
     #[test]
     fn numbers_have_three_digits() {
         assert_eq!([1234.5, 56.78, 3.456].map(short), ["1234", "56.8", "3.46"]);
+    }
+
+    #[test]
+    fn a_spread_says_on_which_side_of_a_bound_it_is() {
+        let ratio = Ratio { median: 0.949, min: 0.9, max: 12.34 };
+        assert_eq!(spread(ratio), "0.949 (0.900 to 12.3)");
+        assert_eq!(spread(Ratio { median: 0.0, min: 0.0, max: 0.0 }), "0.00");
     }
 
     #[test]

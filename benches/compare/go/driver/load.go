@@ -33,7 +33,12 @@ const (
 )
 
 // sample is how many operations pass between two that are timed: as in load.rs.
-const sample = 8
+func (o Options) sample() uint64 {
+	if o.Log == "slow" {
+		return 1
+	}
+	return 8
+}
 
 // tally is what one client saw.
 type tally struct {
@@ -130,6 +135,7 @@ func (m *measured) take(tallies []tally) {
 }
 
 func (l *load) closed(n uint64) (t tally) {
+	sample := l.options.sample()
 	for count := uint64(0); l.phase.Load() != finished; count++ {
 		timed := count%sample == 0
 		var began time.Time

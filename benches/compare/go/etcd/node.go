@@ -19,6 +19,9 @@ const (
 	usualTick     = 100 * time.Millisecond
 	// entriesMax is how many proposals go into one message.
 	entriesMax = 4096
+	// inFlightMax is how many bytes may be on their way to a follower. A leader that has a long log to send writes as much at
+	// once, and hears nobody and is not heard meanwhile.
+	inFlightMax = 32 << 20
 	// compactEvery is how many entries may pile up in the memory of a node before the applied ones go.
 	compactEvery = 1 << 16
 )
@@ -48,6 +51,8 @@ type node struct {
 	// lastTerm is the term of the entry applied last.
 	lastTerm  uint64
 	compacted uint64
+	// keepsAll says that a node is to come that has nothing yet.
+	keepsAll bool
 }
 
 // peer is the way to another node.
@@ -56,7 +61,7 @@ type peer interface{ send(messages []*pb.Message) }
 func newNode(id uint64, o driver.Options, s setting) (*node, error) {
 	n := &node{
 		id: id, storage: raft.NewMemoryStorage(), machine: driver.NewMachine(o), inbox: newInbox(),
-		peers: map[uint64]peer{}, tick: usualTick,
+		peers: map[uint64]peer{}, tick: usualTick, keepsAll: o.Grows(),
 	}
 	heartbeatTicks := 1
 	if o.Cuts > 0 {
@@ -79,7 +84,7 @@ func newNode(id uint64, o driver.Options, s setting) (*node, error) {
 	var err error
 	n.raw, err = raft.NewRawNode(&raft.Config{
 		ID: id, ElectionTick: electionTicks, HeartbeatTick: heartbeatTicks, Storage: n.storage, AsyncStorageWrites: s.async,
-		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, PreVote: true, CheckQuorum: true,
+		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, MaxInflightBytes: inFlightMax, PreVote: true, CheckQuorum: true,
 		Logger: &raft.DefaultLogger{Logger: log.New(io.Discard, "", 0)},
 	})
 	if err == nil && s.async {
@@ -249,7 +254,8 @@ func (n *node) apply(entries []*pb.Entry) {
 // compact lets go of what every node has; entries in memory cost the collector.
 func (n *node) compact() {
 	upto := n.applied.Load()
-	if upto < n.compacted+2*compactEvery {
+	// Whoever comes later needs all of it, also from a leader that follows now.
+	if n.keepsAll || upto < n.compacted+2*compactEvery {
 		return
 	}
 	if n.leads.Load() {

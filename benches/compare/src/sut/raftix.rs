@@ -79,6 +79,10 @@ impl Client for Raft<Machine> {
             Err(error) => Err(error.to_string()),
         }
     }
+
+    fn read_rounds(&self) -> Option<u64> {
+        Some(self.statistics().read_rounds)
+    }
 }
 
 struct Cluster {
