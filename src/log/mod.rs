@@ -20,8 +20,8 @@ use crate::{
     protocol::{MembershipHistory, TermRuns, Verdict, check_append},
     storage::{Recovered, snapshot::SnapshotDescription},
     types::{
-        ClusterId, Entries, EntryBatch, EntryBuffer, EntryKind, EntryRef, LogBase, LogId, LogIndex,
-        Membership, MembershipError, Term,
+        ClusterId, Entries, EntryBatch, EntryBuffer, LogBase, LogId, LogIndex, Membership, MembershipError,
+        Term,
     },
 };
 
@@ -194,7 +194,7 @@ impl Log {
             self.handed = self.handed.prev().max(self.base().index);
         }
         let batch = buffer.seal(self.last().index.next(), tenure.term());
-        for (index, membership) in decode_memberships(batch.iter())? {
+        for (index, membership) in decode_memberships(std::slice::from_ref(&batch))? {
             self.memberships.appended(index, membership);
         }
         self.runs.extend_same_term(batch.last(), tenure.term());
@@ -224,7 +224,7 @@ impl Log {
                 }
             }
         }
-        let memberships = decode_memberships(new.iter())?;
+        let memberships = decode_memberships(new.batches())?;
         if let Some(from) = truncate_from {
             self.truncate(from);
         }
@@ -390,13 +390,9 @@ impl Log {
     }
 }
 
-fn decode_memberships<'a>(
-    entries: impl Iterator<Item = EntryRef<'a>>,
-) -> Result<Vec<(LogIndex, Membership)>, MembershipError> {
-    entries
-        .filter(|entry| entry.kind == EntryKind::Configuration)
-        .map(|entry| Ok((entry.index, Membership::decode(entry.data)?)))
-        .collect()
+fn decode_memberships(batches: &[EntryBatch]) -> Result<Vec<(LogIndex, Membership)>, MembershipError> {
+    let entries = batches.iter().flat_map(EntryBatch::configurations);
+    entries.map(|entry| Ok((entry.index, Membership::decode(entry.data)?))).collect()
 }
 
 fn term_runs(entries: &Entries) -> impl Iterator<Item = (LogIndex, Term)> {

@@ -1,6 +1,7 @@
 //! What the log keeps, gives out and refuses.
 
 use super::*;
+use crate::types::EntryKind;
 
 fn buffer(commands: &[&str]) -> EntryBuffer {
     let mut buffer = EntryBuffer::default();

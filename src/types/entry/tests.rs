@@ -132,3 +132,19 @@ fn what_goes_elsewhere_shares_the_buffer_it_was_collected_in() {
     use EntryKind::{Command, SessionCommand};
     assert_eq!(told, [(Command, &b"one"[..]), (SessionCommand, b""), (SessionCommand, b"three")]);
 }
+
+#[test]
+fn the_memberships_among_the_entries_are_found_whatever_the_batch_was_made_of() {
+    let mut buffer = EntryBuffer::default();
+    buffer.push(EntryKind::Command, b"a");
+    buffer.push(EntryKind::Configuration, b"members");
+    buffer.push(EntryKind::Command, b"b");
+    let sealed = buffer.seal(LogIndex(5), Term(3));
+    let found = |batch: &EntryBatch| batch.configurations().map(|entry| entry.index.0).collect::<Vec<_>>();
+    let read = EntryBatch::verify(sealed.bytes().clone()).unwrap();
+    assert_eq!((found(&sealed), found(&read)), (vec![6], vec![6]));
+    let slice = |first, last| sealed.slice(LogIndex(first), LogIndex(last)).unwrap();
+    assert_eq!((found(&slice(5, 6)), found(&slice(6, 7))), (vec![6], vec![6]));
+    assert!(found(&slice(5, 5)).is_empty() && found(&slice(7, 7)).is_empty());
+    assert_eq!(slice(7, 7), EntryBatch::verify(slice(7, 7).bytes().clone()).unwrap());
+}
