@@ -171,8 +171,10 @@ impl Leader {
     }
 
     /// What this node's store made durable at once counts at once; what it takes time for, when Consensus hears of it.
+    /// Nobody else can have it yet, so that it commits nothing unless this node is a quorum by itself, and
+    /// [`Commitment`] sees it when the others have it.
     fn count_own(&self, ticket: Ticket) {
-        if self.node.flushed(ticket) {
+        if self.node.flushed(ticket) && self.voters == [OWN_SESSION] {
             let index = self.node.log.borrow().durable();
             self.commitment.send_now(Match { session: OWN_SESSION, index });
         }

@@ -124,7 +124,7 @@ pub(super) fn spawn_commitment(
     let advanced = rule.set_voters(sessions.map(|(session, _)| session));
     debug_assert!(advanced.is_none(), "nothing of this term is replicated yet");
     let spawned = spawn(&node.inspector, "leader/commitment", |_| {
-        Commitment::new(tenure.clone(), rule, leader.outlet(), leader.outlet())
+        Commitment::new(node.clone(), tenure.clone(), rule, leader.outlet(), leader.outlet())
     });
     node.watch("commitment", spawned.task);
     spawned.port
