@@ -25,7 +25,7 @@ use crate::{
     error::Fatal,
     known_bug::KnownBug,
     log::{Tenure, Ticket},
-    mailbox::{Context, Port, port_of, spawn},
+    mailbox::{Context, Port, port_of, spawn_unaddressed},
     messages::{
         CommitAdvanced, CommitDue, EntriesRead, Match, OWN_SESSION, Proposal, Propose, Reader, StepDown,
         StopActor, StoredEntries, Tick,
@@ -84,7 +84,7 @@ impl Leader {
         let start = node.log.borrow().last().index.next();
         let mut commitment = None;
         let lease = Rc::new(Cell::new(Lease::new(node.config.lease_clock_drift_ppm)));
-        let spawned = spawn(&node.inspector, "leader", |ctx| {
+        let spawned = spawn_unaddressed(&node.inspector, "leader", |ctx| {
             let own = port_of(ctx);
             let port = spawn_commitment(node, &tenure, own.clone(), start);
             commitment = Some(port.clone());
