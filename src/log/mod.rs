@@ -391,8 +391,11 @@ impl Log {
 }
 
 fn decode_memberships(batches: &[EntryBatch]) -> Result<Vec<(LogIndex, Membership)>, MembershipError> {
-    let entries = batches.iter().flat_map(EntryBatch::configurations);
-    entries.map(|entry| Ok((entry.index, Membership::decode(entry.data)?))).collect()
+    let mut memberships = Vec::new();
+    for entry in batches.iter().flat_map(EntryBatch::configurations) {
+        memberships.push((entry.index, Membership::decode(entry.data)?));
+    }
+    Ok(memberships)
 }
 
 fn term_runs(entries: &Entries) -> impl Iterator<Item = (LogIndex, Term)> {

@@ -83,16 +83,16 @@ impl<S: StateMachine> Park<Vec<ApplyResult<S>>> for RefCell<Group<S>> {
 }
 
 /// Why a command was not taken in.
-enum NotTaken<C> {
-    Refused(Refusal, C),
-    Unencodable(String, C),
+enum NotTaken {
+    Refused(Refusal),
+    Unencodable(String),
 }
 
-impl<C> NotTaken<C> {
-    fn into_error(self) -> ApplyError<C> {
+impl NotTaken {
+    fn into_error<C>(self, command: C) -> ApplyError<C> {
         match self {
-            Self::Refused(refusal, command) => refusal.into_error(command),
-            Self::Unencodable(reason, command) => ApplyError::Encode { reason, command },
+            Self::Refused(refusal) => refusal.into_error(command),
+            Self::Unencodable(reason) => ApplyError::Encode { reason, command },
         }
     }
 }
@@ -101,14 +101,14 @@ impl<S: StateMachine> RaftSystem<S> {
     /// Takes a command in, with its session and sequence if it has one, or says why not.
     fn take_in(
         &mut self,
-        command: S::Command,
+        command: &S::Command,
         session: Option<(SessionId, u64)>,
         timeout: Duration,
         caller: Caller<S>,
         ctx: &mut Context<Self>,
-    ) -> Result<(), NotTaken<S::Command>> {
+    ) -> Result<(), NotTaken> {
         if let Some(refusal) = self.lifecycle.refusal() {
-            return Err(NotTaken::Refused(refusal, command));
+            return Err(NotTaken::Refused(refusal));
         }
         self.cut_if_full();
         let kind = if session.is_some() { EntryKind::SessionCommand } else { EntryKind::Command };
@@ -116,15 +116,15 @@ impl<S: StateMachine> RaftSystem<S> {
             if let Some((session, sequence)) = session {
                 bytes.put_slice(&SessionCommand::header(session, sequence));
             }
-            rmp_serde::encode::write(&mut bytes.writer(), &command)
+            rmp_serde::encode::write(&mut bytes.writer(), command)
         });
         let bytes = match encoded {
             Ok(bytes) => bytes,
-            Err(error) => return Err(NotTaken::Unencodable(error.to_string(), command)),
+            Err(error) => return Err(NotTaken::Unencodable(error.to_string())),
         };
         if let Err(refusal) = self.admit(command_bytes(kind, bytes)) {
             self.intake.buffer.pop(kind, bytes);
-            return Err(NotTaken::Refused(refusal, command));
+            return Err(NotTaken::Refused(refusal));
         }
         self.enlist(caller, timeout, ctx);
         Ok(())
@@ -166,9 +166,9 @@ impl<S: StateMachine> RaftSystem<S> {
         timeout: Duration,
         ctx: &mut Context<Self>,
     ) -> Parked<ApplyResult<S>> {
-        match self.take_in(command, session, timeout, Caller::Nobody, ctx) {
+        match self.take_in(&command, session, timeout, Caller::Nobody, ctx) {
             Ok(()) => Parked::Later(self.intake.waiting.clone()),
-            Err(not_taken) => Parked::Now(Err(not_taken.into_error())),
+            Err(not_taken) => Parked::Now(Err(not_taken.into_error(command))),
         }
     }
 }
@@ -194,9 +194,9 @@ impl<S: StateMachine> Handler<ApplyIndexed<S::Command>> for RaftSystem<S> {
 
     fn handle(&mut self, message: ApplyIndexed<S::Command>, ctx: &mut Self::Context) -> Self::Result {
         let timeout = message.timeout.unwrap_or(self.node.config.request_timeout);
-        match self.take_in(message.command, None, timeout, Caller::Nobody, ctx) {
+        match self.take_in(&message.command, None, timeout, Caller::Nobody, ctx) {
             Ok(()) => Parked::Later(Rc::new(WantsIndex(self.intake.waiting.clone()))),
-            Err(not_taken) => Parked::Now(Err(not_taken.into_error())),
+            Err(not_taken) => Parked::Now(Err(not_taken.into_error(message.command))),
         }
     }
 }
@@ -213,8 +213,8 @@ impl<S: StateMachine> Handler<ApplyBatch<S::Command>> for RaftSystem<S> {
         let timeout = self.node.config.request_timeout;
         for (slot, command) in commands.into_iter().enumerate() {
             let caller = Caller::Part(group.clone(), slot);
-            if let Err(not_taken) = self.take_in(command, None, timeout, caller, ctx) {
-                group.borrow_mut().set(slot, Err(not_taken.into_error()));
+            if let Err(not_taken) = self.take_in(&command, None, timeout, caller, ctx) {
+                group.borrow_mut().set(slot, Err(not_taken.into_error(command)));
             }
         }
         Parked::Later(group)
