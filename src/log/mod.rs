@@ -208,22 +208,19 @@ impl Log {
     ///
     /// # Errors
     /// If a configuration entry does not decode; nothing was changed.
-    pub fn follow(&mut self, prev: LogId, entries: &Entries) -> Result<Appended, MembershipError> {
+    pub fn follow(&mut self, prev: LogId, entries: Entries) -> Result<Appended, MembershipError> {
         let last = entries.last().unwrap_or(prev.index);
-        let verdict = check_append(&self.runs, self.commit, prev, term_runs(entries), last);
+        let verdict = check_append(&self.runs, self.commit, prev, term_runs(&entries), last);
         let (truncate_from, append_from, proven) = match verdict {
             Verdict::Conflict { hint } => return Ok(Appended::Conflict { hint }),
             Verdict::CommittedConflict { at } => return Ok(Appended::CommittedConflict { at }),
             Verdict::Accept { truncate_from, append_from, proven } => (truncate_from, append_from, proven),
         };
-        let mut new = Entries::none();
-        if let Some(from) = append_from {
-            for batch in entries.batches() {
-                if let Some(part) = batch.slice(from, last) {
-                    new.push(part);
-                }
-            }
-        }
+        let new = match append_from {
+            Some(from) if entries.first() == Some(from) => entries,
+            Some(from) => entries.starting_at(from),
+            None => Entries::none(),
+        };
         let memberships = decode_memberships(new.batches())?;
         if let Some(from) = truncate_from {
             self.truncate(from);
