@@ -142,13 +142,16 @@ impl<S: StateMachine> RaftSystem<S> {
         if bytes > bytes_max {
             return Err(Refusal::TooLarge { bytes, bytes_max });
         }
-        let Some(credit) = self.credits.try_acquire(1, bytes as u64) else {
+        let admitted = match &mut self.intake.credits {
+            Some(credits) => credits.extend(1, bytes as u64),
+            none => {
+                *none = self.credits.try_acquire(1, bytes as u64);
+                none.is_some()
+            }
+        };
+        if !admitted {
             self.node.board.counters.commands_overloaded.add(1);
             return Err(Refusal::Overloaded);
-        };
-        match &mut self.intake.credits {
-            Some(credits) => credits.absorb(credit),
-            none => *none = Some(credit),
         }
         Ok(())
     }
