@@ -329,6 +329,11 @@ impl<S: StateMachine> Batch<S> {
         self.settled == self.waiting.len()
     }
 
+    /// The list of those who waited, for another batch.
+    pub(super) fn into_waiting(self) -> Vec<Waiting<S>> {
+        self.waiting
+    }
+
     /// Settles the next command in order.
     pub(super) fn settle_next(&mut self, outcome: Outcome<'_, S>) {
         if let Some(waiting) = self.waiting.get_mut(self.settled) {

@@ -25,6 +25,9 @@ pub(super) struct Intake<S: StateMachine> {
     pub(super) waiting: Shared<Vec<Waiting<S>>>,
     /// The admission credits taken for `buffer`.
     pub(super) credits: Option<CreditGuard>,
+    /// The list of a batch that is done, for one to come: a large allocation for each batch costs more than its own
+    /// time, since the allocator then sorts all the small ones that were freed.
+    spare: Vec<Waiting<S>>,
     count_max: u64,
     bytes_max: usize,
 }
@@ -35,6 +38,7 @@ impl<S: StateMachine> Intake<S> {
             buffer: EntryBuffer::default(),
             waiting: Shared::default(),
             credits: None,
+            spare: Vec::new(),
             count_max: config.max_append_entries as u64,
             bytes_max: config.append_bytes_max,
         }
@@ -44,10 +48,17 @@ impl<S: StateMachine> Intake<S> {
         self.buffer.count() >= self.count_max || self.buffer.len() >= self.bytes_max
     }
 
+    /// Keeps the list of a batch that is done.
+    pub(super) fn recycle(&mut self, mut waiting: Vec<Waiting<S>>) {
+        waiting.clear();
+        self.spare = waiting;
+    }
+
     /// Takes everything out. The next burst is probably as large as this one was.
     pub(super) fn take(&mut self) -> (EntryBuffer, Vec<Waiting<S>>, Option<CreditGuard>) {
         let mut waiting = self.waiting.borrow_mut();
-        let like_this = Vec::with_capacity(waiting.len());
+        let mut like_this = std::mem::take(&mut self.spare);
+        like_this.reserve(waiting.len());
         let room = EntryBuffer::with_capacity(self.buffer.len());
         let buffer = std::mem::replace(&mut self.buffer, room);
         (buffer, std::mem::replace(&mut *waiting, like_this), self.credits.take())

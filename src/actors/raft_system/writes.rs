@@ -74,8 +74,10 @@ impl<S: StateMachine> RaftSystem<S> {
             return;
         };
         batch.settle_next(Outcome::of_replied(at, replied));
-        if batch.is_done() {
-            self.proposed.pop_front();
+        if batch.is_done()
+            && let Some(batch) = self.proposed.pop_front()
+        {
+            self.intake.recycle(batch.into_waiting());
         }
     }
 
