@@ -7,7 +7,7 @@
 //!
 //! What shapes this room, each shown by a test in `facts.rs`: a mailbox's capacity does not bound it, so ours have
 //! none and admission is counted in [`Credits`]; a mailbox is drained before timers and spawned futures get their
-//! turn, so a message to oneself by [`after_mailbox`] runs once per burst, and a busy actor's timers starve; a
+//! turn, so what is to be done once per burst is such a future ([`when_drained`]), and a busy actor's timers starve; a
 //! request whose caller has gone is skipped; a panic is seen by nobody but the holder of [`Spawned::task`].
 //!
 //! | part | for |
@@ -43,5 +43,5 @@ pub use credits::{CreditGuard, Credits};
 pub use mode::{Context, Inspector};
 pub use outlet::Outlet;
 pub use parked::{Park, Parked, ReplySender};
-pub use port::{Port, Spawned, after_mailbox, port_of, spawn, spawn_unaddressed};
+pub use port::{Port, Spawned, port_of, spawn, spawn_unaddressed, when_drained};
 pub use signal::{Latch, Signal};

@@ -1,10 +1,11 @@
 //! Spawning an actor, and the handle through which the actors of a node address each other.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc, task};
 
 use actix::{
     Actor, Addr, AsyncContext, Handler, Message,
     dev::{Request, ToEnvelope, channel},
+    fut::ActorFuture,
 };
 use tokio::task::JoinHandle;
 
@@ -168,14 +169,25 @@ pub fn port_of<A: Actor<Context = Context<A>>>(ctx: &Context<A>) -> Port<A> {
     Port::new(way, mode::probe_of(ctx))
 }
 
-/// Has the actor handle `message` when its mailbox is drained: what a burst leaves to be done once, such as one
-/// flush for all it appended. The caller arms it with the first of a burst, and cuts a batch that grows too long
-/// without waiting for it, since a mailbox that never runs dry never lets it run.
-#[inline]
-pub fn after_mailbox<A, M>(ctx: &mut Context<A>, message: M)
-where
-    A: Actor<Context = Context<A>> + Handler<M>,
-    M: Message + 'static,
-{
-    ctx.notify(message);
+/// Calls `then` whenever the actor has run and its mailbox is drained: for what a burst leaves to be done once, such as
+/// one flush for all it appended. Armed once, where the actor starts. The actor cuts a batch that grows too long without
+/// waiting for it, since a mailbox that never runs dry never lets it run, and ends only by `ctx.stop()`.
+pub fn when_drained<A: Actor<Context = Context<A>>>(ctx: &mut Context<A>, then: fn(&mut A)) {
+    ctx.spawn(WhenDrained(then));
+}
+
+struct WhenDrained<A>(fn(&mut A));
+
+impl<A: Actor<Context = Context<A>>> ActorFuture<A> for WhenDrained<A> {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        _: &mut Context<A>,
+        _: &mut task::Context<'_>,
+    ) -> task::Poll<()> {
+        (self.0)(actor);
+        task::Poll::Pending
+    }
 }

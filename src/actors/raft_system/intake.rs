@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::Config,
     error::{ApplyError, UnknownReason},
-    mailbox::{Context, CreditGuard, Park, Parked, ReplySender},
+    mailbox::{CreditGuard, Park, Parked, ReplySender},
     messages::{Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Rpc},
     state_machine::StateMachine,
     types::{EntryBuffer, EntryKind, ForwardApply, SessionCommand, SessionId},
@@ -116,7 +116,6 @@ impl<S: StateMachine> RaftSystem<S> {
         session: Option<(SessionId, u64)>,
         timeout: Duration,
         caller: Caller<S>,
-        ctx: &mut Context<Self>,
     ) -> Result<(), NotTaken> {
         if let Some(refusal) = self.lifecycle.refusal() {
             return Err(NotTaken::Refused(refusal));
@@ -137,7 +136,7 @@ impl<S: StateMachine> RaftSystem<S> {
             self.intake.buffer.pop(kind, bytes);
             return Err(NotTaken::Refused(refusal));
         }
-        self.enlist(caller, timeout, ctx);
+        self.enlist(caller, timeout);
         Ok(())
     }
 
@@ -167,8 +166,8 @@ impl<S: StateMachine> RaftSystem<S> {
         Ok(())
     }
 
-    pub(super) fn enlist(&mut self, caller: Caller<S>, timeout: Duration, ctx: &mut Context<Self>) {
-        self.arm_flush(ctx);
+    pub(super) fn enlist(&mut self, caller: Caller<S>, timeout: Duration) {
+        self.arm_flush();
         let deadline = self.now.saturating_add(timeout);
         self.intake.waiting.borrow_mut().push(Waiting { caller, deadline });
     }
@@ -178,9 +177,8 @@ impl<S: StateMachine> RaftSystem<S> {
         command: S::Command,
         session: Option<(SessionId, u64)>,
         timeout: Duration,
-        ctx: &mut Context<Self>,
     ) -> Parked<ApplyResult<S>> {
-        match self.take_in(&command, session, timeout, Caller::Nobody, ctx) {
+        match self.take_in(&command, session, timeout, Caller::Nobody) {
             Ok(()) => Parked::Later(self.intake.waiting.clone()),
             Err(not_taken) => Parked::Now(Err(not_taken.into_error(command))),
         }
@@ -190,25 +188,25 @@ impl<S: StateMachine> RaftSystem<S> {
 impl<S: StateMachine> Handler<Apply<S::Command>> for RaftSystem<S> {
     type Result = Parked<ApplyResult<S>>;
 
-    fn handle(&mut self, Apply(command): Apply<S::Command>, ctx: &mut Self::Context) -> Self::Result {
-        self.apply_one(command, None, self.node.config.request_timeout, ctx)
+    fn handle(&mut self, Apply(command): Apply<S::Command>, _: &mut Self::Context) -> Self::Result {
+        self.apply_one(command, None, self.node.config.request_timeout)
     }
 }
 
 impl<S: StateMachine> Handler<ApplyWithin<S::Command>> for RaftSystem<S> {
     type Result = Parked<ApplyResult<S>>;
 
-    fn handle(&mut self, message: ApplyWithin<S::Command>, ctx: &mut Self::Context) -> Self::Result {
-        self.apply_one(message.command, None, message.timeout, ctx)
+    fn handle(&mut self, message: ApplyWithin<S::Command>, _: &mut Self::Context) -> Self::Result {
+        self.apply_one(message.command, None, message.timeout)
     }
 }
 
 impl<S: StateMachine> Handler<ApplyIndexed<S::Command>> for RaftSystem<S> {
     type Result = Parked<IndexedResult<S>>;
 
-    fn handle(&mut self, message: ApplyIndexed<S::Command>, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: ApplyIndexed<S::Command>, _: &mut Self::Context) -> Self::Result {
         let timeout = message.timeout.unwrap_or(self.node.config.request_timeout);
-        match self.take_in(&message.command, None, timeout, Caller::Nobody, ctx) {
+        match self.take_in(&message.command, None, timeout, Caller::Nobody) {
             Ok(()) => Parked::Later(Rc::new(WantsIndex(self.intake.waiting.clone()))),
             Err(not_taken) => Parked::Now(Err(not_taken.into_error(message.command))),
         }
@@ -221,13 +219,13 @@ impl<S: StateMachine> Handler<ApplyBatch<S::Command>> for RaftSystem<S> {
     fn handle(
         &mut self,
         ApplyBatch(commands): ApplyBatch<S::Command>,
-        ctx: &mut Self::Context,
+        _: &mut Self::Context,
     ) -> Self::Result {
         let group = Group::new(commands.len());
         let timeout = self.node.config.request_timeout;
         for (slot, command) in commands.into_iter().enumerate() {
             let caller = Caller::Part(group.clone(), slot);
-            if let Err(not_taken) = self.take_in(&command, None, timeout, caller, ctx) {
+            if let Err(not_taken) = self.take_in(&command, None, timeout, caller) {
                 group.borrow_mut().set(slot, Err(not_taken.into_error(command)));
             }
         }
@@ -239,7 +237,7 @@ impl<S: StateMachine> Handler<ApplyBatch<S::Command>> for RaftSystem<S> {
 impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
     type Result = ();
 
-    fn handle(&mut self, rpc: Rpc<ForwardApply>, ctx: &mut Self::Context) {
+    fn handle(&mut self, rpc: Rpc<ForwardApply>, _: &mut Self::Context) {
         self.cut_batch();
         let ForwardApply { commands, timeout_ms } = rpc.request;
         let group = RemoteGroup::new(rpc.responder, commands.len());
@@ -259,7 +257,7 @@ impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
                 continue;
             }
             self.intake.buffer.push(command.kind, &data);
-            self.enlist(caller, timeout, ctx);
+            self.enlist(caller, timeout);
             if self.intake.is_full() {
                 self.cut_remote_batch();
             }

@@ -5,7 +5,7 @@ use std::{cell::RefCell, future::Future, rc::Rc, sync::mpsc, thread, time::Durat
 use actix::{Actor, ActorContext, AsyncContext, Handler, Message, fut::WrapFuture};
 use tokio::task::LocalSet;
 
-use crate::mailbox::{Context, Inspector, Port, Spawned, after_mailbox, port_of, spawn_unaddressed};
+use crate::mailbox::{Context, Inspector, Port, Spawned, port_of, spawn_unaddressed};
 
 type Journal = Rc<RefCell<Vec<u32>>>;
 
@@ -45,7 +45,7 @@ impl Handler<Do> for Recorder {
     fn handle(&mut self, message: Do, ctx: &mut Self::Context) {
         match message {
             Do::Record(number) => self.0.borrow_mut().push(number),
-            Do::RecordBehind(number) => after_mailbox(ctx, Do::Record(number)),
+            Do::RecordBehind(number) => ctx.notify(Do::Record(number)),
             Do::Burst(count) => (0..count).for_each(|number| port_of(ctx).send_now(Do::Record(number))),
             Do::Pause(pause) => ctx.wait(tokio::time::sleep(pause).into_actor(self)),
             Do::Stop => ctx.stop(),
