@@ -19,6 +19,9 @@ use crate::{
     types::{EntryBuffer, EntryKind, ForwardApply, SessionCommand, SessionId},
 };
 
+/// How much is allocated at a time for commands on their way in.
+const BUFFER_BYTES: usize = 64 << 10;
+
 /// Commands in their encoding, and who waits for them.
 pub(super) struct Intake<S: StateMachine> {
     pub(super) buffer: EntryBuffer,
@@ -35,7 +38,7 @@ pub(super) struct Intake<S: StateMachine> {
 impl<S: StateMachine> Intake<S> {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            buffer: EntryBuffer::default(),
+            buffer: EntryBuffer::with_capacity(BUFFER_BYTES),
             waiting: Shared::default(),
             credits: None,
             spare: Vec::new(),
@@ -59,9 +62,7 @@ impl<S: StateMachine> Intake<S> {
         let mut waiting = self.waiting.borrow_mut();
         let mut like_this = std::mem::take(&mut self.spare);
         like_this.reserve(waiting.len());
-        let room = EntryBuffer::with_capacity(self.buffer.len());
-        let buffer = std::mem::replace(&mut self.buffer, room);
-        (buffer, std::mem::replace(&mut *waiting, like_this), self.credits.take())
+        (self.buffer.split(), std::mem::replace(&mut *waiting, like_this), self.credits.take())
     }
 }
 

@@ -24,6 +24,15 @@ impl EntryBuffer {
         Self { bytes: BytesMut::with_capacity(bytes), ..Self::default() }
     }
 
+    /// Takes out what was collected. What comes next is written behind it in the same allocation, as long as that has
+    /// room, and then in one as large: small batches share one, which lives as long as the last of them.
+    pub fn split(&mut self) -> Self {
+        let bytes = self.bytes.split();
+        let Self { bytes: room, count, wants_time, configurations } = std::mem::take(self);
+        self.bytes = room;
+        Self { bytes, count, wants_time, configurations }
+    }
+
     /// Adds an entry whose data `write` appends. Returns the data's length in bytes; if `write` fails
     /// nothing is added.
     ///
