@@ -285,6 +285,7 @@ impl Log {
 
     /// The next committed entries for the state machine, at most about `bytes_max`. Each goes out once:
     /// taking them moves the cursor.
+    #[inline]
     pub fn hand_off(&mut self, bytes_max: usize) -> Slice {
         let slice = self.slice(self.handed.next(), self.commit, u64::MAX, bytes_max);
         if let Slice::Entries(entries) = &slice {
@@ -309,14 +310,20 @@ impl Log {
     }
 
     /// Entries to send, from `first` on.
+    #[inline]
     pub fn read(&self, first: LogIndex, count_max: u64, bytes_max: usize) -> Slice {
         self.slice(first, self.last().index, count_max, bytes_max)
     }
 
+    /// Mostly there is nothing: whoever was given something asks again, and every answer is followed by a question.
+    #[inline]
     fn slice(&self, first: LogIndex, last: LogIndex, count_max: u64, bytes_max: usize) -> Slice {
-        if first > last {
-            Slice::Empty
-        } else if first <= self.base().index {
+        if first > last { Slice::Empty } else { self.slice_of_some(first, last, count_max, bytes_max) }
+    }
+
+    #[inline(never)]
+    fn slice_of_some(&self, first: LogIndex, last: LogIndex, count_max: u64, bytes_max: usize) -> Slice {
+        if first <= self.base().index {
             Slice::Compacted
         } else if first < self.cache.first() {
             Slice::Stored { first, last: last.min(self.cache.first().prev()) }

@@ -45,7 +45,8 @@ impl EntryBuffer {
     ) -> Result<usize, X> {
         let start = self.bytes.len();
         let stamp = if kind.is_stamped() { STAMP_BYTES } else { 0 };
-        self.bytes.put_bytes(0, ENTRY_HEADER_BYTES + stamp);
+        self.bytes.extend_from_slice(&[0; ENTRY_HEADER_BYTES]);
+        self.bytes.put_bytes(0, stamp);
         if let Err(error) = write(&mut self.bytes) {
             self.bytes.truncate(start);
             return Err(error);
