@@ -5,7 +5,7 @@
 //! heartbeaters, [`ReadIndexReady`] and [`TransferEnded`] to the front door, [`StepDown`] to Consensus, `TimeoutNow` to
 //! the node that is to lead next. Go: `leaderLoop`, `dispatchLogs`.
 //! Owns the read rounds, the contact with the quorum, the lease and the transfer. Never waits for its own disk (thesis §10.2.1),
-//! and never counts itself: Consensus does, when the flush is done.
+//! and counts itself only when it is a quorum alone: else [`Commitment`] sees what its disk has, or Consensus tells.
 
 mod barriers;
 mod membership;
