@@ -9,7 +9,7 @@ use actix::{Actor, ActorContext, Handler};
 
 use crate::{
     actors::node::Node,
-    mailbox::{Context, Port, port_of, spawn},
+    mailbox::{Context, Port, port_of, spawn_unaddressed},
     messages::{Decided, Greeted, Tick},
     protocol::{Bootstrap, Decision, peers_hash},
     transport::{Responder, ResponseSink, RpcError},
@@ -42,7 +42,7 @@ struct Peer {
 impl Bootstrapper {
     /// Starts greeting the `listed` nodes, this one among them.
     pub(crate) fn start(node: &Rc<Node>, listed: Vec<(NodeId, String)>) {
-        let spawned = spawn(&node.inspector, "consensus/bootstrapper", |ctx| {
+        let spawned = spawn_unaddressed(&node.inspector, "consensus/bootstrapper", |ctx| {
             Self::new(node.clone(), listed, port_of(ctx))
         });
         node.watch("bootstrapper", spawned.task);

@@ -2,21 +2,27 @@
 //!
 //! Mailbox: [`Match`], [`MatchLost`], [`SetVoters`], [`WatchMatches`]. Voice: [`CommitAdvanced`] and [`MatchesKnown`] to
 //! the leader. Go: `commitment.go`.
-//! Owns the match indexes. Never touches the log: what it says takes effect there, under the tenure.
+//! Owns the match indexes. Of the log it reads how much the leader's own disk has, and changes nothing: what it says
+//! takes effect there, under the tenure.
 
 use std::rc::Rc;
 
 use actix::{Actor, Handler};
 
 use crate::{
+    actors::node::Node,
     log::Tenure,
     mailbox::{Context, Outlet},
-    messages::{CommitAdvanced, Match, MatchLost, MatchesKnown, SetVoters, StopActor, WatchMatches},
+    messages::{
+        CommitAdvanced, Match, MatchLost, MatchesKnown, OWN_SESSION, SetVoters, StopActor, WatchMatches,
+    },
     protocol,
+    types::LogIndex,
 };
 
 /// See the module.
 pub(crate) struct Commitment {
+    node: Rc<Node>,
     tenure: Rc<Tenure>,
     rule: protocol::Commitment,
     advanced: Outlet<CommitAdvanced>,
@@ -27,12 +33,24 @@ pub(crate) struct Commitment {
 
 impl Commitment {
     pub(crate) fn new(
+        node: Rc<Node>,
         tenure: Rc<Tenure>,
         rule: protocol::Commitment,
         advanced: Outlet<CommitAdvanced>,
         matches: Outlet<MatchesKnown>,
     ) -> Self {
-        Self { tenure, rule, advanced, matches, watched: false }
+        Self { node, tenure, rule, advanced, matches, watched: false }
+    }
+
+    /// Counts what `session` has, and before it what of that the leader's own disk has, of which nobody need tell as
+    /// long as it is not the last of a quorum. No more of it: an entry that changes the voters is on this disk before
+    /// [`SetVoters`] is handled, and on no other.
+    fn count(&mut self, session: u64, index: LogIndex) {
+        let durable = self.node.log.borrow().durable();
+        let own = self.rule.matched(OWN_SESSION, durable.min(index));
+        if let Some(index) = self.rule.matched(session, index).or(own) {
+            self.advanced.send_now(CommitAdvanced { index });
+        }
     }
 
     fn tell_matches(&self) {
@@ -53,9 +71,7 @@ impl Handler<Match> for Commitment {
         if !self.tenure.is_live() {
             return;
         }
-        if let Some(index) = self.rule.matched(session, index) {
-            self.advanced.send_now(CommitAdvanced { index });
-        }
+        self.count(session, index);
         self.tell_matches();
     }
 }

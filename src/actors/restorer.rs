@@ -13,7 +13,7 @@ use actix::{Actor, ActorContext, Handler};
 use crate::{
     actors::node::Node,
     error::RestoreError,
-    mailbox::{Context, Port, port_of, spawn},
+    mailbox::{Context, Port, port_of, spawn_unaddressed},
     messages::{
         FeedingEnded, PieceApplied, ProposePiece, ReadStaged, Restore, RestoreFeeder, SnapshotStaged,
         StageSnapshot, StagedRead, StopActor,
@@ -58,7 +58,7 @@ impl Restorer {
     ) -> Port<Self> {
         let wanted = Arc::new(());
         let mut feeder = None;
-        let spawned = spawn(&node.inspector, "restorer", |ctx| {
+        let spawned = spawn_unaddressed(&node.inspector, "restorer", |ctx| {
             let own = Arc::new(Feeder { port: port_of(ctx) });
             feeder = Some(own.clone());
             Self {

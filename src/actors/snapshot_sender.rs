@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::{
     actors::node::{Node, SnapshotUnderWay},
     log::Tenure,
-    mailbox::{Context, Outlet, Port, port_of, spawn},
+    mailbox::{Context, Outlet, Port, port_of, spawn_unaddressed},
     messages::{
         OpenSnapshot, PieceAnswered, PieceRead, ReadPiece, RenewSnapshot, SnapshotMoved, SnapshotOpened,
         SnapshotReader, SnapshotSent, StepDown, StopActor, Tick,
@@ -73,7 +73,7 @@ impl SnapshotSender {
         (moved, sent): (Outlet<SnapshotMoved>, Outlet<SnapshotSent>),
     ) -> Port<Self> {
         let name = format!("leader/snapshot/{}", peer.id);
-        let spawned = spawn(&node.inspector, name, |ctx| Self {
+        let spawned = spawn_unaddressed(&node.inspector, name, |ctx| Self {
             link: node.links.to(&peer.id, &peer.address, Lane::Snapshot),
             node: node.clone(),
             tenure: tenure.clone(),

@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Board;
 
-/// One counter. It has one writer at a time, so that relaxed order is enough.
+/// One counter. Its writers are the actors of one node, all on one thread, so that no addition needs the bus to
+/// itself: a locked one costs as much as thirty plain ones, and a write passes some thirty counters.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     pub(crate) fn add(&self, amount: u64) {
-        self.0.fetch_add(amount, Ordering::Relaxed);
+        self.0.store(self.get().wrapping_add(amount), Ordering::Relaxed);
     }
 
     fn get(&self) -> u64 {

@@ -75,26 +75,37 @@ impl TailCache {
 
     /// The first batch that reaches `index`. The usual question is for one of the last few.
     fn position(&self, index: LogIndex) -> usize {
-        let behind = self.batches.iter().rev().take(NEAR).take_while(|batch| batch.last() >= index).count();
-        if behind < NEAR {
-            self.batches.len() - behind
-        } else {
-            self.batches.partition_point(|batch| batch.last() < index)
+        let far = self.batches.len().saturating_sub(NEAR);
+        let mut at = self.batches.len();
+        while at > far && self.batches[at - 1].last() >= index {
+            at -= 1;
         }
+        if at > far || far == 0 { at } else { self.batches.partition_point(|batch| batch.last() < index) }
     }
 
     /// Entries of `[first, last]`, whole batches as long as they fit, but at least one entry.
     pub(super) fn read(&self, first: LogIndex, last: LogIndex, count_max: u64, bytes_max: usize) -> Entries {
+        let at = self.position(first);
+        if let Some(batch) = self.batches.get(at)
+            && batch.last() == last
+            && batch.first() == first
+            && batch.count() <= count_max
+            && batch.len() <= bytes_max
+        {
+            // What a log that nobody is behind is asked for.
+            return batch.clone().into();
+        }
         let mut entries = Entries::none();
         let (mut count, mut bytes) = (0, 0);
-        for batch in self.batches.range(self.position(first)..) {
+        for batch in self.batches.range(at..) {
             let room = count_max.saturating_sub(count);
             if room == 0 || (bytes > 0 && bytes + batch.len() > bytes_max) {
                 break;
             }
             let until = last.min(LogIndex(first.max(batch.first()).0.saturating_add(room - 1)));
             let Some(part) = batch.slice(first, until) else { break };
-            let part = part.prefix(bytes_max.saturating_sub(bytes));
+            let room = bytes_max.saturating_sub(bytes);
+            let part = if part.len() > room { part.prefix(room) } else { part };
             let whole = part.last() == batch.last();
             count += part.count();
             bytes += part.len();

@@ -20,8 +20,8 @@ use crate::{
     protocol::{MembershipHistory, TermRuns, Verdict, check_append},
     storage::{Recovered, snapshot::SnapshotDescription},
     types::{
-        ClusterId, Entries, EntryBatch, EntryBuffer, EntryKind, EntryRef, LogBase, LogId, LogIndex,
-        Membership, MembershipError, Term,
+        ClusterId, Entries, EntryBatch, EntryBuffer, LogBase, LogId, LogIndex, Membership, MembershipError,
+        Term,
     },
 };
 
@@ -199,7 +199,7 @@ impl Log {
             self.handed = self.handed.prev().max(self.base().index);
         }
         let batch = buffer.seal(self.last().index.next(), tenure.term());
-        for (index, membership) in decode_memberships(batch.iter())? {
+        for (index, membership) in decode_memberships(std::slice::from_ref(&batch))? {
             self.memberships.appended(index, membership);
         }
         self.runs.extend_same_term(batch.last(), tenure.term());
@@ -213,23 +213,20 @@ impl Log {
     ///
     /// # Errors
     /// If a configuration entry does not decode; nothing was changed.
-    pub fn follow(&mut self, prev: LogId, entries: &Entries) -> Result<Appended, MembershipError> {
+    pub fn follow(&mut self, prev: LogId, entries: Entries) -> Result<Appended, MembershipError> {
         let last = entries.last().unwrap_or(prev.index);
-        let verdict = check_append(&self.runs, self.commit, prev, term_runs(entries), last);
+        let verdict = check_append(&self.runs, self.commit, prev, term_runs(&entries), last);
         let (truncate_from, append_from, proven) = match verdict {
             Verdict::Conflict { hint } => return Ok(Appended::Conflict { hint }),
             Verdict::CommittedConflict { at } => return Ok(Appended::CommittedConflict { at }),
             Verdict::Accept { truncate_from, append_from, proven } => (truncate_from, append_from, proven),
         };
-        let mut new = Entries::none();
-        if let Some(from) = append_from {
-            for batch in entries.batches() {
-                if let Some(part) = batch.slice(from, last) {
-                    new.push(part);
-                }
-            }
-        }
-        let memberships = decode_memberships(new.iter())?;
+        let new = match append_from {
+            Some(from) if entries.first() == Some(from) => entries,
+            Some(from) => entries.starting_at(from),
+            None => Entries::none(),
+        };
+        let memberships = decode_memberships(new.batches())?;
         if let Some(from) = truncate_from {
             self.truncate(from);
         }
@@ -293,6 +290,7 @@ impl Log {
 
     /// The next committed entries for the state machine, at most about `bytes_max`. Each goes out once:
     /// taking them moves the cursor.
+    #[inline]
     pub fn hand_off(&mut self, bytes_max: usize) -> Slice {
         let slice = self.slice(self.handed.next(), self.commit, u64::MAX, bytes_max);
         if let Slice::Entries(entries) = &slice {
@@ -317,14 +315,20 @@ impl Log {
     }
 
     /// Entries to send, from `first` on.
+    #[inline]
     pub fn read(&self, first: LogIndex, count_max: u64, bytes_max: usize) -> Slice {
         self.slice(first, self.last().index, count_max, bytes_max)
     }
 
+    /// Mostly there is nothing: whoever was given something asks again, and every answer is followed by a question.
+    #[inline]
     fn slice(&self, first: LogIndex, last: LogIndex, count_max: u64, bytes_max: usize) -> Slice {
-        if first > last {
-            Slice::Empty
-        } else if first <= self.base().index {
+        if first > last { Slice::Empty } else { self.slice_of_some(first, last, count_max, bytes_max) }
+    }
+
+    #[inline(never)]
+    fn slice_of_some(&self, first: LogIndex, last: LogIndex, count_max: u64, bytes_max: usize) -> Slice {
+        if first <= self.base().index {
             Slice::Compacted
         } else if first < self.cache.first() {
             Slice::Stored { first, last: last.min(self.cache.first().prev()) }
@@ -395,13 +399,12 @@ impl Log {
     }
 }
 
-fn decode_memberships<'a>(
-    entries: impl Iterator<Item = EntryRef<'a>>,
-) -> Result<Vec<(LogIndex, Membership)>, MembershipError> {
-    entries
-        .filter(|entry| entry.kind == EntryKind::Configuration)
-        .map(|entry| Ok((entry.index, Membership::decode(entry.data)?)))
-        .collect()
+fn decode_memberships(batches: &[EntryBatch]) -> Result<Vec<(LogIndex, Membership)>, MembershipError> {
+    let mut memberships = Vec::new();
+    for entry in batches.iter().flat_map(EntryBatch::configurations) {
+        memberships.push((entry.index, Membership::decode(entry.data)?));
+    }
+    Ok(memberships)
 }
 
 fn term_runs(entries: &Entries) -> impl Iterator<Item = (LogIndex, Term)> {

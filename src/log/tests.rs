@@ -1,6 +1,7 @@
 //! What the log keeps, gives out and refuses.
 
 use super::*;
+use crate::types::EntryKind;
 
 fn buffer(commands: &[&str]) -> EntryBuffer {
     let mut buffer = EntryBuffer::default();
@@ -51,7 +52,7 @@ fn a_conflict_truncates_and_lowers_the_durable_index_until_the_new_entries_are_f
     let mut log = log();
     let ticket = leading(&mut log, &Tenure::new(Term(1)), &["a", "b", "c"]);
     assert!(log.flushed(ticket));
-    let appended = log.follow(LogId::new(Term(1), LogIndex(1)), &batch(2, 2, &["x"]).into()).unwrap();
+    let appended = log.follow(LogId::new(Term(1), LogIndex(1)), batch(2, 2, &["x"]).into()).unwrap();
     let Appended::Accepted { truncated, new, proven, .. } = appended else { panic!("{appended:?}") };
     assert_eq!((truncated, new.count(), proven), (Some(LogIndex(2)), 1, LogIndex(2)));
     assert_eq!((log.durable(), log.last()), (LogIndex(1), LogId::new(Term(2), LogIndex(2))));
@@ -68,7 +69,7 @@ fn a_flush_between_two_batches_of_one_request_covers_the_first_alone() {
     let mut entries = Entries::none();
     entries.push(batch(1, 1, &["a", "b"]));
     entries.push(batch(3, 1, &["c"]));
-    assert!(matches!(log.follow(LogId::ZERO, &entries).unwrap(), Appended::Accepted { .. }));
+    assert!(matches!(log.follow(LogId::ZERO, entries.clone()).unwrap(), Appended::Accepted { .. }));
     let tickets: Vec<Ticket> = entries.batches().iter().map(|batch| log.issue(batch.last(), 0)).collect();
     log.flushed(tickets[0]);
     assert_eq!(log.durable(), LogIndex(2));
@@ -80,7 +81,7 @@ fn a_flush_between_two_batches_of_one_request_covers_the_first_alone() {
 fn entries_that_are_there_already_are_not_appended_again() {
     let mut log = log();
     leading(&mut log, &Tenure::new(Term(1)), &["a", "b"]);
-    let again = log.follow(LogId::ZERO, &batch(1, 1, &["a", "b", "c"]).into()).unwrap();
+    let again = log.follow(LogId::ZERO, batch(1, 1, &["a", "b", "c"]).into()).unwrap();
     let Appended::Accepted { truncated: None, new, proven: LogIndex(3), .. } = again else {
         panic!("{again:?}")
     };
@@ -92,7 +93,7 @@ fn a_committed_entry_is_never_truncated() {
     let mut log = log();
     leading(&mut log, &Tenure::new(Term(1)), &["a", "b"]);
     log.commit_to(LogIndex(2));
-    let conflict = log.follow(LogId::new(Term(1), LogIndex(1)), &batch(2, 2, &["x"]).into()).unwrap();
+    let conflict = log.follow(LogId::new(Term(1), LogIndex(1)), batch(2, 2, &["x"]).into()).unwrap();
     assert!(matches!(conflict, Appended::CommittedConflict { at: LogIndex(2) }));
 }
 
@@ -152,7 +153,7 @@ fn a_membership_takes_effect_on_append_and_falls_back_on_truncation() {
     buffer.push(EntryKind::Configuration, &two.encode());
     log.append_own(&Tenure::new(Term(1)), buffer).unwrap();
     assert_eq!(log.membership(), &two);
-    log.follow(LogId::new(Term(1), LogIndex(1)), &batch(2, 2, &["x"]).into()).unwrap();
+    log.follow(LogId::new(Term(1), LogIndex(1)), batch(2, 2, &["x"]).into()).unwrap();
     assert_eq!(log.membership(), &one);
 }
 

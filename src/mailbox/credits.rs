@@ -46,14 +46,17 @@ impl Credits {
     /// Takes credits for `requests` with `bytes` of data, or none at all if either limit would be passed. They come
     /// back when the guard is dropped. More bytes than the whole limit are never admitted: refuse them beforehand.
     pub fn try_acquire(&self, requests: u32, bytes: u64) -> Option<CreditGuard> {
+        self.take(requests, bytes).then(|| CreditGuard { credits: self.clone(), requests, bytes })
+    }
+
+    fn take(&self, requests: u32, bytes: u64) -> bool {
         let admit = |in_use| {
             let (requests_used, bytes_used) = unpack(in_use);
             let requests = requests_used.checked_add(requests).filter(|&sum| sum <= self.0.requests_max)?;
             let bytes = bytes_used.checked_add(bytes).filter(|&sum| sum <= self.0.bytes_max)?;
             Some(pack(requests, bytes))
         };
-        self.0.in_use.fetch_update(AcqRel, Acquire, admit).ok()?;
-        Some(CreditGuard { credits: self.clone(), requests, bytes })
+        self.0.in_use.fetch_update(AcqRel, Acquire, admit).is_ok()
     }
 
     /// Gives back what was taken out of a guard by [`CreditGuard::forget`].
@@ -110,15 +113,15 @@ impl CreditGuard {
         (std::mem::take(&mut self.requests), std::mem::take(&mut self.bytes))
     }
 
-    /// Joins another guard of the same credits to this one, so that a batch has one guard.
-    ///
-    /// # Panics
-    /// If the other guard is of other credits.
-    pub fn absorb(&mut self, other: CreditGuard) {
-        assert!(Arc::ptr_eq(&self.credits.0, &other.credits.0), "guards of different credits");
-        let (requests, bytes) = other.forget();
-        self.requests += requests;
-        self.bytes += bytes;
+    /// Takes more credits into this guard, so that a batch has one guard, as [`Credits::try_acquire`] would. Whether
+    /// there were enough.
+    pub fn extend(&mut self, requests: u32, bytes: u64) -> bool {
+        let taken = self.credits.take(requests, bytes);
+        if taken {
+            self.requests += requests;
+            self.bytes += bytes;
+        }
+        taken
     }
 }
 
@@ -153,7 +156,8 @@ mod tests {
     fn forgotten_credits_stay_taken_until_released() {
         let credits = Credits::new(10, 1_000);
         let mut batch = credits.try_acquire(1, 10).expect("room for it");
-        batch.absorb(credits.try_acquire(2, 20).expect("room for it"));
+        assert!(batch.extend(2, 20));
+        assert!(!batch.extend(8, 1) && !batch.extend(1, 971), "either limit");
         let (requests, bytes) = batch.forget();
         assert_eq!(((requests, bytes), credits.in_use()), ((3, 30), (3, 30)));
         credits.release(requests, bytes);

@@ -9,8 +9,7 @@ use actix::{
 use tokio::task::LocalSet;
 
 use super::{
-    Context, Inspector, Latch, Park, Parked, Port, ReplySender, Signal, Spawned, after_mailbox, port_of,
-    spawn,
+    Context, Inspector, Latch, Park, Parked, Port, ReplySender, Signal, Spawned, port_of, spawn, when_drained,
 };
 
 type Journal = Rc<RefCell<Vec<u32>>>;
@@ -60,7 +59,7 @@ impl Handler<Burst> for Recorder {
     type Result = ();
 
     fn handle(&mut self, burst: Burst, ctx: &mut Self::Context) {
-        after_mailbox(ctx, Record(FLUSH));
+        ctx.notify(Record(FLUSH));
         (0..burst.count).for_each(|number| port_of(ctx).send_now(Record(number)));
     }
 }
@@ -180,6 +179,42 @@ async fn a_message_after_the_mailbox_runs_once_behind_the_whole_burst() {
         expected.insert(0, 300);
         expected.push(FLUSH);
         assert_eq!(*recorder.journal.borrow(), expected);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_burst_leaves_to_be_done_is_done_once_behind_it() {
+    #[derive(Default)]
+    struct Collector {
+        collected: u32,
+        journal: Journal,
+    }
+    impl Actor for Collector {
+        type Context = Context<Self>;
+        fn started(&mut self, ctx: &mut Self::Context) {
+            when_drained(ctx, |collector| {
+                if collector.collected > 0 {
+                    collector.journal.borrow_mut().push(std::mem::take(&mut collector.collected));
+                }
+            });
+        }
+    }
+    impl Handler<Wake> for Collector {
+        type Result = ();
+        fn handle(&mut self, _: Wake, _: &mut Self::Context) {
+            self.collected += 1;
+        }
+    }
+    local(async {
+        let collector = Collector::default();
+        let journal = collector.journal.clone();
+        let port = spawn(&Inspector::new("n1"), "collector", |_| collector).port;
+        for burst in [300, 1, 7] {
+            (0..burst).for_each(|_| port.send_now(Wake));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(*journal.borrow(), [300, 1, 7]);
     })
     .await;
 }

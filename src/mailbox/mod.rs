@@ -2,16 +2,17 @@
 //!
 //! Built in debug mode or with the feature `inspect`, each actor runs in an inspected context with a probe that
 //! [`Inspector::report`] reads without queueing behind the mailbox it describes. Built otherwise all of that is
-//! gone: a context is actix's own and a [`Port`] is an `Addr`.
+//! gone. Clients reach the front door through actix's mailbox; the actors behind it, which have no address, through one
+//! of this room's (`post.rs`).
 //!
 //! What shapes this room, each shown by a test in `facts.rs`: a mailbox's capacity does not bound it, so ours have
 //! none and admission is counted in [`Credits`]; a mailbox is drained before timers and spawned futures get their
-//! turn, so a message to oneself by [`after_mailbox`] runs once per burst, and a busy actor's timers starve; a
+//! turn, so what is to be done once per burst is such a future ([`when_drained`]), and a busy actor's timers starve; a
 //! request whose caller has gone is skipped; a panic is seen by nobody but the holder of [`Spawned::task`].
 //!
 //! | part | for |
 //! |---|---|
-//! | [`spawn`], [`Port`], [`port_of`] | running an actor and sending to it |
+//! | [`spawn`], [`spawn_unaddressed`], [`Port`], [`port_of`] | running an actor and sending to it |
 //! | [`Outlet`] | sending to whoever takes a message |
 //! | [`Parked`], [`Park`] | answering later, without a future or a task per request |
 //! | [`Signal`], [`Latch`] | Go's `chan struct{}` of capacity 1 |
@@ -30,6 +31,7 @@ mod parked;
 #[cfg(not(any(debug_assertions, feature = "inspect")))]
 mod plain;
 mod port;
+mod post;
 mod signal;
 
 #[cfg(any(debug_assertions, feature = "inspect"))]
@@ -41,5 +43,5 @@ pub use credits::{CreditGuard, Credits};
 pub use mode::{Context, Inspector};
 pub use outlet::Outlet;
 pub use parked::{Park, Parked, ReplySender};
-pub use port::{Port, Spawned, after_mailbox, port_of, spawn};
+pub use port::{Port, Spawned, port_of, spawn, spawn_unaddressed, when_drained};
 pub use signal::{Latch, Signal};

@@ -1,33 +1,43 @@
 //! Spawning an actor, and the handle through which the actors of a node address each other.
 
-use std::fmt;
+use std::{fmt, pin::Pin, sync::Arc, task};
 
 use actix::{
     Actor, Addr, AsyncContext, Handler, Message,
-    dev::{Request, channel},
+    dev::{Request, ToEnvelope, channel},
+    fut::ActorFuture,
 };
 use tokio::task::JoinHandle;
 
 use super::{
     Context, Inspector,
     mode::{self, ProbeHandle},
+    post::{Post, Slot},
 };
 
 /// actix's mark for a mailbox without a limit: its limits do not hold, see [`Credits`](super::Credits).
 const UNBOUNDED: usize = 0;
 
-/// A handle to an actor: its `Addr`, and its probe where the build inspects.
+/// A handle to an actor, and its probe where the build inspects.
 ///
-/// Sending through it costs what sending through the `Addr` costs. Cloning allocates, as it does for an `Addr`:
-/// keep a port, do not make one per message. It keeps the actor alive as an `Addr` does.
+/// Cloning one to an actor with an address allocates, as it does for an `Addr`: keep a port, do not make one per
+/// message. It keeps the actor alive as an `Addr` does.
 pub struct Port<A: Actor> {
-    addr: Addr<A>,
+    way: Way<A>,
     probe: ProbeHandle,
 }
 
+/// How messages reach the actor.
+enum Way<A: Actor> {
+    /// As they do from a client: through actix's mailbox.
+    Address(Addr<A>),
+    /// Through its own.
+    Slot(Slot<A>),
+}
+
 impl<A: Actor<Context = Context<A>>> Port<A> {
-    fn new(addr: Addr<A>, probe: ProbeHandle) -> Self {
-        Self { addr, probe }
+    fn new(way: Way<A>, probe: ProbeHandle) -> Self {
+        Self { way, probe }
     }
 
     /// Queues a message and expects no answer. It is lost if the actor has ended.
@@ -38,7 +48,10 @@ impl<A: Actor<Context = Context<A>>> Port<A> {
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        self.probe.sending(|| self.addr.do_send(message));
+        self.probe.sending(|| match &self.way {
+            Way::Address(addr) => addr.do_send(message),
+            Way::Slot(slot) => slot.put(<Context<A> as ToEnvelope<A, M>>::pack(message, None)),
+        });
     }
 
     /// Queues a message, at once, and resolves to its answer.
@@ -48,6 +61,9 @@ impl<A: Actor<Context = Context<A>>> Port<A> {
     ///
     /// # Errors
     /// `MailboxError::Closed` if the actor had ended, ended before it answered, or let go of the reply unanswered.
+    ///
+    /// # Panics
+    /// If the actor has no address.
     #[inline]
     pub fn request<M>(&self, message: M) -> Request<A, M>
     where
@@ -55,24 +71,37 @@ impl<A: Actor<Context = Context<A>>> Port<A> {
         M: Message + Send + 'static,
         M::Result: Send,
     {
-        self.probe.sending(|| self.addr.send(message))
+        self.probe.sending(|| self.addr().send(message))
     }
 
     /// The actor's bare address. What is sent through it is inspected all the same, but while several actors of
     /// this type live in the process no one can say for which of them it waits.
+    ///
+    /// # Panics
+    /// If it has none.
     pub fn addr(&self) -> &Addr<A> {
-        &self.addr
+        match &self.way {
+            Way::Address(addr) => addr,
+            Way::Slot(_) => panic!("{} was spawned without an address", std::any::type_name::<A>()),
+        }
     }
 
     /// Whether the actor still takes messages.
     pub fn connected(&self) -> bool {
-        self.addr.connected()
+        match &self.way {
+            Way::Address(addr) => addr.connected(),
+            Way::Slot(slot) => slot.connected(),
+        }
     }
 }
 
 impl<A: Actor> Clone for Port<A> {
     fn clone(&self) -> Self {
-        Self { addr: self.addr.clone(), probe: self.probe.clone() }
+        let way = match &self.way {
+            Way::Address(addr) => Way::Address(addr.clone()),
+            Way::Slot(slot) => Way::Slot(slot.clone()),
+        };
+        Self { way, probe: self.probe.clone() }
     }
 }
 
@@ -93,7 +122,8 @@ pub struct Spawned<A: Actor> {
     pub task: JoinHandle<()>,
 }
 
-/// Runs the actor that `build` makes on this thread's `LocalSet` or actix system, under a name for reports.
+/// Runs the actor that `build` makes on this thread's `LocalSet` or actix system, under a name for reports. It has an
+/// address that may be given to anybody.
 ///
 /// Its mailbox has no limit. It runs until it calls `ctx.stop()` or all its ports and addresses are gone.
 ///
@@ -104,24 +134,60 @@ pub fn spawn<A: Actor<Context = Context<A>>>(
     name: impl Into<String>,
     build: impl FnOnce(&mut Context<A>) -> A,
 ) -> Spawned<A> {
+    run(None, inspector, name, build)
+}
+
+/// The same for one that is reached by ports alone, at a fraction of the cost: actors write to it, and no clients.
+///
+/// # Panics
+/// As [`spawn`] does.
+pub fn spawn_unaddressed<A: Actor<Context = Context<A>>>(
+    inspector: &Inspector,
+    name: impl Into<String>,
+    build: impl FnOnce(&mut Context<A>) -> A,
+) -> Spawned<A> {
+    run(Some(Post::new()), inspector, name, build)
+}
+
+fn run<A: Actor<Context = Context<A>>>(
+    post: Option<Arc<Post<A>>>,
+    inspector: &Inspector,
+    name: impl Into<String>,
+    build: impl FnOnce(&mut Context<A>) -> A,
+) -> Spawned<A> {
     let (_, receiver) = channel::channel(UNBOUNDED);
-    let (addr, probe, task) = mode::spawn(receiver, inspector, name, build);
-    Spawned { port: Port::new(addr, probe), task }
+    let (port, task) = mode::spawn(receiver, post, inspector, name, build);
+    Spawned { port, task }
 }
 
 /// An actor's port to itself, from `build`, `started` or a handler. An actor that keeps it ends only by `ctx.stop()`.
 pub fn port_of<A: Actor<Context = Context<A>>>(ctx: &Context<A>) -> Port<A> {
-    Port::new(ctx.address(), mode::probe_of(ctx))
+    let way = match ctx.post() {
+        Some(post) => Way::Slot(Slot::new(post)),
+        None => Way::Address(ctx.address()),
+    };
+    Port::new(way, mode::probe_of(ctx))
 }
 
-/// Has the actor handle `message` when its mailbox is drained: what a burst leaves to be done once, such as one
-/// flush for all it appended. The caller arms it with the first of a burst, and cuts a batch that grows too long
-/// without waiting for it, since a mailbox that never runs dry never lets it run.
-#[inline]
-pub fn after_mailbox<A, M>(ctx: &mut Context<A>, message: M)
-where
-    A: Actor<Context = Context<A>> + Handler<M>,
-    M: Message + 'static,
-{
-    ctx.notify(message);
+/// Calls `then` whenever the actor has run and its mailbox is drained: for what a burst leaves to be done once, such as
+/// one flush for all it appended. Armed once, where the actor starts. The actor cuts a batch that grows too long without
+/// waiting for it, since a mailbox that never runs dry never lets it run, and ends only by `ctx.stop()`.
+pub fn when_drained<A: Actor<Context = Context<A>>>(ctx: &mut Context<A>, then: fn(&mut A)) {
+    ctx.spawn(WhenDrained(then));
+}
+
+struct WhenDrained<A>(fn(&mut A));
+
+impl<A: Actor<Context = Context<A>>> ActorFuture<A> for WhenDrained<A> {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        _: &mut Context<A>,
+        _: &mut task::Context<'_>,
+    ) -> task::Poll<()> {
+        (self.0)(actor);
+        task::Poll::Pending
+    }
 }

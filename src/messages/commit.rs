@@ -7,7 +7,8 @@ use crate::types::LogIndex;
 /// A member has everything up to `index` on its medium, equal to the leader's log.
 ///
 /// - *Go*: `commitment.match`, a call under a lock there.
-/// - *From → to*: FollowerReplicator for its peer, Consensus for the leader itself → Commitment.
+/// - *From → to*: FollowerReplicator for its peer, Consensus for the leader itself, Leader when it is a quorum by
+///   itself → Commitment.
 /// - *Follows*: [`CommitAdvanced`], if a quorum has more than before.
 /// - *Loss*: a later one covers it; doubled or late ones change nothing.
 #[derive(Clone, Copy, Debug, Message)]

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::{LogStore, Recovered, StorageError, VoteStore, term_runs::TermRuns};
-use crate::types::{EntryBatch, EntryKind, LogBase, LogId, LogIndex, Membership, Vote};
+use crate::types::{EntryBatch, LogBase, LogId, LogIndex, Membership, Vote};
 
 /// A [`LogStore`] that lives as long as its process. A clone is a copy of its present state.
 #[derive(Clone, Debug, Default)]
@@ -122,12 +122,11 @@ impl LogStore for MemoryStore {
 
 /// The membership entries of a batch.
 pub(super) fn memberships(batch: &EntryBatch) -> Result<Vec<(LogIndex, Membership)>, StorageError> {
-    let configurations = batch.iter().filter(|entry| entry.kind == EntryKind::Configuration);
     let decode = |entry: crate::types::EntryRef<'_>| {
         let membership = Membership::decode(entry.data).map_err(|error| {
             StorageError::Misuse(format!("entry {} is no membership: {error}", entry.index))
         })?;
         Ok((entry.index, membership))
     };
-    configurations.map(decode).collect()
+    batch.configurations().map(decode).collect()
 }

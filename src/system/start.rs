@@ -35,7 +35,7 @@ use crate::{
     clock::Clock,
     error::StartError,
     log::Log,
-    mailbox::{Credits, Inspector, Port, port_of, spawn},
+    mailbox::{Credits, Inspector, Port, port_of, spawn, spawn_unaddressed},
     messages::FsmRestore,
     state_machine::StateMachine,
     transport::Identity,
@@ -262,7 +262,7 @@ impl<S: StateMachine> Assembly<S> {
     fn spawn_snapshotter(&mut self, node: &Rc<Node>) -> Port<Snapshotter> {
         let newest = self.opened.newest.as_ref().map_or(LogId::ZERO, |meta| meta.description.last);
         let files = self.opened.snapshots.take().map(FileStep::new);
-        let spawned = spawn(&node.inspector, "snapshotter", |ctx| {
+        let spawned = spawn_unaddressed(&node.inspector, "snapshotter", |ctx| {
             let own = port_of(ctx);
             let bridge =
                 files.map(|files| snapshot_bridge(&self.surroundings, node, files, own, self.threads));
@@ -285,7 +285,7 @@ impl<S: StateMachine> Assembly<S> {
         let step = FsmStep::new(machine, self.opened.staging.clone());
         let fsm = if self.threads {
             let applier = FsmApplier::new(fsm_bridge(&self.surroundings, node, step, done));
-            let spawned = spawn(&node.inspector, "fsm_applier", |_| applier);
+            let spawned = spawn_unaddressed(&node.inspector, "fsm_applier", |_| applier);
             node.watch("fsm applier", spawned.task);
             StateMachineQueue::Actor(spawned.port)
         } else {
@@ -307,13 +307,13 @@ impl<S: StateMachine> Assembly<S> {
     ) -> Port<Consensus> {
         let store = std::mem::replace(&mut self.opened.store, StoreChoice::memory());
         let step = StorageStep::new(store, self.opened.directory.take());
-        let spawned = spawn(&node.inspector, "consensus", |ctx| {
+        let spawned = spawn_unaddressed(&node.inspector, "consensus", |ctx| {
             let consensus = port_of(ctx);
             let completions = storage_completions(consensus.clone(), front.clone());
             let storage = if self.threads {
                 let bridge = storage_bridge(&self.surroundings, node, step, completions.clone());
                 let storage = Storage::new(bridge, completions);
-                let storage = spawn(&node.inspector, "storage", |_| storage);
+                let storage = spawn_unaddressed(&node.inspector, "storage", |_| storage);
                 subscribe(&node.ticker, &storage.port);
                 node.watch("storage", storage.task);
                 StorageQueue::Actor(storage.port)
@@ -350,8 +350,9 @@ impl<S: StateMachine> Assembly<S> {
 }
 
 fn spawn_joiner(node: &Rc<Node>, addresses: Vec<String>) {
-    let spawned =
-        spawn(&node.inspector, "consensus/joiner", |ctx| Joiner::new(node.clone(), addresses, port_of(ctx)));
+    let spawned = spawn_unaddressed(&node.inspector, "consensus/joiner", |ctx| {
+        Joiner::new(node.clone(), addresses, port_of(ctx))
+    });
     subscribe(&node.ticker, &spawned.port);
     node.watch("joiner", spawned.task);
 }

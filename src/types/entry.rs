@@ -128,6 +128,9 @@ pub struct EntryBatch {
     count: u64,
     first_term: Term,
     last_term: Term,
+    /// Whether one of them is a [`EntryKind::Configuration`], so that whoever looks for memberships need not look at
+    /// every entry to find none.
+    configures: bool,
 }
 
 impl EntryBatch {
@@ -139,19 +142,21 @@ impl EntryBatch {
     pub fn verify(bytes: Bytes) -> Result<Self, EntryDamage> {
         let mut offset = 0;
         let mut batch: Option<(LogIndex, Term, Term, u64)> = None;
+        let mut configures = false;
         while offset < bytes.len() {
             let damaged = |what| EntryDamage { offset, what };
+            let header = header_at(&bytes, offset).ok_or(damaged("shorter than a header"))?;
             let length = entry_len(&bytes, offset).ok_or(damaged("shorter than it says"))?;
-            let body = ENTRY_HEADER_BYTES + variable_len(&bytes, offset).ok_or(damaged("no length"))?;
-            let checksum = u32_at(&bytes, offset).ok_or(damaged("no checksum"))?;
-            if crc32c::crc32c(&bytes[offset + 4..offset + body]) != checksum {
+            let body = ENTRY_HEADER_BYTES + variable_len(header);
+            if crc32c::crc32c(&bytes[offset + 4..offset + body]) != u32_in(header, 0) {
                 return Err(damaged("checksum"));
             }
             // No checksum covers it, and logs are compared byte by byte.
             if bytes[offset + body..offset + length].iter().any(|byte| *byte != 0) {
                 return Err(damaged("padding that is not zero"));
             }
-            let entry = parse(&bytes, offset).ok_or(damaged("unknown kind or flags"))?;
+            let (entry, _) = parse(&bytes, offset).ok_or(damaged("unknown kind or flags"))?;
+            configures |= entry.kind == EntryKind::Configuration;
             batch = Some(match batch {
                 None => (entry.index, entry.term, entry.term, 1),
                 Some((first, first_term, last_term, count)) => {
@@ -171,7 +176,7 @@ impl EntryBatch {
         if first == LogIndex::ZERO || first.0.checked_add(count).is_none() {
             return Err(EntryDamage { offset: 0, what: "index out of range" });
         }
-        Ok(Self { bytes, first, count, first_term, last_term })
+        Ok(Self { bytes, first, count, first_term, last_term, configures })
     }
 
     /// The encoding.
@@ -223,10 +228,16 @@ impl EntryBatch {
     pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
         let mut offset = 0;
         std::iter::from_fn(move || {
-            let entry = parse(&self.bytes, offset)?;
-            offset += entry_len(&self.bytes, offset)?;
+            let (entry, end) = parse(&self.bytes, offset)?;
+            offset = end;
             Some(entry)
         })
+    }
+
+    /// The memberships among the entries, encoded.
+    pub fn configurations(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        let entries = self.configures.then(|| self.iter());
+        entries.into_iter().flatten().filter(|entry| entry.kind == EntryKind::Configuration)
     }
 
     /// The entries of `[first, last]` that it holds, as a slice of the same buffer; `None` if it holds
@@ -243,16 +254,16 @@ impl EntryBatch {
         let mut start = 0;
         let mut end = 0;
         let mut terms = (self.first_term, self.last_term);
-        let mut offset = 0;
+        let mut configures = false;
         for index in self.first.0..=last.0 {
-            let entry = parse(&self.bytes, offset)?;
+            let (entry, behind) = parse(&self.bytes, end)?;
             if index == first.0 {
-                start = offset;
+                start = end;
                 terms.0 = entry.term;
             }
+            configures |= index >= first.0 && entry.kind == EntryKind::Configuration;
             terms.1 = entry.term;
-            offset += entry_len(&self.bytes, offset)?;
-            end = offset;
+            end = behind;
         }
         Some(Self {
             bytes: self.bytes.slice(start..end),
@@ -260,6 +271,7 @@ impl EntryBatch {
             count: last.since(first) + 1,
             first_term: terms.0,
             last_term: terms.1,
+            configures,
         })
     }
 
@@ -291,50 +303,53 @@ const fn padding(length: usize) -> usize {
     length.wrapping_neg() % ALIGN
 }
 
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(offset..offset.checked_add(4)?)?.try_into().ok()?))
+/// The header of the entry at `offset`, if all of it lies within `bytes`.
+fn header_at(bytes: &[u8], offset: usize) -> Option<&[u8; ENTRY_HEADER_BYTES]> {
+    bytes.get(offset..)?.first_chunk()
 }
 
-fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(offset..offset.checked_add(8)?)?.try_into().ok()?))
+fn u32_in(header: &[u8; ENTRY_HEADER_BYTES], at: usize) -> u32 {
+    u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+}
+
+fn u64_in(header: &[u8; ENTRY_HEADER_BYTES], at: usize) -> u64 {
+    u64::from(u32_in(header, at)) | u64::from(u32_in(header, at + 4)) << 32
 }
 
 /// Length of the part behind the header, without padding.
-fn variable_len(bytes: &[u8], offset: usize) -> Option<usize> {
-    let stamped = if bytes.get(offset + 25)? & FLAG_STAMPED != 0 { STAMP_BYTES } else { 0 };
-    Some(u32_at(bytes, offset + 4)? as usize + u32_at(bytes, offset + 28)? as usize + stamped)
+fn variable_len(header: &[u8; ENTRY_HEADER_BYTES]) -> usize {
+    let stamped = if header[25] & FLAG_STAMPED != 0 { STAMP_BYTES } else { 0 };
+    u32_in(header, 4) as usize + u32_in(header, 28) as usize + stamped
 }
 
 /// Length of the whole entry with its padding, if it lies within `bytes`.
 fn entry_len(bytes: &[u8], offset: usize) -> Option<usize> {
-    let variable = variable_len(bytes, offset)?;
+    let variable = variable_len(header_at(bytes, offset)?);
     let length = ENTRY_HEADER_BYTES + variable + padding(variable);
     (offset.checked_add(length)? <= bytes.len()).then_some(length)
 }
 
-fn parse(bytes: &[u8], offset: usize) -> Option<EntryRef<'_>> {
-    let flags = *bytes.get(offset + 25)?;
+/// The entry at `offset`, and where it ends with its padding.
+fn parse(bytes: &[u8], offset: usize) -> Option<(EntryRef<'_>, usize)> {
+    let header = header_at(bytes, offset)?;
+    let flags = header[25];
     if flags & !FLAG_STAMPED != 0 {
         return None;
     }
-    let kind = EntryKind::from_byte(*bytes.get(offset + 24)?)?;
-    let mut at = offset + ENTRY_HEADER_BYTES;
-    let appended_at_ns = if flags & FLAG_STAMPED != 0 {
-        at += STAMP_BYTES;
-        Some(u64_at(bytes, at - STAMP_BYTES)? as i64)
-    } else {
-        None
-    };
-    let extensions_end = at.checked_add(u32_at(bytes, offset + 28)? as usize)?;
-    let data_end = extensions_end.checked_add(u32_at(bytes, offset + 4)? as usize)?;
-    Some(EntryRef {
-        index: LogIndex(u64_at(bytes, offset + 8)?),
-        term: Term(u64_at(bytes, offset + 16)?),
+    let kind = EntryKind::from_byte(header[24])?;
+    let end = offset + entry_len(bytes, offset)?;
+    let variable = &bytes[offset + ENTRY_HEADER_BYTES..end];
+    let (stamp, variable) = variable.split_at(if flags & FLAG_STAMPED != 0 { STAMP_BYTES } else { 0 });
+    let (extensions, variable) = variable.split_at(u32_in(header, 28) as usize);
+    let entry = EntryRef {
+        index: LogIndex(u64_in(header, 8)),
+        term: Term(u64_in(header, 16)),
         kind,
-        appended_at_ns,
-        extensions: bytes.get(at..extensions_end)?,
-        data: bytes.get(extensions_end..data_end)?,
-    })
+        appended_at_ns: stamp.first_chunk().map(|stamp| i64::from_le_bytes(*stamp)),
+        extensions,
+        data: &variable[..u32_in(header, 4) as usize],
+    };
+    Some((entry, end))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ fn a_late_flush_counts_for_what_replaced_its_entries() {
     let durable = || {
         let mut log = empty_log();
         let (_, ticket) = log.append_own(&Tenure::new(Term(1)), buffer()).unwrap().unwrap();
-        log.follow(LogId::ZERO, &Entries::from(entry(1, 2))).unwrap();
+        log.follow(LogId::ZERO, Entries::from(entry(1, 2))).unwrap();
         log.flushed(ticket);
         log.durable().get()
     };

@@ -53,31 +53,32 @@ impl Consensus {
 
     fn follow(&mut self, request: AppendEntries, responder: Responder) {
         let membership = self.node.log.borrow().membership_index();
-        let appended = self.node.log.borrow_mut().follow(request.prev, &request.entries);
+        let AppendEntries { leader, prev, commit, entries, .. } = request;
+        let appended = self.node.log.borrow_mut().follow(prev, entries);
         match appended {
             Err(error) => {
                 tracing::error!(node = %self.node.id, %error, "a configuration entry does not decode");
                 self.acknowledge(responder, AppendOutcome::Refused);
             }
             Ok(Appended::Conflict { hint }) => {
-                let refused = request.prev.index;
+                let refused = prev.index;
                 self.acknowledge(responder, AppendOutcome::Conflict { refused, hint });
             }
             Ok(Appended::CommittedConflict { at }) => {
-                self.invariant(format!("{} would replace the committed entry {at}", request.leader));
+                self.invariant(format!("{leader} would replace the committed entry {at}"));
             }
             Ok(Appended::Accepted { truncated, new, proven }) => {
                 self.store(truncated, new);
                 // No further than this request covers: a suffix that it does not mention may be stale.
-                let covered = if KnownBug::CommitBeyondProven.is_back() { request.commit } else { proven };
-                self.node.commit(request.commit.min(covered));
+                let covered = if KnownBug::CommitBeyondProven.is_back() { commit } else { proven };
+                self.node.commit(commit.min(covered));
                 self.hold_or_acknowledge(proven, responder);
                 self.learn_membership();
                 if self.node.log.borrow().membership_index() != membership {
                     self.announce();
                 }
-                self.introduce(&request.leader);
-                self.note_removal(request.commit);
+                self.introduce(&leader);
+                self.note_removal(commit);
             }
         }
     }
@@ -116,12 +117,12 @@ impl Consensus {
             let ticket = self.node.log.borrow_mut().issue(from.prev(), 0);
             self.node.ports().storage.truncate(ticket, from);
         }
-        for entries in new.batches() {
+        for entries in new.into_batches() {
             counters.entries_appended.add(entries.count());
             counters.bytes_appended.add(entries.len() as u64);
             counters.batches_appended.add(1);
             let ticket = self.node.log.borrow_mut().issue(entries.last(), entries.len());
-            if let Some(ticket) = self.node.store(ticket, entries.clone()) {
+            if let Some(ticket) = self.node.store(ticket, entries) {
                 flushed = Some(ticket);
             }
         }

@@ -30,9 +30,12 @@ impl Restores {
     }
 
     /// An entry of this term is applied.
+    #[inline]
     pub(super) fn pass(&mut self, term: Term) {
-        self.rule.pass(term);
-        self.drop_unwanted();
+        if self.rule.is_unfinished() {
+            self.rule.pass(term);
+            self.drop_unwanted();
+        }
     }
 
     /// Nothing comes any more of the one that is on its way.

@@ -160,9 +160,10 @@ impl<S: StateMachine> FsmStep<S> {
         self.last = entry.id();
         self.restores.pass(entry.term);
         let replied = match entry.kind {
-            EntryKind::Command => {
-                Replied::Command(self.machine.apply(entry.id(), decode_command::<S>(entry, entry.data)?))
-            }
+            EntryKind::Command => match rmp_serde::from_slice(entry.data) {
+                Ok(command) => Replied::Command(self.machine.apply(entry.id(), command)),
+                Err(error) => return Err(undecodable(entry, &error)),
+            },
             EntryKind::OpenSession | EntryKind::SessionCommand | EntryKind::CloseSession => {
                 self.apply_in_session(entry)?
             }
@@ -214,8 +215,12 @@ pub(super) fn decode_command<S: StateMachine>(
     entry: EntryRef<'_>,
     command: &[u8],
 ) -> Result<S::Command, Fatal> {
-    rmp_serde::from_slice(command)
-        .map_err(|error| Fatal::Undecodable { index: entry.index, reason: error.to_string() })
+    rmp_serde::from_slice(command).map_err(|error| undecodable(entry, &error))
+}
+
+#[cold]
+fn undecodable(entry: EntryRef<'_>, error: &rmp_serde::decode::Error) -> Fatal {
+    Fatal::Undecodable { index: entry.index, reason: error.to_string() }
 }
 
 impl<S: StateMachine> Portion<S> {

@@ -5,7 +5,7 @@
 //! heartbeaters, [`ReadIndexReady`] and [`TransferEnded`] to the front door, [`StepDown`] to Consensus, `TimeoutNow` to
 //! the node that is to lead next. Go: `leaderLoop`, `dispatchLogs`.
 //! Owns the read rounds, the contact with the quorum, the lease and the transfer. Never waits for its own disk (thesis §10.2.1),
-//! and never counts itself: Consensus does, when the flush is done.
+//! and counts itself only when it is a quorum alone: else [`Commitment`] sees what its disk has, or Consensus tells.
 
 mod barriers;
 mod membership;
@@ -25,7 +25,7 @@ use crate::{
     error::Fatal,
     known_bug::KnownBug,
     log::{Tenure, Ticket},
-    mailbox::{Context, Port, port_of, spawn},
+    mailbox::{Context, Port, port_of, spawn_unaddressed},
     messages::{
         CommitAdvanced, CommitDue, EntriesRead, Match, OWN_SESSION, Proposal, Propose, Reader, StepDown,
         StopActor, StoredEntries, Tick,
@@ -84,7 +84,7 @@ impl Leader {
         let start = node.log.borrow().last().index.next();
         let mut commitment = None;
         let lease = Rc::new(Cell::new(Lease::new(node.config.lease_clock_drift_ppm)));
-        let spawned = spawn(&node.inspector, "leader", |ctx| {
+        let spawned = spawn_unaddressed(&node.inspector, "leader", |ctx| {
             let own = port_of(ctx);
             let port = spawn_commitment(node, &tenure, own.clone(), start);
             commitment = Some(port.clone());
@@ -171,8 +171,10 @@ impl Leader {
     }
 
     /// What this node's store made durable at once counts at once; what it takes time for, when Consensus hears of it.
+    /// Nobody else can have it yet, so that it commits nothing unless this node is a quorum by itself, and
+    /// [`Commitment`] sees it when the others have it.
     fn count_own(&self, ticket: Ticket) {
-        if self.node.flushed(ticket) {
+        if self.node.flushed(ticket) && self.voters == [OWN_SESSION] {
             let index = self.node.log.borrow().durable();
             self.commitment.send_now(Match { session: OWN_SESSION, index });
         }

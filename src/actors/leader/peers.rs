@@ -13,7 +13,7 @@ use crate::{
         node::Node,
     },
     log::Tenure,
-    mailbox::{Context, Port, Signal, port_of, spawn},
+    mailbox::{Context, Port, Signal, port_of, spawn_unaddressed},
     messages::{OWN_SESSION, PeerMoved, Replicate, ReplicationEnded, SetVoters, StopActor, StopAt},
     protocol,
     types::{Incarnation, LogIndex, NodeId, Server, Suffrage},
@@ -123,8 +123,8 @@ pub(super) fn spawn_commitment(
     let sessions = sessions(node).filter(|(_, server)| server.suffrage == Suffrage::Voter);
     let advanced = rule.set_voters(sessions.map(|(session, _)| session));
     debug_assert!(advanced.is_none(), "nothing of this term is replicated yet");
-    let spawned = spawn(&node.inspector, "leader/commitment", |_| {
-        Commitment::new(tenure.clone(), rule, leader.outlet(), leader.outlet())
+    let spawned = spawn_unaddressed(&node.inspector, "leader/commitment", |_| {
+        Commitment::new(node.clone(), tenure.clone(), rule, leader.outlet(), leader.outlet())
     });
     node.watch("commitment", spawned.task);
     spawned.port
@@ -171,7 +171,7 @@ fn spawn_peer(
     };
     let mut signal = None;
     let name = format!("leader/replicator/{}", server.id);
-    let replicator = spawn(&node.inspector, name, |ctx| {
+    let replicator = spawn_unaddressed(&node.inspector, name, |ctx| {
         let own = port_of(ctx);
         let raised = Signal::new(own.clone());
         let latch = raised.latch();
@@ -181,7 +181,7 @@ fn spawn_peer(
     let name = format!("leader/heartbeater/{}", server.id);
     let (id, address) = (server.id.clone(), server.address.clone());
     let (incarnation, suffrage) = (server.incarnation, server.suffrage);
-    let heartbeater = spawn(&node.inspector, name, |ctx| {
+    let heartbeater = spawn_unaddressed(&node.inspector, name, |ctx| {
         Heartbeater::new(node.clone(), tenure.clone(), server, session, leader.outlet(), port_of(ctx))
     });
     node.watch("follower replicator", replicator.task);

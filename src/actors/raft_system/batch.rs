@@ -1,6 +1,11 @@
 //! A batch of commands and everybody who waits for it.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -134,7 +139,10 @@ impl<S: StateMachine> Caller<S> {
         match std::mem::replace(self, Self::Nobody) {
             Self::Nobody => {}
             // A caller that has gone needs no answer.
-            Self::One(sender) => drop(sender.send(outcome.into_result())),
+            Self::One(sender) => drop(sender.send(match outcome {
+                Outcome::Applied(_, reply) => Ok(reply),
+                other => other.into_result(),
+            })),
             Self::Indexed(sender) => drop(sender.send(outcome.into_indexed())),
             Self::Part(group, slot) => group.borrow_mut().set(slot, outcome.into_result()),
             Self::Opens(sender) => drop(sender.send(outcome.into_done(OpenSession, |at| at.index.into()))),
@@ -283,6 +291,8 @@ pub(super) enum Reach {
 pub(super) struct Batch<S: StateMachine> {
     pub(super) proposal: Arc<Proposal>,
     pub(super) reach: Reach,
+    /// Where the first entry went, once that was asked of the proposal, which has a lock.
+    first: Cell<Option<LogId>>,
     waiting: Vec<Waiting<S>>,
     settled: usize,
     /// No caller's deadline is earlier.
@@ -301,12 +311,27 @@ impl<S: StateMachine> Batch<S> {
         credits: Option<CreditGuard>,
     ) -> Self {
         let earliest = waiting.iter().map(|waiting| waiting.deadline).min().unwrap_or(Duration::MAX);
-        Self { proposal, reach, waiting, settled: 0, earliest, commands: Vec::new(), _credits: credits }
+        let first = Cell::new(None);
+        Self {
+            proposal,
+            reach,
+            first,
+            waiting,
+            settled: 0,
+            earliest,
+            commands: Vec::new(),
+            _credits: credits,
+        }
     }
 
     /// Whether every command's end came by.
     pub(super) fn is_done(&self) -> bool {
         self.settled == self.waiting.len()
+    }
+
+    /// The list of those who waited, for another batch.
+    pub(super) fn into_waiting(self) -> Vec<Waiting<S>> {
+        self.waiting
     }
 
     /// Settles the next command in order.
@@ -319,7 +344,9 @@ impl<S: StateMachine> Batch<S> {
 
     /// The index the next command in order has, if the batch was appended.
     pub(super) fn next_at(&self) -> Option<LogId> {
-        self.proposal.first().map(|first| LogId::new(first.term, first.index.plus(self.settled as u64)))
+        let first = self.first.get().or_else(|| self.proposal.first())?;
+        self.first.set(Some(first));
+        Some(LogId::new(first.term, first.index.plus(self.settled as u64)))
     }
 
     /// Refuses every command: it reached neither the store nor a replicator.

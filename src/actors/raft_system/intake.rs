@@ -13,11 +13,14 @@ use super::{
 use crate::{
     config::Config,
     error::{ApplyError, UnknownReason},
-    mailbox::{Context, CreditGuard, Park, Parked, ReplySender},
+    mailbox::{CreditGuard, Park, Parked, ReplySender},
     messages::{Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Rpc},
     state_machine::StateMachine,
     types::{EntryBuffer, EntryKind, ForwardApply, SessionCommand, SessionId},
 };
+
+/// How much is allocated at a time for commands on their way in.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// Commands in their encoding, and who waits for them.
 pub(super) struct Intake<S: StateMachine> {
@@ -25,6 +28,9 @@ pub(super) struct Intake<S: StateMachine> {
     pub(super) waiting: Shared<Vec<Waiting<S>>>,
     /// The admission credits taken for `buffer`.
     pub(super) credits: Option<CreditGuard>,
+    /// The list of a batch that is done, for one to come: a large allocation for each batch costs more than its own
+    /// time, since the allocator then sorts all the small ones that were freed.
+    spare: Vec<Waiting<S>>,
     count_max: u64,
     bytes_max: usize,
 }
@@ -32,9 +38,10 @@ pub(super) struct Intake<S: StateMachine> {
 impl<S: StateMachine> Intake<S> {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            buffer: EntryBuffer::default(),
+            buffer: EntryBuffer::with_capacity(BUFFER_BYTES),
             waiting: Shared::default(),
             credits: None,
+            spare: Vec::new(),
             count_max: config.max_append_entries as u64,
             bytes_max: config.append_bytes_max,
         }
@@ -44,13 +51,18 @@ impl<S: StateMachine> Intake<S> {
         self.buffer.count() >= self.count_max || self.buffer.len() >= self.bytes_max
     }
 
+    /// Keeps the list of a batch that is done.
+    pub(super) fn recycle(&mut self, mut waiting: Vec<Waiting<S>>) {
+        waiting.clear();
+        self.spare = waiting;
+    }
+
     /// Takes everything out. The next burst is probably as large as this one was.
     pub(super) fn take(&mut self) -> (EntryBuffer, Vec<Waiting<S>>, Option<CreditGuard>) {
         let mut waiting = self.waiting.borrow_mut();
-        let like_this = Vec::with_capacity(waiting.len());
-        let room = EntryBuffer::with_capacity(self.buffer.len());
-        let buffer = std::mem::replace(&mut self.buffer, room);
-        (buffer, std::mem::replace(&mut *waiting, like_this), self.credits.take())
+        let mut like_this = std::mem::take(&mut self.spare);
+        like_this.reserve(waiting.len());
+        (self.buffer.split(), std::mem::replace(&mut *waiting, like_this), self.credits.take())
     }
 }
 
@@ -83,16 +95,16 @@ impl<S: StateMachine> Park<Vec<ApplyResult<S>>> for RefCell<Group<S>> {
 }
 
 /// Why a command was not taken in.
-enum NotTaken<C> {
-    Refused(Refusal, C),
-    Unencodable(String, C),
+enum NotTaken {
+    Refused(Refusal),
+    Unencodable(String),
 }
 
-impl<C> NotTaken<C> {
-    fn into_error(self) -> ApplyError<C> {
+impl NotTaken {
+    fn into_error<C>(self, command: C) -> ApplyError<C> {
         match self {
-            Self::Refused(refusal, command) => refusal.into_error(command),
-            Self::Unencodable(reason, command) => ApplyError::Encode { reason, command },
+            Self::Refused(refusal) => refusal.into_error(command),
+            Self::Unencodable(reason) => ApplyError::Encode { reason, command },
         }
     }
 }
@@ -101,14 +113,13 @@ impl<S: StateMachine> RaftSystem<S> {
     /// Takes a command in, with its session and sequence if it has one, or says why not.
     fn take_in(
         &mut self,
-        command: S::Command,
+        command: &S::Command,
         session: Option<(SessionId, u64)>,
         timeout: Duration,
         caller: Caller<S>,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), NotTaken<S::Command>> {
+    ) -> Result<(), NotTaken> {
         if let Some(refusal) = self.lifecycle.refusal() {
-            return Err(NotTaken::Refused(refusal, command));
+            return Err(NotTaken::Refused(refusal));
         }
         self.cut_if_full();
         let kind = if session.is_some() { EntryKind::SessionCommand } else { EntryKind::Command };
@@ -116,17 +127,17 @@ impl<S: StateMachine> RaftSystem<S> {
             if let Some((session, sequence)) = session {
                 bytes.put_slice(&SessionCommand::header(session, sequence));
             }
-            rmp_serde::encode::write(&mut bytes.writer(), &command)
+            rmp_serde::encode::write(&mut bytes.writer(), command)
         });
         let bytes = match encoded {
             Ok(bytes) => bytes,
-            Err(error) => return Err(NotTaken::Unencodable(error.to_string(), command)),
+            Err(error) => return Err(NotTaken::Unencodable(error.to_string())),
         };
         if let Err(refusal) = self.admit(command_bytes(kind, bytes)) {
             self.intake.buffer.pop(kind, bytes);
-            return Err(NotTaken::Refused(refusal, command));
+            return Err(NotTaken::Refused(refusal));
         }
-        self.enlist(caller, timeout, ctx);
+        self.enlist(caller, timeout);
         Ok(())
     }
 
@@ -142,19 +153,22 @@ impl<S: StateMachine> RaftSystem<S> {
         if bytes > bytes_max {
             return Err(Refusal::TooLarge { bytes, bytes_max });
         }
-        let Some(credit) = self.credits.try_acquire(1, bytes as u64) else {
+        let admitted = match &mut self.intake.credits {
+            Some(credits) => credits.extend(1, bytes as u64),
+            none => {
+                *none = self.credits.try_acquire(1, bytes as u64);
+                none.is_some()
+            }
+        };
+        if !admitted {
             self.node.board.counters.commands_overloaded.add(1);
             return Err(Refusal::Overloaded);
-        };
-        match &mut self.intake.credits {
-            Some(credits) => credits.absorb(credit),
-            none => *none = Some(credit),
         }
         Ok(())
     }
 
-    pub(super) fn enlist(&mut self, caller: Caller<S>, timeout: Duration, ctx: &mut Context<Self>) {
-        self.arm_flush(ctx);
+    pub(super) fn enlist(&mut self, caller: Caller<S>, timeout: Duration) {
+        self.arm_flush();
         let deadline = self.now.saturating_add(timeout);
         self.intake.waiting.borrow_mut().push(Waiting { caller, deadline });
     }
@@ -164,11 +178,10 @@ impl<S: StateMachine> RaftSystem<S> {
         command: S::Command,
         session: Option<(SessionId, u64)>,
         timeout: Duration,
-        ctx: &mut Context<Self>,
     ) -> Parked<ApplyResult<S>> {
-        match self.take_in(command, session, timeout, Caller::Nobody, ctx) {
+        match self.take_in(&command, session, timeout, Caller::Nobody) {
             Ok(()) => Parked::Later(self.intake.waiting.clone()),
-            Err(not_taken) => Parked::Now(Err(not_taken.into_error())),
+            Err(not_taken) => Parked::Now(Err(not_taken.into_error(command))),
         }
     }
 }
@@ -176,27 +189,27 @@ impl<S: StateMachine> RaftSystem<S> {
 impl<S: StateMachine> Handler<Apply<S::Command>> for RaftSystem<S> {
     type Result = Parked<ApplyResult<S>>;
 
-    fn handle(&mut self, Apply(command): Apply<S::Command>, ctx: &mut Self::Context) -> Self::Result {
-        self.apply_one(command, None, self.node.config.request_timeout, ctx)
+    fn handle(&mut self, Apply(command): Apply<S::Command>, _: &mut Self::Context) -> Self::Result {
+        self.apply_one(command, None, self.node.config.request_timeout)
     }
 }
 
 impl<S: StateMachine> Handler<ApplyWithin<S::Command>> for RaftSystem<S> {
     type Result = Parked<ApplyResult<S>>;
 
-    fn handle(&mut self, message: ApplyWithin<S::Command>, ctx: &mut Self::Context) -> Self::Result {
-        self.apply_one(message.command, None, message.timeout, ctx)
+    fn handle(&mut self, message: ApplyWithin<S::Command>, _: &mut Self::Context) -> Self::Result {
+        self.apply_one(message.command, None, message.timeout)
     }
 }
 
 impl<S: StateMachine> Handler<ApplyIndexed<S::Command>> for RaftSystem<S> {
     type Result = Parked<IndexedResult<S>>;
 
-    fn handle(&mut self, message: ApplyIndexed<S::Command>, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: ApplyIndexed<S::Command>, _: &mut Self::Context) -> Self::Result {
         let timeout = message.timeout.unwrap_or(self.node.config.request_timeout);
-        match self.take_in(message.command, None, timeout, Caller::Nobody, ctx) {
+        match self.take_in(&message.command, None, timeout, Caller::Nobody) {
             Ok(()) => Parked::Later(Rc::new(WantsIndex(self.intake.waiting.clone()))),
-            Err(not_taken) => Parked::Now(Err(not_taken.into_error())),
+            Err(not_taken) => Parked::Now(Err(not_taken.into_error(message.command))),
         }
     }
 }
@@ -207,14 +220,14 @@ impl<S: StateMachine> Handler<ApplyBatch<S::Command>> for RaftSystem<S> {
     fn handle(
         &mut self,
         ApplyBatch(commands): ApplyBatch<S::Command>,
-        ctx: &mut Self::Context,
+        _: &mut Self::Context,
     ) -> Self::Result {
         let group = Group::new(commands.len());
         let timeout = self.node.config.request_timeout;
         for (slot, command) in commands.into_iter().enumerate() {
             let caller = Caller::Part(group.clone(), slot);
-            if let Err(not_taken) = self.take_in(command, None, timeout, caller, ctx) {
-                group.borrow_mut().set(slot, Err(not_taken.into_error()));
+            if let Err(not_taken) = self.take_in(&command, None, timeout, caller) {
+                group.borrow_mut().set(slot, Err(not_taken.into_error(command)));
             }
         }
         Parked::Later(group)
@@ -225,7 +238,7 @@ impl<S: StateMachine> Handler<ApplyBatch<S::Command>> for RaftSystem<S> {
 impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
     type Result = ();
 
-    fn handle(&mut self, rpc: Rpc<ForwardApply>, ctx: &mut Self::Context) {
+    fn handle(&mut self, rpc: Rpc<ForwardApply>, _: &mut Self::Context) {
         self.cut_batch();
         let ForwardApply { commands, timeout_ms } = rpc.request;
         let group = RemoteGroup::new(rpc.responder, commands.len());
@@ -245,7 +258,7 @@ impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
                 continue;
             }
             self.intake.buffer.push(command.kind, &data);
-            self.enlist(caller, timeout, ctx);
+            self.enlist(caller, timeout);
             if self.intake.is_full() {
                 self.cut_remote_batch();
             }

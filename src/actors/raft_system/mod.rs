@@ -47,7 +47,7 @@ use crate::{
         node::{LeadershipView, Node},
     },
     board::Status,
-    mailbox::{Context, Credits, Outlet, Port},
+    mailbox::{Context, Credits, Outlet, Port, when_drained},
     messages::{
         Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, PieceSettled,
         Restored, Tick,
@@ -137,12 +137,20 @@ impl<S: StateMachine> RaftSystem<S> {
         }
     }
 
-    /// Arms one flush for the whole burst: it runs when the mailbox is drained.
-    fn arm_flush(&mut self, ctx: &mut Context<Self>) {
+    /// Arms one flush for the whole burst.
+    fn arm_flush(&mut self) {
         if !self.flush_armed {
             self.flush_armed = true;
             self.now = self.node.now();
-            actix::AsyncContext::notify(ctx, FlushIntake);
+        }
+    }
+
+    /// The mailbox is drained: what was collected from it goes on.
+    fn flush_intake(&mut self) {
+        if std::mem::take(&mut self.flush_armed) {
+            self.cut_batch();
+            self.read_here();
+            self.ask_for_index();
         }
     }
 
@@ -157,26 +165,9 @@ impl<S: StateMachine> Unpin for RaftSystem<S> {}
 
 impl<S: StateMachine> Actor for RaftSystem<S> {
     type Context = Context<Self>;
-}
 
-/// The mailbox is drained: what was collected from it goes on.
-///
-/// - *Go*: the end of the group commit loop.
-/// - *From → to*: RaftSystem → itself.
-/// - *Follows*: the batch goes to the leader; the reads ask for an index.
-/// - *Loss*: never; it waits behind the actor's own mailbox.
-#[derive(Clone, Copy, Debug, actix::Message)]
-#[rtype(result = "()")]
-pub(crate) struct FlushIntake;
-
-impl<S: StateMachine> Handler<FlushIntake> for RaftSystem<S> {
-    type Result = ();
-
-    fn handle(&mut self, _: FlushIntake, _: &mut Self::Context) {
-        self.flush_armed = false;
-        self.cut_batch();
-        self.read_here();
-        self.ask_for_index();
+    fn started(&mut self, ctx: &mut Self::Context) {
+        when_drained(ctx, Self::flush_intake);
     }
 }
 

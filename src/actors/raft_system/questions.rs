@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::ReadError,
-    mailbox::{Context, Parked},
+    mailbox::Parked,
     messages::{Barrier, LeaseRead, Read, ReadWithin, StaleRead, StaleReadFrom, VerifyLeader},
     state_machine::{Answer, StateMachine},
     types::LogIndex,
@@ -22,27 +22,18 @@ type ReadResult<S> = Result<Answer<S>, ReadError>;
 
 impl<S: StateMachine> RaftSystem<S> {
     /// Somebody new who waits, if there is room, `None` for as long as usual. The burst it belongs to is armed.
-    fn admit_waiter<T>(
-        &mut self,
-        timeout: Option<Duration>,
-        ctx: &mut Context<Self>,
-    ) -> Result<Waiter<T>, ReadError> {
+    fn admit_waiter<T>(&mut self, timeout: Option<Duration>) -> Result<Waiter<T>, ReadError> {
         if let Some(refusal) = self.lifecycle.refusal() {
             return Err(refusal.into_read_error());
         }
         let credit = self.credits.try_acquire(1, 0).ok_or(ReadError::Overloaded)?;
-        self.arm_flush(ctx);
+        self.arm_flush();
         let timeout = timeout.unwrap_or(self.node.config.request_timeout);
         Ok(Waiter::new(self.now.saturating_add(timeout), credit))
     }
 
-    fn read_one(
-        &mut self,
-        query: S::Query,
-        timeout: Option<Duration>,
-        ctx: &mut Context<Self>,
-    ) -> Parked<ReadResult<S>> {
-        match self.admit_waiter(timeout, ctx) {
+    fn read_one(&mut self, query: S::Query, timeout: Option<Duration>) -> Parked<ReadResult<S>> {
+        match self.admit_waiter(timeout) {
             Ok(reader) => {
                 self.read_intake.queries.borrow_mut().push((query, reader));
                 Parked::Later(self.read_intake.queries.clone())
@@ -70,24 +61,24 @@ impl<S: StateMachine> RaftSystem<S> {
 impl<S: StateMachine> Handler<Read<S::Query>> for RaftSystem<S> {
     type Result = Parked<ReadResult<S>>;
 
-    fn handle(&mut self, Read(query): Read<S::Query>, ctx: &mut Self::Context) -> Self::Result {
-        self.read_one(query, None, ctx)
+    fn handle(&mut self, Read(query): Read<S::Query>, _: &mut Self::Context) -> Self::Result {
+        self.read_one(query, None)
     }
 }
 
 impl<S: StateMachine> Handler<ReadWithin<S::Query>> for RaftSystem<S> {
     type Result = Parked<ReadResult<S>>;
 
-    fn handle(&mut self, message: ReadWithin<S::Query>, ctx: &mut Self::Context) -> Self::Result {
-        self.read_one(message.query, Some(message.timeout), ctx)
+    fn handle(&mut self, message: ReadWithin<S::Query>, _: &mut Self::Context) -> Self::Result {
+        self.read_one(message.query, Some(message.timeout))
     }
 }
 
 impl<S: StateMachine> Handler<LeaseRead<S::Query>> for RaftSystem<S> {
     type Result = Parked<ReadResult<S>>;
 
-    fn handle(&mut self, LeaseRead(query): LeaseRead<S::Query>, ctx: &mut Self::Context) -> Self::Result {
-        match self.admit_waiter(None, ctx) {
+    fn handle(&mut self, LeaseRead(query): LeaseRead<S::Query>, _: &mut Self::Context) -> Self::Result {
+        match self.admit_waiter(None) {
             Ok(reader) => {
                 self.read_intake.leased.borrow_mut().push((query, reader));
                 Parked::Later(self.read_intake.leased.clone())
@@ -116,8 +107,8 @@ impl<S: StateMachine> Handler<StaleRead<S::Query>> for RaftSystem<S> {
 impl<S: StateMachine> Handler<StaleReadFrom<S::Query>> for RaftSystem<S> {
     type Result = Parked<ReadResult<S>>;
 
-    fn handle(&mut self, message: StaleReadFrom<S::Query>, ctx: &mut Self::Context) -> Self::Result {
-        match self.admit_waiter(message.timeout, ctx) {
+    fn handle(&mut self, message: StaleReadFrom<S::Query>, _: &mut Self::Context) -> Self::Result {
+        match self.admit_waiter(message.timeout) {
             Ok(reader) => {
                 self.read_intake.stale_from.push(message.min_index);
                 self.read_intake.stale.borrow_mut().push((message.query, reader));
@@ -131,8 +122,8 @@ impl<S: StateMachine> Handler<StaleReadFrom<S::Query>> for RaftSystem<S> {
 impl<S: StateMachine> Handler<Barrier> for RaftSystem<S> {
     type Result = Parked<Result<LogIndex, ReadError>>;
 
-    fn handle(&mut self, Barrier { timeout }: Barrier, ctx: &mut Self::Context) -> Self::Result {
-        match self.admit_waiter(timeout, ctx) {
+    fn handle(&mut self, Barrier { timeout }: Barrier, _: &mut Self::Context) -> Self::Result {
+        match self.admit_waiter(timeout) {
             Ok(waiter) => {
                 self.read_intake.barriers.borrow_mut().push(waiter);
                 Parked::Later(self.read_intake.barriers.clone())
@@ -145,8 +136,8 @@ impl<S: StateMachine> Handler<Barrier> for RaftSystem<S> {
 impl<S: StateMachine> Handler<VerifyLeader> for RaftSystem<S> {
     type Result = Parked<Result<(), ReadError>>;
 
-    fn handle(&mut self, VerifyLeader { timeout }: VerifyLeader, ctx: &mut Self::Context) -> Self::Result {
-        match self.admit_waiter(timeout, ctx) {
+    fn handle(&mut self, VerifyLeader { timeout }: VerifyLeader, _: &mut Self::Context) -> Self::Result {
+        match self.admit_waiter(timeout) {
             Ok(waiter) => {
                 self.read_intake.verifications.borrow_mut().push(waiter);
                 Parked::Later(self.read_intake.verifications.clone())

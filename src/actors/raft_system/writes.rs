@@ -67,13 +67,17 @@ impl<S: StateMachine> RaftSystem<S> {
 
     /// The reply to the command at `at`, if it came from here.
     pub(super) fn resolve(&mut self, at: LogId, replied: Replied<S>) {
-        self.give_up_replaced(at);
+        if self.proposed.front().and_then(Batch::next_at) != Some(at) {
+            self.give_up_replaced(at);
+        }
         let Some(batch) = self.proposed.front_mut().filter(|batch| batch.next_at() == Some(at)) else {
             return;
         };
         batch.settle_next(Outcome::of_replied(at, replied));
-        if batch.is_done() {
-            self.proposed.pop_front();
+        if batch.is_done()
+            && let Some(batch) = self.proposed.pop_front()
+        {
+            self.intake.recycle(batch.into_waiting());
         }
     }
 

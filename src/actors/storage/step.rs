@@ -105,10 +105,10 @@ impl StorageStep {
     pub(crate) fn run(&mut self, emit: &mut dyn FnMut(Completion)) {
         while !self.failed {
             match self.round(emit) {
-                Ok(true) => {}
+                Ok(true) if self.has_more() => {}
                 // What waits for room now was never acknowledged.
-                Ok(false) if self.closing => break,
-                Ok(false) => return,
+                Ok(_) if self.closing => break,
+                Ok(_) => return,
                 Err(error) => {
                     // Nothing of this store is touched again; a restart reads what is durable.
                     self.failed = true;
@@ -122,6 +122,10 @@ impl StorageStep {
             self.closed = true;
             emit(Completion::Closed);
         }
+    }
+
+    fn has_more(&self) -> bool {
+        !(self.queue.is_empty() && self.votes.is_empty() && self.reads.is_empty() && self.purge.is_none())
     }
 
     /// One write and one flush. Whether anything was done.

@@ -21,18 +21,34 @@ use actix::{
 };
 
 use super::{kin, ledger::Ticket, probe::Probe};
+use crate::mailbox::post::{Delivery, Post};
 
 /// An actor's context with the actor's probe.
 pub struct InspectedContext<A: Actor<Context = Self>> {
     parts: ContextParts<A>,
     mailbox: Option<Mailbox<A>>,
+    /// The mailbox of an actor without an address.
+    post: Option<Arc<Post<A>>>,
     probe: Arc<Probe>,
 }
 
 impl<A: Actor<Context = Self>> InspectedContext<A> {
-    pub(super) fn new(receiver: AddressReceiver<A>, probe: Arc<Probe>) -> Self {
+    pub(super) fn new(receiver: AddressReceiver<A>, post: Option<Arc<Post<A>>>, probe: Arc<Probe>) -> Self {
         let mailbox = Mailbox::new(receiver);
-        Self { parts: ContextParts::new(mailbox.sender_producer()), mailbox: Some(mailbox), probe }
+        let mut parts = ContextParts::new(mailbox.sender_producer());
+        if let Some(post) = &post {
+            parts.spawn(Delivery::new(post));
+        }
+        Self { parts, mailbox: Some(mailbox), post, probe }
+    }
+
+    pub(in crate::mailbox) fn post(&self) -> Option<&Arc<Post<A>>> {
+        self.post.as_ref()
+    }
+
+    /// Whether the actor must not be given a message now.
+    pub(in crate::mailbox) fn is_held(&self) -> bool {
+        self.parts.waiting()
     }
 
     pub(super) fn probe(&self) -> &Arc<Probe> {
@@ -97,8 +113,9 @@ impl<A: Actor<Context = Self>> AsyncContext<A> for InspectedContext<A> {
         self.parts.wait(future);
     }
 
+    /// actix asks this before it looks into its own mailbox, in which nothing can be without an address.
     fn waiting(&self) -> bool {
-        self.parts.waiting()
+        self.post.is_some() || self.parts.waiting()
     }
 
     fn cancel_future(&mut self, handle: SpawnHandle) -> bool {

@@ -23,8 +23,10 @@ mod watched;
 
 use std::sync::Arc;
 
-use actix::{Actor, Addr, AsyncContext, dev::channel::AddressReceiver};
+use actix::{Actor, dev::channel::AddressReceiver};
 use tokio::task::JoinHandle;
+
+use super::{Port, port_of, post::Post};
 
 use context::InspectedContext;
 pub use inspector::Inspector;
@@ -42,16 +44,17 @@ pub(super) fn probe_of<A: Actor<Context = Context<A>>>(ctx: &Context<A>) -> Prob
 
 pub(super) fn spawn<A: Actor<Context = Context<A>>>(
     receiver: AddressReceiver<A>,
+    post: Option<Arc<Post<A>>>,
     inspector: &Inspector,
     name: impl Into<String>,
     build: impl FnOnce(&mut Context<A>) -> A,
-) -> (Addr<A>, ProbeHandle, JoinHandle<()>) {
+) -> (Port<A>, JoinHandle<()>) {
     let kinship = kin::join::<A>();
     let probe = Arc::new(Probe::new(name.into(), &kinship));
-    let mut ctx = InspectedContext::new(receiver, Arc::clone(&probe));
-    let (addr, handle) = (ctx.address(), Arc::clone(&probe));
+    let mut ctx = InspectedContext::new(receiver, post, Arc::clone(&probe));
+    let port = port_of(&ctx);
     let actor = build(&mut ctx);
     inspector.register(Arc::clone(&probe));
     let task = tokio::task::spawn_local(watched::Watched::new(ctx.into_future(actor), probe, kinship));
-    (addr, handle, task)
+    (port, task)
 }

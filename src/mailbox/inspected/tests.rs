@@ -7,7 +7,7 @@ use tokio::task::LocalSet;
 
 use crate::{
     inspect::{ActorMailbox, ActorState, Handling, Waiting},
-    mailbox::{Context, Inspector, Port, Spawned, after_mailbox, spawn},
+    mailbox::{Context, Inspector, Port, Spawned, spawn},
 };
 
 struct Subject<const TEST: usize>;
@@ -36,7 +36,7 @@ struct Tick;
 handle!(Tick, |_tick, _ctx| {});
 
 struct FlushAfter;
-handle!(FlushAfter, |_flush, ctx| after_mailbox(ctx, Tick));
+handle!(FlushAfter, |_flush, ctx| ctx.notify(Tick));
 
 /// Leaves the mailbox alone for a while.
 struct Pause(Duration);

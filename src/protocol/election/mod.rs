@@ -286,6 +286,9 @@ impl Election {
     /// An AppendEntries or a heartbeat of `leader` came. Returns whether it leads a term that is not over;
     /// if so this node follows it, and is patient anew.
     pub fn heard_leader(&mut self, now: Duration, term: Term, leader: &NodeId) -> (bool, Vec<Effect>) {
+        if self.has_just_heard(now, term, leader) {
+            return (true, Vec::new());
+        }
         let usurped = term == self.term() && self.leader.as_ref().is_some_and(|known| known != leader);
         if term < self.term() || usurped || *leader == self.id {
             return (false, Vec::new());
@@ -300,6 +303,18 @@ impl Election {
         self.wait(now, self.config.heartbeat_timeout);
         self.follow(Some(leader.clone()), &mut effects);
         (true, effects)
+    }
+
+    /// Whether all that follows from hearing `leader` did already: a busy one is heard often at what is one moment for
+    /// a follower that looks at the clock now and then. The promise is compared too, since the settings may have
+    /// changed, and the leader is told what they are.
+    fn has_just_heard(&self, now: Duration, term: Term, leader: &NodeId) -> bool {
+        let until = now.saturating_add(self.config.heartbeat_timeout);
+        self.last_contact == Some(now)
+            && self.role == Role::Follower
+            && term == self.term()
+            && self.leader.as_ref() == Some(leader)
+            && self.promise.as_ref().is_some_and(|(to, promised)| *promised >= until && to == leader)
     }
 
     /// Some answer named `term`. If it is higher this node goes there, as a follower of nobody yet.

@@ -3,8 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
-    ENTRY_HEADER_BYTES, EntryBatch, EntryKind, FLAG_STAMPED, LogIndex, STAMP_BYTES, Term, entry_len, padding,
-    parse, variable_len,
+    ENTRY_HEADER_BYTES, EntryBatch, EntryKind, FLAG_STAMPED, LogIndex, STAMP_BYTES, Term, entry_len,
+    header_at, padding, parse, variable_len,
 };
 
 /// Entries being collected before they have an index: the write side of an [`EntryBatch`].
@@ -14,12 +14,23 @@ pub struct EntryBuffer {
     count: u64,
     /// Whether an entry in it is to be stamped.
     wants_time: bool,
+    /// How many of them are configurations.
+    configurations: u64,
 }
 
 impl EntryBuffer {
     /// An empty buffer with room for `bytes`.
     pub fn with_capacity(bytes: usize) -> Self {
         Self { bytes: BytesMut::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Takes out what was collected. What comes next is written behind it in the same allocation, as long as that has
+    /// room, and then in one as large: small batches share one, which lives as long as the last of them.
+    pub fn split(&mut self) -> Self {
+        let bytes = self.bytes.split();
+        let Self { bytes: room, count, wants_time, configurations } = std::mem::take(self);
+        self.bytes = room;
+        Self { bytes, count, wants_time, configurations }
     }
 
     /// Adds an entry whose data `write` appends. Returns the data's length in bytes; if `write` fails
@@ -34,7 +45,8 @@ impl EntryBuffer {
     ) -> Result<usize, X> {
         let start = self.bytes.len();
         let stamp = if kind.is_stamped() { STAMP_BYTES } else { 0 };
-        self.bytes.put_bytes(0, ENTRY_HEADER_BYTES + stamp);
+        self.bytes.extend_from_slice(&[0; ENTRY_HEADER_BYTES]);
+        self.bytes.put_bytes(0, stamp);
         if let Err(error) = write(&mut self.bytes) {
             self.bytes.truncate(start);
             return Err(error);
@@ -49,6 +61,7 @@ impl EntryBuffer {
             header[25] = FLAG_STAMPED;
             self.wants_time = true;
         }
+        self.configurations += u64::from(kind == EntryKind::Configuration);
         self.count += 1;
         Ok(data)
     }
@@ -66,6 +79,7 @@ impl EntryBuffer {
         let variable = data + if kind.is_stamped() { STAMP_BYTES } else { 0 };
         let entry = ENTRY_HEADER_BYTES + variable + padding(variable);
         self.bytes.truncate(self.bytes.len() - entry);
+        self.configurations -= u64::from(kind == EntryKind::Configuration);
         self.count -= 1;
     }
 
@@ -105,8 +119,8 @@ impl EntryBuffer {
     pub fn data(&self) -> impl Iterator<Item = (EntryKind, &[u8])> {
         let mut offset = 0;
         std::iter::from_fn(move || {
-            let entry = parse(&self.bytes, offset)?;
-            offset += entry_len(&self.bytes, offset)?;
+            let (entry, end) = parse(&self.bytes, offset)?;
+            offset = end;
             Some((entry.kind, entry.data))
         })
     }
@@ -116,9 +130,9 @@ impl EntryBuffer {
         let bytes = self.bytes.freeze();
         let mut data = Vec::with_capacity(usize::try_from(self.count).unwrap_or_default());
         let mut offset = 0;
-        while let (Some(entry), Some(length)) = (parse(&bytes, offset), entry_len(&bytes, offset)) {
+        while let Some((entry, end)) = parse(&bytes, offset) {
             data.push((entry.kind, bytes.slice_ref(entry.data)));
-            offset += length;
+            offset = end;
         }
         data
     }
@@ -127,8 +141,8 @@ impl EntryBuffer {
     pub fn seal(mut self, first: LogIndex, term: Term) -> EntryBatch {
         let mut offset = 0;
         let mut index = first;
-        while offset < self.bytes.len() {
-            let variable = variable_len(&self.bytes, offset).unwrap_or(0);
+        while let Some(header) = header_at(&self.bytes, offset) {
+            let variable = variable_len(header);
             let end = offset + ENTRY_HEADER_BYTES + variable;
             let entry = &mut self.bytes[offset..end];
             entry[8..16].copy_from_slice(&index.0.to_le_bytes());
@@ -138,6 +152,13 @@ impl EntryBuffer {
             index = index.next();
             offset = end + padding(variable);
         }
-        EntryBatch { bytes: self.bytes.freeze(), first, count: self.count, first_term: term, last_term: term }
+        EntryBatch {
+            bytes: self.bytes.freeze(),
+            first,
+            count: self.count,
+            first_term: term,
+            last_term: term,
+            configures: self.configurations > 0,
+        }
     }
 }

@@ -54,6 +54,25 @@ impl Entries {
         }
     }
 
+    /// The same, given away.
+    pub fn into_batches(self) -> impl Iterator<Item = EntryBatch> {
+        let (one, several) = match self.batches {
+            Batches::None => (None, Vec::new()),
+            Batches::One(batch) => (Some(batch), Vec::new()),
+            Batches::Several(batches) => (None, batches),
+        };
+        one.into_iter().chain(several)
+    }
+
+    /// The entries from `first` on, as slices of the same buffers.
+    pub fn starting_at(&self, first: LogIndex) -> Self {
+        let mut entries = Self::none();
+        for part in self.batches().iter().filter_map(|batch| batch.slice(first, batch.last())) {
+            entries.push(part);
+        }
+        entries
+    }
+
     /// Every entry in order.
     pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
         self.batches().iter().flat_map(EntryBatch::iter)

@@ -132,3 +132,37 @@ fn what_goes_elsewhere_shares_the_buffer_it_was_collected_in() {
     use EntryKind::{Command, SessionCommand};
     assert_eq!(told, [(Command, &b"one"[..]), (SessionCommand, b""), (SessionCommand, b"three")]);
 }
+
+#[test]
+fn the_memberships_among_the_entries_are_found_whatever_the_batch_was_made_of() {
+    let mut buffer = EntryBuffer::default();
+    buffer.push(EntryKind::Command, b"a");
+    buffer.push(EntryKind::Configuration, b"members");
+    buffer.push(EntryKind::Command, b"b");
+    let sealed = buffer.seal(LogIndex(5), Term(3));
+    let found = |batch: &EntryBatch| batch.configurations().map(|entry| entry.index.0).collect::<Vec<_>>();
+    let read = EntryBatch::verify(sealed.bytes().clone()).unwrap();
+    assert_eq!((found(&sealed), found(&read)), (vec![6], vec![6]));
+    let slice = |first, last| sealed.slice(LogIndex(first), LogIndex(last)).unwrap();
+    assert_eq!((found(&slice(5, 6)), found(&slice(6, 7))), (vec![6], vec![6]));
+    assert!(found(&slice(5, 5)).is_empty() && found(&slice(7, 7)).is_empty());
+    assert_eq!(slice(7, 7), EntryBatch::verify(slice(7, 7).bytes().clone()).unwrap());
+}
+
+#[test]
+fn what_is_taken_out_of_a_buffer_stays_as_it_is_while_more_is_collected() {
+    let mut buffer = EntryBuffer::with_capacity(96);
+    buffer.push(EntryKind::SessionCommand, b"first");
+    let first = buffer.split();
+    assert!(buffer.is_empty() && !buffer.wants_time());
+    // Fits behind it no longer.
+    (0..3).for_each(|_| buffer.push(EntryKind::Command, b"second"));
+    let second = buffer.split();
+    assert_eq!((first.count(), first.wants_time(), second.count(), second.wants_time()), (1, true, 3, false));
+    let (first, second) = (first.seal(LogIndex(5), Term(3)), second.seal(LogIndex(6), Term(3)));
+    for batch in [&first, &second] {
+        assert_eq!(EntryBatch::verify(batch.bytes().clone()).unwrap(), *batch);
+    }
+    assert!(first.iter().map(|entry| entry.data).eq([b"first"]));
+    assert!(second.iter().all(|entry| entry.data == b"second"));
+}

@@ -254,6 +254,20 @@ fn a_promise_is_to_the_newest_leader_and_never_cut_short() {
 }
 
 #[test]
+fn a_longer_patience_is_promised_when_the_leader_is_heard_next_even_at_the_same_moment() {
+    let mut node = Node::following();
+    node.heard(4, "n2");
+    let long = HEARTBEAT * 3;
+    let config = ElectionConfig { heartbeat_timeout: long, election_timeout: long, ..CONFIG };
+    node.election.reconfigure(node.now, config);
+    node.heard(4, "n2");
+    node.now += long - ms(1);
+    assert!(!node.votes_for(&request("n3", 9)), "its answer said so");
+    node.now += ms(1);
+    assert!(node.votes_for(&request("n3", 9)));
+}
+
+#[test]
 fn a_promise_outlives_the_timeout_that_it_was_made_with() {
     let mut node = Node::following();
     let (promised, short) = (node.now + HEARTBEAT, HEARTBEAT / 10);
