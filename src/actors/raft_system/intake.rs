@@ -13,11 +13,19 @@ use super::{
 use crate::{
     config::Config,
     error::{ApplyError, UnknownReason},
-    mailbox::{Context, CreditGuard, Park, Parked, ReplySender},
+    mailbox::{Context, CreditGuard, Park, Parked, ReplySender, interlude},
     messages::{Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Rpc},
     state_machine::StateMachine,
     types::{EntryBuffer, EntryKind, ForwardApply, SessionCommand, SessionId},
 };
+
+/// How many commands go on together, however many have come. While the first of a great burst are with the followers,
+/// the next are taken in: the leader and they work at the same time, not in turn.
+const BATCH_COUNT_MAX: u64 = 256;
+/// The same where the store has a thread, as it has on a disk: what is cut early is a flush more on every node.
+const BATCH_COUNT_MAX_FOR_A_THREAD: u64 = 1024;
+/// How many hops lie between here and the sockets: the leader, the replicators, the connections.
+const HOPS_TO_THE_SOCKETS: u32 = 3;
 
 /// Commands in their encoding, and who waits for them.
 pub(super) struct Intake<S: StateMachine> {
@@ -30,12 +38,13 @@ pub(super) struct Intake<S: StateMachine> {
 }
 
 impl<S: StateMachine> Intake<S> {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, placed_inline: bool) -> Self {
+        let count_max = if placed_inline { BATCH_COUNT_MAX } else { BATCH_COUNT_MAX_FOR_A_THREAD };
         Self {
             buffer: EntryBuffer::default(),
             waiting: Shared::default(),
             credits: None,
-            count_max: config.max_append_entries as u64,
+            count_max: count_max.min(config.max_append_entries as u64),
             bytes_max: config.append_bytes_max,
         }
     }
@@ -157,6 +166,10 @@ impl<S: StateMachine> RaftSystem<S> {
         self.arm_flush(ctx);
         let deadline = self.now.saturating_add(timeout);
         self.intake.waiting.borrow_mut().push(Waiting { caller, deadline });
+        if self.intake.is_full() {
+            // Not before this command's caller is parked beside it.
+            interlude(ctx, HOPS_TO_THE_SOCKETS, Self::cut_batch);
+        }
     }
 
     pub(super) fn apply_one(
