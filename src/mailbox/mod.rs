@@ -13,6 +13,7 @@
 //! | part | for |
 //! |---|---|
 //! | [`spawn`], [`spawn_unaddressed`], [`Port`], [`port_of`] | running an actor and sending to it |
+//! | [`interlude`] | stepping aside in the middle of a burst |
 //! | [`Outlet`] | sending to whoever takes a message |
 //! | [`Parked`], [`Park`] | answering later, without a future or a task per request |
 //! | [`Signal`], [`Latch`] | Go's `chan struct{}` of capacity 1 |
@@ -26,6 +27,7 @@ mod credits;
 mod facts;
 #[cfg(any(debug_assertions, feature = "inspect"))]
 mod inspected;
+mod interlude;
 mod outlet;
 mod parked;
 #[cfg(not(any(debug_assertions, feature = "inspect")))]
@@ -40,6 +42,7 @@ use inspected as mode;
 use plain as mode;
 
 pub use credits::{CreditGuard, Credits};
+pub use interlude::interlude;
 pub use mode::{Context, Inspector};
 pub use outlet::Outlet;
 pub use parked::{Park, Parked, ReplySender};

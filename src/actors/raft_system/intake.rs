@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::Config,
     error::{ApplyError, UnknownReason},
-    mailbox::{CreditGuard, Park, Parked, ReplySender},
+    mailbox::{Context, CreditGuard, Park, Parked, ReplySender, interlude},
     messages::{Apply, ApplyBatch, ApplyIndexed, ApplyWithin, Rpc},
     state_machine::StateMachine,
     types::{EntryBuffer, EntryKind, ForwardApply, SessionCommand, SessionId},
@@ -21,6 +21,13 @@ use crate::{
 
 /// How much is allocated at a time for commands on their way in.
 const BUFFER_BYTES: usize = 64 << 10;
+/// How many commands go on together, however many have come. While the first of a great burst are with the followers,
+/// the next are taken in: the leader and they work at the same time, not in turn.
+const BATCH_COUNT_MAX: u64 = 256;
+/// The same where the store has a thread, as it has on a disk: what is cut early is a flush more on every node.
+const BATCH_COUNT_MAX_FOR_A_THREAD: u64 = 1024;
+/// How many hops lie between here and the sockets: the leader, the replicators, the connections.
+const HOPS_TO_THE_SOCKETS: u32 = 3;
 
 /// Commands in their encoding, and who waits for them.
 pub(super) struct Intake<S: StateMachine> {
@@ -36,13 +43,14 @@ pub(super) struct Intake<S: StateMachine> {
 }
 
 impl<S: StateMachine> Intake<S> {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, placed_inline: bool) -> Self {
+        let count_max = if placed_inline { BATCH_COUNT_MAX } else { BATCH_COUNT_MAX_FOR_A_THREAD };
         Self {
             buffer: EntryBuffer::with_capacity(BUFFER_BYTES),
             waiting: Shared::default(),
             credits: None,
             spare: Vec::new(),
-            count_max: config.max_append_entries as u64,
+            count_max: count_max.min(config.max_append_entries as u64),
             bytes_max: config.append_bytes_max,
         }
     }
@@ -117,6 +125,7 @@ impl<S: StateMachine> RaftSystem<S> {
         session: Option<(SessionId, u64)>,
         timeout: Duration,
         caller: Caller<S>,
+        ctx: &mut Context<Self>,
     ) -> Result<(), NotTaken> {
         if let Some(refusal) = self.lifecycle.refusal() {
             return Err(NotTaken::Refused(refusal));
@@ -137,7 +146,7 @@ impl<S: StateMachine> RaftSystem<S> {
             self.intake.buffer.pop(kind, bytes);
             return Err(NotTaken::Refused(refusal));
         }
-        self.enlist(caller, timeout);
+        self.enlist(caller, timeout, ctx);
         Ok(())
     }
 
@@ -167,10 +176,14 @@ impl<S: StateMachine> RaftSystem<S> {
         Ok(())
     }
 
-    pub(super) fn enlist(&mut self, caller: Caller<S>, timeout: Duration) {
+    pub(super) fn enlist(&mut self, caller: Caller<S>, timeout: Duration, ctx: &mut Context<Self>) {
         self.arm_flush();
         let deadline = self.now.saturating_add(timeout);
         self.intake.waiting.borrow_mut().push(Waiting { caller, deadline });
+        if self.intake.is_full() {
+            // Not before this command's caller is parked beside it.
+            interlude(ctx, HOPS_TO_THE_SOCKETS, Self::cut_batch);
+        }
     }
 
     pub(super) fn apply_one(
@@ -178,8 +191,9 @@ impl<S: StateMachine> RaftSystem<S> {
         command: S::Command,
         session: Option<(SessionId, u64)>,
         timeout: Duration,
+        ctx: &mut Context<Self>,
     ) -> Parked<ApplyResult<S>> {
-        match self.take_in(&command, session, timeout, Caller::Nobody) {
+        match self.take_in(&command, session, timeout, Caller::Nobody, ctx) {
             Ok(()) => Parked::Later(self.intake.waiting.clone()),
             Err(not_taken) => Parked::Now(Err(not_taken.into_error(command))),
         }
@@ -189,25 +203,25 @@ impl<S: StateMachine> RaftSystem<S> {
 impl<S: StateMachine> Handler<Apply<S::Command>> for RaftSystem<S> {
     type Result = Parked<ApplyResult<S>>;
 
-    fn handle(&mut self, Apply(command): Apply<S::Command>, _: &mut Self::Context) -> Self::Result {
-        self.apply_one(command, None, self.node.config.request_timeout)
+    fn handle(&mut self, Apply(command): Apply<S::Command>, ctx: &mut Self::Context) -> Self::Result {
+        self.apply_one(command, None, self.node.config.request_timeout, ctx)
     }
 }
 
 impl<S: StateMachine> Handler<ApplyWithin<S::Command>> for RaftSystem<S> {
     type Result = Parked<ApplyResult<S>>;
 
-    fn handle(&mut self, message: ApplyWithin<S::Command>, _: &mut Self::Context) -> Self::Result {
-        self.apply_one(message.command, None, message.timeout)
+    fn handle(&mut self, message: ApplyWithin<S::Command>, ctx: &mut Self::Context) -> Self::Result {
+        self.apply_one(message.command, None, message.timeout, ctx)
     }
 }
 
 impl<S: StateMachine> Handler<ApplyIndexed<S::Command>> for RaftSystem<S> {
     type Result = Parked<IndexedResult<S>>;
 
-    fn handle(&mut self, message: ApplyIndexed<S::Command>, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: ApplyIndexed<S::Command>, ctx: &mut Self::Context) -> Self::Result {
         let timeout = message.timeout.unwrap_or(self.node.config.request_timeout);
-        match self.take_in(&message.command, None, timeout, Caller::Nobody) {
+        match self.take_in(&message.command, None, timeout, Caller::Nobody, ctx) {
             Ok(()) => Parked::Later(Rc::new(WantsIndex(self.intake.waiting.clone()))),
             Err(not_taken) => Parked::Now(Err(not_taken.into_error(message.command))),
         }
@@ -220,13 +234,13 @@ impl<S: StateMachine> Handler<ApplyBatch<S::Command>> for RaftSystem<S> {
     fn handle(
         &mut self,
         ApplyBatch(commands): ApplyBatch<S::Command>,
-        _: &mut Self::Context,
+        ctx: &mut Self::Context,
     ) -> Self::Result {
         let group = Group::new(commands.len());
         let timeout = self.node.config.request_timeout;
         for (slot, command) in commands.into_iter().enumerate() {
             let caller = Caller::Part(group.clone(), slot);
-            if let Err(not_taken) = self.take_in(&command, None, timeout, caller) {
+            if let Err(not_taken) = self.take_in(&command, None, timeout, caller, ctx) {
                 group.borrow_mut().set(slot, Err(not_taken.into_error(command)));
             }
         }
@@ -238,7 +252,7 @@ impl<S: StateMachine> Handler<ApplyBatch<S::Command>> for RaftSystem<S> {
 impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
     type Result = ();
 
-    fn handle(&mut self, rpc: Rpc<ForwardApply>, _: &mut Self::Context) {
+    fn handle(&mut self, rpc: Rpc<ForwardApply>, ctx: &mut Self::Context) {
         self.cut_batch();
         let ForwardApply { commands, timeout_ms } = rpc.request;
         let group = RemoteGroup::new(rpc.responder, commands.len());
@@ -258,7 +272,7 @@ impl<S: StateMachine> Handler<Rpc<ForwardApply>> for RaftSystem<S> {
                 continue;
             }
             self.intake.buffer.push(command.kind, &data);
-            self.enlist(caller, timeout);
+            self.enlist(caller, timeout, ctx);
             if self.intake.is_full() {
                 self.cut_remote_batch();
             }

@@ -9,7 +9,7 @@ use super::{
     encoding::limits,
 };
 use crate::{
-    mailbox::{Park, Parked, ReplySender},
+    mailbox::{Context, Park, Parked, ReplySender},
     messages::{ApplyInSession, CloseSession, OpenSession},
     state_machine::StateMachine,
     types::EntryKind,
@@ -39,14 +39,14 @@ impl<S: StateMachine> Park<CloseResult> for Closer<S> {
 
 impl<S: StateMachine> RaftSystem<S> {
     /// Takes in an entry that is no command of the state machine.
-    fn take_in_data(&mut self, kind: EntryKind, data: &[u8]) -> Result<(), Refusal> {
+    fn take_in_data(&mut self, kind: EntryKind, data: &[u8], ctx: &mut Context<Self>) -> Result<(), Refusal> {
         if let Some(refusal) = self.lifecycle.refusal() {
             return Err(refusal);
         }
         self.cut_if_full();
         self.admit(data.len())?;
         self.intake.buffer.push(kind, data);
-        self.enlist(Caller::Nobody, self.node.config.request_timeout);
+        self.enlist(Caller::Nobody, self.node.config.request_timeout, ctx);
         Ok(())
     }
 }
@@ -54,9 +54,9 @@ impl<S: StateMachine> RaftSystem<S> {
 impl<S: StateMachine> Handler<OpenSession> for RaftSystem<S> {
     type Result = Parked<OpenResult>;
 
-    fn handle(&mut self, open: OpenSession, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, open: OpenSession, ctx: &mut Self::Context) -> Self::Result {
         let limits = limits(&self.node.config).encode();
-        match self.take_in_data(EntryKind::OpenSession, &limits) {
+        match self.take_in_data(EntryKind::OpenSession, &limits, ctx) {
             Ok(()) => Parked::Later(std::rc::Rc::new(Opener(self.intake.waiting.clone()))),
             Err(refusal) => Parked::Now(Err(refusal.into_error(open))),
         }
@@ -66,8 +66,8 @@ impl<S: StateMachine> Handler<OpenSession> for RaftSystem<S> {
 impl<S: StateMachine> Handler<CloseSession> for RaftSystem<S> {
     type Result = Parked<CloseResult>;
 
-    fn handle(&mut self, close: CloseSession, _: &mut Self::Context) -> Self::Result {
-        match self.take_in_data(EntryKind::CloseSession, &close.0.encode()) {
+    fn handle(&mut self, close: CloseSession, ctx: &mut Self::Context) -> Self::Result {
+        match self.take_in_data(EntryKind::CloseSession, &close.0.encode(), ctx) {
             Ok(()) => Parked::Later(std::rc::Rc::new(Closer(self.intake.waiting.clone(), close))),
             Err(refusal) => Parked::Now(Err(refusal.into_error(close))),
         }
@@ -77,9 +77,9 @@ impl<S: StateMachine> Handler<CloseSession> for RaftSystem<S> {
 impl<S: StateMachine> Handler<ApplyInSession<S::Command>> for RaftSystem<S> {
     type Result = Parked<ApplyResult<S>>;
 
-    fn handle(&mut self, message: ApplyInSession<S::Command>, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: ApplyInSession<S::Command>, ctx: &mut Self::Context) -> Self::Result {
         let ApplyInSession { command, session, sequence, timeout } = message;
         let timeout = timeout.unwrap_or(self.node.config.request_timeout);
-        self.apply_one(command, Some((session, sequence)), timeout)
+        self.apply_one(command, Some((session, sequence)), timeout, ctx)
     }
 }

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -178,6 +179,37 @@ async fn a_store_that_was_closed_is_let_go() {
         };
         LocalSet::new().run_until(run).await;
     }
+}
+
+#[tokio::test]
+async fn the_first_of_a_great_burst_are_in_the_log_before_the_last_are_taken_in() {
+    let run = async {
+        let (raft, _) = alone(Placement::Inline).await;
+        let (before, batches) = (raft.status().last_index, raft.statistics().batches_appended);
+        let burst = (0..600).map(|_| raft.send(Apply(Add(1)))).collect::<Vec<_>>();
+        // Looks whenever anybody else of this thread may run.
+        let watched = raft.clone();
+        let watcher = tokio::task::spawn_local(async move {
+            let mut lengths = Vec::new();
+            while lengths.last() != Some(&600) {
+                lengths.push(watched.status().last_index.since(before));
+                let mut turn = false;
+                std::future::poll_fn(|context| {
+                    context.waker().wake_by_ref();
+                    if std::mem::replace(&mut turn, true) { Poll::Ready(()) } else { Poll::Pending }
+                })
+                .await;
+            }
+            lengths.dedup();
+            lengths
+        });
+        assert_eq!(soon(watcher).await.unwrap(), [0, 256, 512, 600]);
+        assert_eq!(raft.statistics().batches_appended - batches, 3);
+        for (number, sent) in burst.into_iter().enumerate() {
+            assert_eq!(soon(sent).await.unwrap().unwrap(), number as u64 + 1);
+        }
+    };
+    LocalSet::new().run_until(run).await;
 }
 
 /// Collects the one answer to a request of another node.

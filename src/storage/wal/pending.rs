@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{storage::vfs::VfsFile, types::LogIndex};
 
+/// Zeros to write ahead, the same ones again and again.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
 /// Records for one flush, each with its offset and sequence number fixed.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
@@ -117,9 +120,9 @@ impl Pending {
         self.close_scratch();
     }
 
-    /// Writes everything in one call.
-    pub(super) fn write(&self, file: &mut dyn VfsFile) -> io::Result<()> {
-        let mut slices = Vec::with_capacity(self.pieces.len());
+    /// Writes everything, and `ahead` zeros behind it, in one call.
+    pub(super) fn write(&self, file: &mut dyn VfsFile, ahead: u64) -> io::Result<()> {
+        let mut slices = Vec::with_capacity(self.pieces.len() + (ahead / ZEROS.len() as u64) as usize + 1);
         let mut start = 0;
         let mut shared = self.shared.iter();
         for piece in &self.pieces {
@@ -130,6 +133,12 @@ impl Pending {
                 }
                 Piece::Shared => slices.extend(shared.next().map(|(_, bytes)| IoSlice::new(bytes))),
             }
+        }
+        let mut ahead = ahead as usize;
+        while ahead > 0 {
+            let zeros = &ZEROS[..ahead.min(ZEROS.len())];
+            slices.push(IoSlice::new(zeros));
+            ahead -= zeros.len();
         }
         file.write_at(self.start, &slices)
     }

@@ -54,6 +54,8 @@ pub(super) struct SegmentFile {
     pub(super) ordinal: u64,
     pub(super) id: u64,
     pub(super) size: u64,
+    /// From here on its blocks were never written: the file system reads zeros there without looking.
+    pub(super) blank_from: u64,
     pub(super) file: Box<dyn VfsFile>,
 }
 
@@ -98,7 +100,7 @@ impl Folder {
         let (found, id) =
             decode(&bytes, ordinal).map_err(|what| super::corrupt(self.text(ordinal), 0, what))?;
         self.check_owner(ordinal, &found, owner)?;
-        Ok(SegmentFile { ordinal, id, size, file })
+        Ok(SegmentFile { ordinal, id, size, blank_from: size, file })
     }
 
     fn check_owner(&self, ordinal: u64, found: &Owner, wanted: &Owner) -> Result<(), StorageError> {
@@ -123,7 +125,10 @@ impl Folder {
             Ok(file)
         });
         match made {
-            Ok(file) => self.finish(&beside, ordinal, 0, owner, size, file),
+            Ok(file) => {
+                let made = self.finish(&beside, ordinal, 0, owner, size, file)?;
+                Ok(SegmentFile { blank_from: HEADER_PAGE_BYTES, ..made })
+            }
             Err(error) => {
                 let _ = self.vfs.remove(&beside);
                 Err(io_error("allocate", &beside, error))
@@ -164,7 +169,7 @@ impl Folder {
         file.sync_all().map_err(|e| io_error("sync", beside, e))?;
         self.vfs.rename(beside, &self.path(ordinal)).map_err(|e| io_error("rename", beside, e))?;
         self.sync()?;
-        Ok(SegmentFile { ordinal, id, size, file })
+        Ok(SegmentFile { ordinal, id, size, blank_from: size, file })
     }
 
     /// Removes a segment. Durable with the next [`sync`](Self::sync).

@@ -28,11 +28,12 @@ use crate::wire::{self, FrameKind, FrameLimits, Message};
 const PIECES_MAX: usize = 64;
 /// The first buffer that is read into.
 const READ_BYTES_MIN: usize = 4 * 1024;
-/// The largest, where many are used up. Nothing that a peer only announces takes more.
-const READ_BYTES_MAX: usize = 256 * 1024;
+/// The largest, where many are used up: several frames of a busy leader, since a frame that begins in one buffer and
+/// does not end in it is copied to the next. Nothing that a peer only announces takes more.
+const READ_BYTES_MAX: usize = 1024 * 1024;
 /// A buffer is used up when less than this part of it is left: entries keep the buffer they came in, so what is
 /// left unused is lost as long as they are kept.
-const READ_ROOM_MIN: usize = 8;
+const READ_ROOM_MIN: usize = 16;
 
 /// One side of a connection.
 pub(super) trait Handler {
@@ -206,12 +207,12 @@ mod tests {
         assert!(matches!(inbox.make_room(), Err(Closed::Frame(_))));
     }
 
-    /// How often an inbox takes a buffer for 1000 frames that come one by one, and how large the next would be.
+    /// How often an inbox takes a buffer for 5000 frames that come one by one, and how large the next would be.
     fn buffers_for_single_frames(are_kept: bool) -> (usize, usize) {
         let limits = FrameLimits::default();
         let mut inbox = Inbox { bytes: BytesMut::new(), chunk: READ_BYTES_MIN, limits };
         let (mut kept, mut buffers) = (Vec::new(), 0);
-        for _ in 0..1000 {
+        for _ in 0..5000 {
             let end = inbox.bytes.as_ptr_range().end;
             inbox.make_room().unwrap();
             buffers += usize::from(inbox.bytes.as_ptr_range().end != end);
