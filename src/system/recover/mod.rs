@@ -161,7 +161,7 @@ impl Place {
         let snapshots = self.snapshots.take().unwrap_or_else(|| {
             Box::new(FileSnapshotStore::new(self.vfs.clone(), &directory.snapshots_dir()))
         });
-        // A directory that is half recovered may hold segments of either cluster.
+        // A directory that is half recovered may hold segments and snapshots of either cluster.
         let mut opened = find_snapshot(self.open_log(&directory, ClusterId::NONE)?, Some(snapshots))?;
         let last = opened.recovered.last;
         if last == LogId::ZERO {
@@ -191,7 +191,7 @@ impl Place {
         };
         let mut store = Wal::open(self.vfs.clone(), &directory.wal_dir(), options);
         let recovered = store.recover()?;
-        Ok(Opened::of_log(Box::new(store), recovered, directory.identity()))
+        Ok(Opened { cluster, ..Opened::of_log(Box::new(store), recovered, directory.identity()) })
     }
 
     /// Opens the log as the node will.
