@@ -225,7 +225,10 @@ mod tests {
         let mut file = vfs.create("wal/1".as_ref()).unwrap();
         file.write_at(HEADER_PAGE_BYTES, &[IoSlice::new(bytes)]).unwrap();
         let size = HEADER_PAGE_BYTES + bytes.len() as u64;
-        (Folder { vfs: Arc::new(vfs), dir: "wal".into() }, SegmentFile { ordinal: 1, id: ID, size, blank_from: size, file })
+        (
+            Folder { vfs: Arc::new(vfs), dir: "wal".into() },
+            SegmentFile { ordinal: 1, id: ID, size, blank_from: size, file },
+        )
     }
 
     /// Records with payloads and gaps before them of these lengths.
