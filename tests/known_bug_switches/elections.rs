@@ -44,7 +44,8 @@ impl Node {
 
     fn with<R>(&mut self, ask: impl FnOnce(&mut Election, Duration, &LogView<'_>) -> R) -> R {
         let last = LogId::new(Term(4), LogIndex(7));
-        ask(&mut self.election, self.now, &LogView { last, membership: &self.members, quarantined: false })
+        let (membership, settled) = (&self.members, &self.members);
+        ask(&mut self.election, self.now, &LogView { last, membership, settled, quarantined: false })
     }
 
     fn lose_patience(&mut self) {
