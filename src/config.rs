@@ -53,7 +53,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// The largest command, encoded, in bytes. Default 4 MiB.
     pub entry_bytes_max: usize,
-    /// The most entries in one AppendEntries or one batch (hashicorp's `MaxAppendEntries`). Default 4096.
+    /// The most entries in one AppendEntries or one batch (hashicorp's `MaxAppendEntries`). Default 4096. A batch of
+    /// commands is cut at 256 in any case, or at 1024 where the log has a thread.
     pub max_append_entries: usize,
     /// The most bytes of entries in one AppendEntries or one batch, except for a single larger entry.
     /// Default 1 MiB.
