@@ -45,6 +45,11 @@ pub struct Config {
     /// How long an idle leader waits for a next entry to carry the commit index before it sends the
     /// index alone. Default 5 ms, at least 1 ms.
     pub commit_timeout: Duration,
+    /// For how many turns of its event loop, of about a microsecond each, a leader's thread looks for the followers'
+    /// answers and the next requests before it sleeps, and has to be woken. In each turn other threads get the
+    /// processor if they want it; where looking turns out to be in vain it is tried only now and then. Takes no part
+    /// on a machine with one processor. Default 100; 0 sleeps at once.
+    pub busy_poll: u32,
     /// Ask for promises of votes before standing (thesis §9.6). Default on.
     pub pre_vote: bool,
     /// Hand requests that reach a follower to the leader. Default on; off answers `NotLeader`.
@@ -117,6 +122,7 @@ impl Default for Config {
             leader_lease_timeout: Duration::from_millis(500),
             lease_clock_drift_ppm: 100_000,
             commit_timeout: Duration::from_millis(5),
+            busy_poll: 100,
             pre_vote: true,
             forwarding: true,
             request_timeout: Duration::from_secs(5),

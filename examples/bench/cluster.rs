@@ -38,7 +38,8 @@ impl Cluster {
         let network = MemoryNetwork::new();
         let mut nodes = Vec::new();
         for (n, (id, address)) in peers.iter().enumerate() {
-            let mut builder = RaftSystem::builder(id.as_str()).peers(peers.clone()).config(patience(n));
+            let mut builder =
+                RaftSystem::builder(id.as_str()).peers(peers.clone()).config(config(options, n));
             builder = match (options.log, &data) {
                 (Log::Wal, Some(data)) => builder.data_dir(PathBuf::from(data).join(id)),
                 _ => builder.in_memory(),
@@ -94,9 +95,10 @@ impl Cluster {
 }
 
 /// The first node stands long before the others would.
-fn patience(number: usize) -> Config {
+fn config(options: &Options, number: usize) -> Config {
     let timeout = Duration::from_millis(if number == 0 { 300 } else { 3000 });
     let mut config = Config::default();
+    config.busy_poll = options.busy_poll.unwrap_or(config.busy_poll);
     config.heartbeat_timeout = timeout;
     config.election_timeout = timeout;
     config.leader_lease_timeout = timeout;

@@ -56,6 +56,10 @@ struct Options {
     /// Put the clients on a thread of their own.
     #[arg(long)]
     client_thread: bool,
+    /// For how many turns a leader's thread looks for answers before it sleeps, if not as many as nodes are
+    /// shipped with (`Config::busy_poll`).
+    #[arg(long)]
+    busy_poll: Option<u32>,
     /// Print one last line of JSON.
     #[arg(long)]
     json: bool,

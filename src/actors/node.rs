@@ -1,6 +1,7 @@
 //! What the protocol actors of one node share, all on one thread: the log, the way to the other actors,
 //! and the published status. It decides nothing.
 
+mod busy_poll;
 mod links;
 mod ports;
 
@@ -27,6 +28,7 @@ use crate::{
     types::{ClusterId, Entries, EntryBatch, Incarnation, LogIndex, NodeId},
 };
 
+use busy_poll::BusyPoll;
 pub(crate) use links::Links;
 pub(crate) use ports::{
     ConsensusOutlets, FrontDoor, FsmQueue, LeaderOutlets, LeadershipView, LeaseView, Ports,
@@ -56,6 +58,8 @@ pub(crate) struct Node {
     pub(crate) links: Links,
     pub(crate) ticker: Ticker,
     pub(crate) observers: Observers,
+    /// Told where answers or requests are to be expected soon.
+    pub(crate) busy_poll: BusyPoll,
     /// Whether callers of this node wait for replies of the state machine.
     pub(crate) awaited: Cell<bool>,
     /// Whether reads of this node wait for the state machine to be further.
@@ -90,6 +94,7 @@ impl Node {
     pub(crate) fn new(parts: NodeParts) -> Rc<Self> {
         Rc::new(Self {
             observers: Observers::new(parts.id.clone()),
+            busy_poll: BusyPoll::new(parts.config.busy_poll),
             metrics: Metrics::new(&parts.id, parts.clock),
             id: parts.id,
             incarnation: parts.incarnation,
@@ -118,6 +123,7 @@ impl Node {
     /// Tells the node where its actors are, once.
     pub(crate) fn connect(&self, ports: Ports) {
         assert!(self.ports.set(ports).is_ok(), "the actors of a node are connected once");
+        self.busy_poll.start();
     }
 
     pub(crate) fn ports(&self) -> &Ports {

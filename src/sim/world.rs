@@ -24,6 +24,7 @@ use crate::{
     actors::raft_system::RaftSystem,
     board::ServerRole,
     clock::ClockSkew,
+    config::Config,
     error::{Fatal, StartError},
     storage::StorageError,
     system::{Placement, Surroundings, WatchStores, start_in},
@@ -224,6 +225,8 @@ impl<W: Workload> World<W> {
         let node = &mut self.nodes[n];
         node.lives += 1;
         let seed = mix(self.plan.seed, n as u64, node.lives);
+        // There is nobody to stay awake for: all nodes are on this thread, and its time does not pass meanwhile.
+        let config = Config { busy_poll: 0, ..self.plan.configs[n].clone() };
         let builder = RaftSystem::builder(node.id.clone());
         let builder = match n < self.plan.nodes {
             true => builder.peers(peers),
@@ -232,7 +235,7 @@ impl<W: Workload> World<W> {
             }
         };
         builder
-            .config(self.plan.configs[n].clone())
+            .config(config)
             .data_dir("data")
             .vfs(Arc::new(node.disk.clone()))
             .segment_bytes(self.plan.segment_bytes)

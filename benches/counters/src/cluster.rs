@@ -144,6 +144,8 @@ fn patience(number: usize) -> Config {
     config.election_timeout = config.heartbeat_timeout;
     config.leader_lease_timeout = config.heartbeat_timeout;
     config.request_timeout = PATIENCE;
+    // How often a thread looks before an answer is there says nothing but how fast the machine is.
+    config.busy_poll = 0;
     config
 }
 

@@ -177,6 +177,9 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, message: Applied<S>, _: &mut Self::Context) {
+        if !message.replies.is_empty() {
+            self.node.busy_poll.expect_more();
+        }
         for (at, replied) in message.replies {
             self.resolve(at, replied);
         }
