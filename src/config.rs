@@ -47,8 +47,9 @@ pub struct Config {
     pub commit_timeout: Duration,
     /// For how many turns of its event loop, of about a microsecond each, a leader's thread looks for the followers'
     /// answers and the next requests before it sleeps, and has to be woken. In each turn other threads get the
-    /// processor if they want it; where looking turns out to be in vain it is tried only now and then. Takes no part
-    /// on a machine with one processor. Default 100; 0 sleeps at once.
+    /// processor if they want it; where looking turns out to be in vain it is tried only now and then. Not with more than
+    /// 64 open requests, who share what it costs to be woken, nor on a machine with one processor. Default 100; 0 sleeps
+    /// at once.
     pub busy_poll: u32,
     /// Ask for promises of votes before standing (thesis §9.6). Default on.
     pub pre_vote: bool,

@@ -160,7 +160,6 @@ impl Leader {
             self.reconcile();
         }
         self.replicate();
-        self.node.busy_poll.expect_more();
         if KnownBug::LeaderCountsBeforeFlush.is_back() {
             self.commitment.send_now(Match { session: OWN_SESSION, index: batch.last() });
         }

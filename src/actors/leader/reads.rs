@@ -45,7 +45,6 @@ impl Leader {
         for peer in &self.peers {
             peer.heartbeater.send_now(HeartbeatNow { round });
         }
-        self.node.busy_poll.expect_more();
         self.round_acked(OWN_SESSION, round);
     }
 

@@ -103,6 +103,10 @@ impl<S: StateMachine> std::fmt::Debug for RaftSystem<S> {
     }
 }
 
+/// As long as no more requests than this are open, the thread stays awake for them. More of them share what it costs to
+/// be woken, and need the processor for something else.
+const BUSY_POLL_REQUESTS_MAX: u32 = 64;
+
 impl<S: StateMachine> RaftSystem<S> {
     pub(crate) fn new(
         node: Rc<Node>,
@@ -156,6 +160,13 @@ impl<S: StateMachine> RaftSystem<S> {
         }
     }
 
+    /// Something was sent on that is answered soon, or somebody is answered who may soon go on.
+    fn expect_more(&self) {
+        if self.credits.in_use().0 <= BUSY_POLL_REQUESTS_MAX {
+            self.node.busy_poll.expect_more();
+        }
+    }
+
     fn next_request(&mut self) -> u64 {
         self.requests += 1;
         self.requests
@@ -178,7 +189,7 @@ impl<S: StateMachine> Handler<Applied<S>> for RaftSystem<S> {
 
     fn handle(&mut self, message: Applied<S>, _: &mut Self::Context) {
         if !message.replies.is_empty() {
-            self.node.busy_poll.expect_more();
+            self.expect_more();
         }
         for (at, replied) in message.replies {
             self.resolve(at, replied);

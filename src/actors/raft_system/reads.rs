@@ -135,7 +135,7 @@ impl<S: StateMachine> RaftSystem<S> {
             } else {
                 leader.read_index.send_now(ReadIndex { reads: number });
             }
-            return;
+            return self.expect_more();
         }
         if let Who::Remote(remote) = &mut asking.who {
             let leader = self.leadership.leader.as_ref().map(|leader| leader.id.clone());
@@ -315,6 +315,7 @@ impl<S: StateMachine> Handler<ReadIndexReady> for RaftSystem<S> {
     type Result = ();
 
     fn handle(&mut self, ReadIndexReady { reads, index }: ReadIndexReady, _: &mut Context<Self>) {
+        self.expect_more();
         self.index_known(reads, index);
     }
 }

@@ -36,7 +36,7 @@ impl<S: StateMachine> RaftSystem<S> {
             leader.propose.send_now(Propose(batch.proposal.clone()));
             self.node.awaited.set(true);
             self.proposed.push_back(batch);
-            return;
+            return self.expect_more();
         }
         let elsewhere = self.leadership.leader.clone().filter(|leader| leader.id != self.node.id);
         match elsewhere {
