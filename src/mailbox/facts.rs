@@ -1,4 +1,4 @@
-//! What actix does that shaped this room, and that both kinds of context do it alike.
+//! What actix does that shaped this room, and that it does it alike where the build inspects and where it does not.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 

@@ -1,8 +1,7 @@
 //! The only room that knows actix's internals: how the actors of a node are spawned, addressed and watched.
 //!
-//! Built in debug mode or with the feature `inspect`, each actor runs in an inspected context with a probe that
-//! [`Inspector::report`] reads without queueing behind the mailbox it describes. Built otherwise all of that is
-//! gone. Clients reach the front door through actix's mailbox; the actors behind it, which have no address, through one
+//! Built in debug mode or with the feature `inspect`, each actor's [`Context`] has a probe that [`Inspector::report`]
+//! reads without queueing behind the mailbox it describes. Built otherwise all of that is gone. Clients reach the front door through actix's mailbox; the actors behind it, which have no address, through one
 //! of this room's (`post.rs`).
 //!
 //! What shapes this room, each shown by a test in `facts.rs`: a mailbox's capacity does not bound it, so ours have
@@ -22,6 +21,7 @@
 //!
 //! Never knows a message of Raftix, never starts a thread.
 
+mod context;
 mod credits;
 #[cfg(test)]
 mod facts;
@@ -41,9 +41,10 @@ use inspected as mode;
 #[cfg(not(any(debug_assertions, feature = "inspect")))]
 use plain as mode;
 
+pub use context::Context;
 pub use credits::{CreditGuard, Credits};
 pub use interlude::interlude;
-pub use mode::{Context, Inspector};
+pub use mode::Inspector;
 pub use outlet::Outlet;
 pub use parked::{Park, Parked, ReplySender};
 pub use port::{Port, Spawned, port_of, spawn, spawn_unaddressed, when_drained};

@@ -1,125 +1,15 @@
-//! The room without inspection: a context that adds nothing to actix's own but the mailbox of an actor without an
-//! address, and probes that are nothing.
+//! The room without inspection: probes that are nothing, and actix's own envelopes.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use actix::{
-    Actor, ActorContext, ActorState, Addr, AsyncContext, Handler, Message, SpawnHandle,
-    dev::{
-        AsyncContextParts, ContextFut, ContextParts, Envelope, Mailbox, OneshotSender, ToEnvelope,
-        channel::AddressReceiver,
-    },
-    fut::ActorFuture,
+    Actor, Handler, Message,
+    dev::{Envelope, OneshotSender, channel::AddressReceiver},
 };
 use tokio::task::JoinHandle;
 
-use super::{
-    Port, port_of,
-    post::{Delivery, Post},
-};
+use super::{Context, Port, port_of, post::Post};
 use crate::inspect::{InspectionDisabled, MailboxReport};
-
-/// The context of every actor here. This build does not inspect.
-pub type Context<A> = PlainContext<A>;
-
-/// An actor's context.
-pub struct PlainContext<A: Actor<Context = Self>> {
-    parts: ContextParts<A>,
-    mailbox: Option<Mailbox<A>>,
-    /// The mailbox of an actor without an address.
-    post: Option<Arc<Post<A>>>,
-}
-
-impl<A: Actor<Context = Self>> PlainContext<A> {
-    fn new(receiver: AddressReceiver<A>, post: Option<Arc<Post<A>>>) -> Self {
-        let mailbox = Mailbox::new(receiver);
-        let mut parts = ContextParts::new(mailbox.sender_producer());
-        if let Some(post) = &post {
-            parts.spawn(Delivery::new(post));
-        }
-        Self { parts, mailbox: Some(mailbox), post }
-    }
-
-    pub(super) fn post(&self) -> Option<&Arc<Post<A>>> {
-        self.post.as_ref()
-    }
-
-    /// Whether the actor must not be given a message now.
-    pub(super) fn is_held(&self) -> bool {
-        self.parts.waiting()
-    }
-
-    fn into_future(mut self, actor: A) -> ContextFut<A, Self> {
-        let mailbox = self.mailbox.take().expect("a context runs once");
-        ContextFut::new(self, actor, mailbox)
-    }
-}
-
-impl<A: Actor<Context = Self>> fmt::Debug for PlainContext<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PlainContext").field("parts", &self.parts).finish()
-    }
-}
-
-impl<A: Actor<Context = Self>> ActorContext for PlainContext<A> {
-    fn stop(&mut self) {
-        self.parts.stop();
-    }
-
-    fn terminate(&mut self) {
-        self.parts.terminate();
-    }
-
-    fn state(&self) -> ActorState {
-        self.parts.state()
-    }
-}
-
-impl<A: Actor<Context = Self>> AsyncContext<A> for PlainContext<A> {
-    fn address(&self) -> Addr<A> {
-        self.parts.address()
-    }
-
-    fn spawn<F>(&mut self, future: F) -> SpawnHandle
-    where
-        F: ActorFuture<A, Output = ()> + 'static,
-    {
-        self.parts.spawn(future)
-    }
-
-    fn wait<F>(&mut self, future: F)
-    where
-        F: ActorFuture<A, Output = ()> + 'static,
-    {
-        self.parts.wait(future);
-    }
-
-    /// actix asks this before it looks into its own mailbox, in which nothing can be without an address.
-    fn waiting(&self) -> bool {
-        self.post.is_some() || self.parts.waiting()
-    }
-
-    fn cancel_future(&mut self, handle: SpawnHandle) -> bool {
-        self.parts.cancel_future(handle)
-    }
-}
-
-impl<A: Actor<Context = Self>> AsyncContextParts<A> for PlainContext<A> {
-    fn parts(&mut self) -> &mut ContextParts<A> {
-        &mut self.parts
-    }
-}
-
-impl<A, M> ToEnvelope<A, M> for PlainContext<A>
-where
-    A: Actor<Context = Self> + Handler<M>,
-    M: Message + Send + 'static,
-    M::Result: Send,
-{
-    fn pack(message: M, reply: Option<OneshotSender<M::Result>>) -> Envelope<A> {
-        Envelope::new(message, reply)
-    }
-}
 
 /// The probes of a node. This build does not inspect, so there are none.
 #[derive(Clone, Debug)]
@@ -140,7 +30,7 @@ impl Inspector {
     }
 }
 
-/// What a port carries beside the address: nothing.
+/// What a context and a port carry: nothing.
 #[derive(Clone, Debug)]
 pub(super) struct ProbeHandle;
 
@@ -149,10 +39,21 @@ impl ProbeHandle {
     pub(super) fn sending<R>(&self, send: impl FnOnce() -> R) -> R {
         send()
     }
+
+    #[inline(always)]
+    pub(super) fn begin(&self, _message: &'static str) {}
+
+    #[inline(always)]
+    pub(super) fn finish(&self, _message: &'static str) {}
 }
 
-pub(super) fn probe_of<A: Actor<Context = Context<A>>>(_ctx: &Context<A>) -> ProbeHandle {
-    ProbeHandle
+pub(super) fn pack<A, M>(message: M, reply: Option<OneshotSender<M::Result>>) -> Envelope<A>
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    Envelope::new(message, reply)
 }
 
 pub(super) fn spawn<A: Actor<Context = Context<A>>>(
@@ -162,7 +63,7 @@ pub(super) fn spawn<A: Actor<Context = Context<A>>>(
     _name: impl Into<String>,
     build: impl FnOnce(&mut Context<A>) -> A,
 ) -> (Port<A>, JoinHandle<()>) {
-    let mut ctx = PlainContext::new(receiver, post);
+    let mut ctx = Context::new(receiver, post, ProbeHandle);
     let port = port_of(&ctx);
     let actor = build(&mut ctx);
     (port, tokio::task::spawn_local(ctx.into_future(actor)))

@@ -166,7 +166,7 @@ pub fn port_of<A: Actor<Context = Context<A>>>(ctx: &Context<A>) -> Port<A> {
         Some(post) => Way::Slot(Slot::new(post)),
         None => Way::Address(ctx.address()),
     };
-    Port::new(way, mode::probe_of(ctx))
+    Port::new(way, ctx.probe().clone())
 }
 
 /// Calls `then` whenever the actor has run and its mailbox is drained: for what a burst leaves to be done once, such as

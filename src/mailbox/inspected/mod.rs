@@ -1,18 +1,18 @@
-//! The room with inspection: what stands in for actix's context, and the probes it feeds.
+//! The room with inspection: the probes that a context and its envelopes feed.
 //!
 //! A message is noted when it is packed for the mailbox, on its sender's thread, and struck off when its actor takes
 //! it out or its mailbox is dropped. So a depth is the number of notes in being and cannot be negative.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `context.rs` | the context, and the envelope that notes and strikes off |
+//! | `envelope.rs` | the envelope that notes and strikes off |
 //! | `ledger.rs` | the notes of the messages that wait at one actor |
 //! | `kin.rs` | whose ledger a message belongs in that was sent through a bare `Addr` |
 //! | `probe.rs` | all that is known of one actor instance |
 //! | `watched.rs` | the task, which tells the probe when the actor runs, rests, ends or panics |
 //! | `inspector.rs` | the probes of a node |
 
-mod context;
+mod envelope;
 mod inspector;
 mod kin;
 mod ledger;
@@ -26,21 +26,14 @@ use std::sync::Arc;
 use actix::{Actor, dev::channel::AddressReceiver};
 use tokio::task::JoinHandle;
 
-use super::{Port, port_of, post::Post};
+use super::{Context, Port, port_of, post::Post};
 
-use context::InspectedContext;
+pub(super) use envelope::pack;
 pub use inspector::Inspector;
 use probe::Probe;
 
-/// The context of every actor here. This build inspects, so it carries the actor's probe.
-pub type Context<A> = InspectedContext<A>;
-
-/// What a port carries beside the address.
+/// What a context and a port carry: the actor's probe.
 pub(super) type ProbeHandle = Arc<Probe>;
-
-pub(super) fn probe_of<A: Actor<Context = Context<A>>>(ctx: &Context<A>) -> ProbeHandle {
-    Arc::clone(ctx.probe())
-}
 
 pub(super) fn spawn<A: Actor<Context = Context<A>>>(
     receiver: AddressReceiver<A>,
@@ -51,7 +44,7 @@ pub(super) fn spawn<A: Actor<Context = Context<A>>>(
 ) -> (Port<A>, JoinHandle<()>) {
     let kinship = kin::join::<A>();
     let probe = Arc::new(Probe::new(name.into(), &kinship));
-    let mut ctx = InspectedContext::new(receiver, post, Arc::clone(&probe));
+    let mut ctx = Context::new(receiver, post, Arc::clone(&probe));
     let port = port_of(&ctx);
     let actor = build(&mut ctx);
     inspector.register(Arc::clone(&probe));

@@ -94,12 +94,12 @@ impl Probe {
     }
 
     /// The handler of a message is entered.
-    pub(super) fn begin(&self, message: &'static str) {
+    pub(in crate::mailbox) fn begin(&self, message: &'static str) {
         lock(&self.work).handling = Some((message, Instant::now()));
     }
 
     /// It returned. After a panic this is not called, and the report names the message.
-    pub(super) fn finish(&self, message: &'static str) {
+    pub(in crate::mailbox) fn finish(&self, message: &'static str) {
         let mut work = lock(&self.work);
         work.handling = None;
         *work.handled.entry(message).or_default() += 1;

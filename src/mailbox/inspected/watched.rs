@@ -5,17 +5,17 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context as TaskContext, Poll},
 };
 
 use actix::{Actor, dev::ContextFut};
 
-use crate::inspect::ActorState;
+use crate::{inspect::ActorState, mailbox::Context};
 
-use super::{InspectedContext, kin::Kinship, probe::Probe};
+use super::{kin::Kinship, probe::Probe};
 
-pub(super) struct Watched<A: Actor<Context = InspectedContext<A>>> {
-    actor: ContextFut<A, InspectedContext<A>>,
+pub(super) struct Watched<A: Actor<Context = Context<A>>> {
+    actor: ContextFut<A, Context<A>>,
     probe: Arc<Probe>,
     /// Set while the actor is polled. Still set on drop, it panicked.
     running: bool,
@@ -23,20 +23,16 @@ pub(super) struct Watched<A: Actor<Context = InspectedContext<A>>> {
     _kinship: Kinship,
 }
 
-impl<A: Actor<Context = InspectedContext<A>>> Watched<A> {
-    pub(super) fn new(
-        actor: ContextFut<A, InspectedContext<A>>,
-        probe: Arc<Probe>,
-        kinship: Kinship,
-    ) -> Self {
+impl<A: Actor<Context = Context<A>>> Watched<A> {
+    pub(super) fn new(actor: ContextFut<A, Context<A>>, probe: Arc<Probe>, kinship: Kinship) -> Self {
         Self { actor, probe, running: false, _kinship: kinship }
     }
 }
 
-impl<A: Actor<Context = InspectedContext<A>>> Future for Watched<A> {
+impl<A: Actor<Context = Context<A>>> Future for Watched<A> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.probe.enter(ActorState::Busy);
         this.running = true;
@@ -47,13 +43,13 @@ impl<A: Actor<Context = InspectedContext<A>>> Future for Watched<A> {
     }
 }
 
-impl<A: Actor<Context = InspectedContext<A>>> Drop for Watched<A> {
+impl<A: Actor<Context = Context<A>>> Drop for Watched<A> {
     fn drop(&mut self) {
         self.probe.enter(if self.running { ActorState::Panicked } else { ActorState::Stopped });
     }
 }
 
-impl<A: Actor<Context = InspectedContext<A>>> fmt::Debug for Watched<A> {
+impl<A: Actor<Context = Context<A>>> fmt::Debug for Watched<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Watched").field(&self.probe).finish()
     }

@@ -1,6 +1,7 @@
-//! The context that stands in for actix's own, and the envelope in which messages reach it.
+//! The context of every actor of a node, in the place of actix's own.
 //!
-//! It runs an actor exactly as actix's context does (both leave that to `ContextFut`); it only tells the probe.
+//! It runs an actor exactly as actix's does (both leave that to `ContextFut`). It adds the mailbox of an actor without
+//! an address, and where the build inspects it tells the actor's probe what the actor handles.
 
 use std::{
     any::type_name,
@@ -14,26 +15,28 @@ use std::{
 use actix::{
     Actor, ActorContext, ActorState, Addr, AsyncContext, Handler, Message, SpawnHandle,
     dev::{
-        AsyncContextParts, ContextFut, ContextParts, Envelope, EnvelopeProxy, Mailbox, MessageResponse,
-        OneshotSender, ToEnvelope, channel::AddressReceiver,
+        AsyncContextParts, ContextFut, ContextParts, Envelope, Mailbox, MessageResponse, OneshotSender,
+        ToEnvelope, channel::AddressReceiver,
     },
     fut::ActorFuture,
 };
 
-use super::{kin, ledger::Ticket, probe::Probe};
-use crate::mailbox::post::{Delivery, Post};
+use super::{
+    mode::{self, ProbeHandle},
+    post::{Delivery, Post},
+};
 
-/// An actor's context with the actor's probe.
-pub struct InspectedContext<A: Actor<Context = Self>> {
+/// An actor's context: what its handlers and `started` are given.
+pub struct Context<A: Actor<Context = Self>> {
     parts: ContextParts<A>,
     mailbox: Option<Mailbox<A>>,
     /// The mailbox of an actor without an address.
     post: Option<Arc<Post<A>>>,
-    probe: Arc<Probe>,
+    probe: ProbeHandle,
 }
 
-impl<A: Actor<Context = Self>> InspectedContext<A> {
-    pub(super) fn new(receiver: AddressReceiver<A>, post: Option<Arc<Post<A>>>, probe: Arc<Probe>) -> Self {
+impl<A: Actor<Context = Self>> Context<A> {
+    pub(super) fn new(receiver: AddressReceiver<A>, post: Option<Arc<Post<A>>>, probe: ProbeHandle) -> Self {
         let mailbox = Mailbox::new(receiver);
         let mut parts = ContextParts::new(mailbox.sender_producer());
         if let Some(post) = &post {
@@ -42,17 +45,17 @@ impl<A: Actor<Context = Self>> InspectedContext<A> {
         Self { parts, mailbox: Some(mailbox), post, probe }
     }
 
-    pub(in crate::mailbox) fn post(&self) -> Option<&Arc<Post<A>>> {
+    pub(super) fn post(&self) -> Option<&Arc<Post<A>>> {
         self.post.as_ref()
     }
 
-    /// Whether the actor must not be given a message now.
-    pub(in crate::mailbox) fn is_held(&self) -> bool {
-        self.parts.waiting()
+    pub(super) fn probe(&self) -> &ProbeHandle {
+        &self.probe
     }
 
-    pub(super) fn probe(&self) -> &Arc<Probe> {
-        &self.probe
+    /// Whether the actor must not be given a message now.
+    pub(super) fn is_held(&self) -> bool {
+        self.parts.waiting()
     }
 
     pub(super) fn into_future(mut self, actor: A) -> ContextFut<A, Self> {
@@ -61,7 +64,7 @@ impl<A: Actor<Context = Self>> InspectedContext<A> {
     }
 
     /// Handles a message under the probe's eyes.
-    fn handle<M>(&mut self, actor: &mut A, message: M, reply: Option<OneshotSender<M::Result>>)
+    pub(super) fn handle<M>(&mut self, actor: &mut A, message: M, reply: Option<OneshotSender<M::Result>>)
     where
         A: Handler<M>,
         M: Message,
@@ -74,13 +77,13 @@ impl<A: Actor<Context = Self>> InspectedContext<A> {
     }
 }
 
-impl<A: Actor<Context = Self>> fmt::Debug for InspectedContext<A> {
+impl<A: Actor<Context = Self>> fmt::Debug for Context<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InspectedContext").field("parts", &self.parts).field("probe", &self.probe).finish()
+        f.debug_struct("Context").field("parts", &self.parts).field("probe", &self.probe).finish()
     }
 }
 
-impl<A: Actor<Context = Self>> ActorContext for InspectedContext<A> {
+impl<A: Actor<Context = Self>> ActorContext for Context<A> {
     fn stop(&mut self) {
         self.parts.stop();
     }
@@ -94,7 +97,7 @@ impl<A: Actor<Context = Self>> ActorContext for InspectedContext<A> {
     }
 }
 
-impl<A: Actor<Context = Self>> AsyncContext<A> for InspectedContext<A> {
+impl<A: Actor<Context = Self>> AsyncContext<A> for Context<A> {
     fn address(&self) -> Addr<A> {
         self.parts.address()
     }
@@ -144,44 +147,20 @@ impl<A: Actor<Context = Self>> AsyncContext<A> for InspectedContext<A> {
     }
 }
 
-impl<A: Actor<Context = Self>> AsyncContextParts<A> for InspectedContext<A> {
+impl<A: Actor<Context = Self>> AsyncContextParts<A> for Context<A> {
     fn parts(&mut self) -> &mut ContextParts<A> {
         &mut self.parts
     }
 }
 
-impl<A, M> ToEnvelope<A, M> for InspectedContext<A>
+impl<A, M> ToEnvelope<A, M> for Context<A>
 where
     A: Actor<Context = Self> + Handler<M>,
     M: Message + Send + 'static,
     M::Result: Send,
 {
     fn pack(message: M, reply: Option<OneshotSender<M::Result>>) -> Envelope<A> {
-        let ticket = kin::ledger_of::<A>().note(type_name::<M>());
-        Envelope::with_proxy(Box::new(Noted { content: Some((message, reply)), ticket }))
-    }
-}
-
-/// A message in the mailbox, with its note.
-struct Noted<M: Message> {
-    content: Option<(M, Option<OneshotSender<M::Result>>)>,
-    ticket: Ticket,
-}
-
-impl<A, M> EnvelopeProxy<A> for Noted<M>
-where
-    A: Actor<Context = InspectedContext<A>> + Handler<M>,
-    M: Message,
-{
-    fn handle(&mut self, actor: &mut A, ctx: &mut InspectedContext<A>) {
-        let Some((message, reply)) = self.content.take() else { return };
-        let note = self.ticket.claim();
-        // As actix does: who dropped the request took it back.
-        let abandoned = reply.as_ref().is_some_and(|reply| reply.is_closed());
-        ctx.probe.taken(note, abandoned);
-        if !abandoned {
-            ctx.handle(actor, message, reply);
-        }
+        mode::pack(message, reply)
     }
 }
 
@@ -193,17 +172,12 @@ impl<M> Unpin for SelfMessage<M> {}
 
 impl<A, M> ActorFuture<A> for SelfMessage<M>
 where
-    A: Actor<Context = InspectedContext<A>> + Handler<M>,
+    A: Actor<Context = Context<A>> + Handler<M>,
     M: Message + 'static,
 {
     type Output = ();
 
-    fn poll(
-        self: Pin<&mut Self>,
-        actor: &mut A,
-        ctx: &mut InspectedContext<A>,
-        _: &mut TaskContext<'_>,
-    ) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, _: &mut TaskContext<'_>) -> Poll<()> {
         if let Some(message) = self.get_mut().0.take() {
             ctx.handle(actor, message, None);
         }
