@@ -25,8 +25,9 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// How long a follower waits for its leader before it stands; drawn anew from `[T, 2T)` each time.
-    /// Heartbeats go out every tenth of it. Default 1 s, at least 5 ms.
+    /// How long a follower waits for its leader at least before it stands, and at most twice as long. Voters that lost
+    /// the same leader stand in turns that differ from term to term, the first between 1.06 and 1.13 T; who knows of no
+    /// leader in its term draws from `[T, 2T)`. Heartbeats go out every tenth of it. Default 1 s, at least 5 ms.
     pub heartbeat_timeout: Duration,
     /// How long a candidate waits for votes before it tries again, drawn from `[T, 2T)`.
     /// Default 1 s, at least `heartbeat_timeout`.

@@ -1,6 +1,6 @@
 //! A round of asking for votes: what it is about and how it stands. Asks nobody itself.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::super::{TallyState, VoteTally};
 use crate::types::Term;
@@ -18,6 +18,8 @@ pub(super) struct Campaign {
     /// Whether the candidate's own vote is durable; without it no election is won, since after a crash the
     /// node could win the same term twice.
     pub(super) own_vote_durable: bool,
+    /// When to ask for the promises once more; never again after that.
+    pub(super) again: Option<Duration>,
 }
 
 impl Campaign {

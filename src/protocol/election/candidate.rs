@@ -122,6 +122,17 @@ impl Election {
         }
     }
 
+    /// Asks once more in the turn in which it lost the leader: a voter that heard it a little later has refused, and
+    /// promises nothing any more. Costs nobody a term, and whose turn is next has not begun.
+    pub(super) fn ask_again(&mut self, now: Duration, view: &LogView<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let due = |campaign: &Campaign| campaign.pre_vote && campaign.again.is_some_and(|again| now >= again);
+        if self.campaign.as_ref().is_some_and(due) && self.may_stand(now, view) {
+            self.campaign(view, &mut effects);
+        }
+        effects
+    }
+
     /// Enters the next term as a candidate that has voted for itself.
     fn stand(&mut self, view: &LogView<'_>, unanimous: bool, transfer: bool, effects: &mut Vec<Effect>) {
         assert!(self.role != Role::Leader, "a leader does not stand: {self}");
@@ -142,7 +153,7 @@ impl Election {
         if own_vote_durable {
             tally.record(&self.id, true);
         }
-        self.campaign = Some(Campaign { term, pre_vote, unanimous, tally, own_vote_durable });
+        self.campaign = Some(Campaign { term, pre_vote, unanimous, tally, own_vote_durable, again: None });
     }
 
     fn ask(&self, view: &LogView<'_>, leadership_transfer: bool, effects: &mut Vec<Effect>) {

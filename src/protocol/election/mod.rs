@@ -15,12 +15,14 @@
 
 mod campaign;
 mod candidate;
+mod patience;
+mod turns;
 mod vote;
 
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::Range, time::Duration};
 
 use crate::{
     known_bug::KnownBug,
@@ -28,12 +30,14 @@ use crate::{
 };
 
 use campaign::Campaign;
+use patience::Patience;
+use turns::Turn;
 
 /// How long to wait, and whether to ask before standing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ElectionConfig {
-    /// A follower waits for its leader between once and twice this long. While its leader was heard this
-    /// recently it votes for nobody else.
+    /// A follower waits for its leader between once and twice this long: until its turn among those that lost the same
+    /// leader, or as drawn. While its leader was heard this recently it votes for nobody else.
     pub heartbeat_timeout: Duration,
     /// A candidate waits for votes between once and twice this long.
     pub election_timeout: Duration,
@@ -160,8 +164,8 @@ pub struct Election {
     promise: Option<(NodeId, Duration)>,
     /// A node that starts with state may have promised that before: it elects nobody until then.
     silent_until: Duration,
-    /// When this node loses patience; means nothing while it leads.
-    deadline: Duration,
+    /// How long this node waits before it stands; means nothing while it leads.
+    patience: Patience,
     /// Until when it does not stand, whatever happens.
     forbidden_until: Option<Duration>,
     /// The round that is open: of a `PreCandidate` or a `Candidate`, and of nobody else.
@@ -197,7 +201,7 @@ impl Election {
             last_contact: None,
             promise: None,
             silent_until: now,
-            deadline: now,
+            patience: Patience::new(now, config.heartbeat_timeout),
             forbidden_until: None,
             campaign: None,
             withheld,
@@ -207,7 +211,6 @@ impl Election {
         if election.vote.term > Term::ZERO && !KnownBug::RestartedVoterForgetsLease.is_back() {
             election.silent_until = now.saturating_add(config.heartbeat_timeout);
         }
-        election.wait(now, config.heartbeat_timeout);
         election
     }
 
@@ -255,19 +258,21 @@ impl Election {
     /// is heard next.
     pub fn reconfigure(&mut self, now: Duration, config: ElectionConfig) {
         self.config = config;
-        let drawn = self.deadline;
-        match self.role {
-            Role::Follower => self.wait(now, config.heartbeat_timeout),
-            Role::PreCandidate | Role::Candidate | Role::Leader => self.wait(now, config.election_timeout),
-        }
-        self.deadline = self.deadline.min(drawn);
+        let timeout = match self.role {
+            Role::Follower => config.heartbeat_timeout,
+            Role::PreCandidate | Role::Candidate | Role::Leader => config.election_timeout,
+        };
+        self.patience.shorten(now, timeout);
     }
 
     /// Time passes. Once patience runs out the leader is forgotten, and the node stands if it may.
     pub fn tick(&mut self, now: Duration, view: &LogView<'_>) -> Vec<Effect> {
         self.note_log(view);
-        if self.role == Role::Leader || now < self.deadline {
+        if self.role == Role::Leader {
             return Vec::new();
+        }
+        if !self.has_lost_patience(now, view) {
+            return self.ask_again(now, view);
         }
         self.wait(now, self.config.election_timeout);
         if self.campaign.as_ref().is_some_and(Campaign::awaits_own_vote) {
@@ -275,10 +280,15 @@ impl Election {
             return Vec::new();
         }
         self.fruitless = self.fruitless.saturating_add(1);
+        let turn = self.turn(view);
         let mut effects = Vec::new();
         self.follow(None, &mut effects);
         if self.may_stand(now, view) {
             self.campaign(view, &mut effects);
+            if let Some(campaign) = &mut self.campaign {
+                let after = |turn: Turn| turn.again_after(self.config.heartbeat_timeout);
+                campaign.again = turn.map(|turn| now.saturating_add(after(turn)));
+            }
         }
         effects
     }
@@ -405,15 +415,39 @@ impl Election {
         }
     }
 
-    /// Sets the deadline to between once and twice `timeout` from now, but not before it may elect somebody: its own
-    /// vote is one, too.
+    /// Is patient anew, for once to twice `timeout`.
     fn wait(&mut self, now: Duration, timeout: Duration) {
-        let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-        let jitter = Duration::from_nanos(self.rng.u64(0..nanos.max(1)));
-        let promised = self.promise.as_ref().map_or(Duration::ZERO, |(_, until)| *until);
-        let deadline = now.saturating_add(timeout).saturating_add(jitter);
-        self.deadline = deadline.max(promised).max(self.silent_until);
+        self.patience = Patience::new(now, timeout);
     }
+
+    /// Whether it has waited long enough, and may elect somebody: its own vote is one, too. Who has lost a leader waits
+    /// for its turn; who knows of none does not know who else does, nor who is alive, and draws.
+    fn has_lost_patience(&mut self, now: Duration, view: &LogView<'_>) -> bool {
+        let promised = self.promise.as_ref().is_some_and(|(_, until)| now < *until);
+        if promised || now < self.silent_until {
+            return false;
+        }
+        let mut patience = self.patience;
+        let has_run_out = patience.has_run_out(now, |timeout| {
+            let any = timeout..timeout.saturating_mul(2);
+            let window = self.turn(view).map_or(any, |turn| turn.window(timeout));
+            draw(&mut self.rng, window)
+        });
+        self.patience = patience;
+        has_run_out
+    }
+
+    /// When it is this node's turn to stand for the leader it follows.
+    fn turn(&self, view: &LogView<'_>) -> Option<Turn> {
+        let leader = self.leader.as_ref()?;
+        Turn::of(&self.id, leader, self.term(), view.membership)
+    }
+}
+
+/// A time of `window`.
+fn draw(rng: &mut fastrand::Rng, window: Range<Duration>) -> Duration {
+    let nanos = u64::try_from((window.end - window.start).as_nanos()).unwrap_or(u64::MAX);
+    window.start.saturating_add(Duration::from_nanos(rng.u64(0..nanos.max(1))))
 }
 
 impl fmt::Display for Election {

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod standing;
+mod taking_turns;
 mod voting;
 
 use std::time::Duration;
@@ -186,11 +187,16 @@ fn asks(term: u64, pre_vote: bool) -> Effect {
 fn patience_is_between_once_and_twice_the_timeout_and_differs_by_seed() {
     let patience = |seed| {
         let vote = Vote::default();
-        let election = Election::new(CONFIG, "n1".into(), Incarnation(1), vote, None, Duration::ZERO, seed);
-        election.deadline
+        let election = Election::new(CONFIG, "n1".into(), incarnation_of("n1"), vote, None, ms(1000), seed);
+        let mut node = Node { election, ..Node::new() };
+        let began = node.now;
+        while node.tick() == NONE {
+            node.now += Duration::from_micros(100);
+        }
+        node.now - began
     };
     let all: Vec<Duration> = (0..50).map(patience).collect();
-    assert!(all.iter().all(|patience| (HEARTBEAT..2 * HEARTBEAT).contains(patience)));
+    assert!(all.iter().all(|patience| (HEARTBEAT..=2 * HEARTBEAT).contains(patience)));
     assert_eq!(patience(3), patience(3));
     assert!(all.iter().any(|patience| *patience != all[0]));
 }

@@ -161,11 +161,11 @@ fn blank_and_quarantined_nodes_never_vote() {
 fn a_pre_vote_changes_nothing() {
     let mut node = Node::following();
     node.now += HEARTBEAT + ms(1);
-    let (state, deadline) = (node.state(), node.election.deadline);
+    let (state, patience) = (node.state(), node.election.patience);
     for term in [5, 50, 500] {
         assert!(node.would_vote_for(&request("n3", term)).1);
     }
-    assert_eq!((node.state(), node.election.deadline), (state, deadline));
+    assert_eq!((node.state(), node.election.patience), (state, patience));
     assert_eq!(node.election.last_contact(), Some(ms(1000)), "a spammer keeps nobody quiet");
 }
 
