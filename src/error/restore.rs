@@ -75,4 +75,32 @@ impl RestoreError {
     pub fn is_refused(&self) -> bool {
         !matches!(self, Self::OutcomeUnknown { .. })
     }
+
+    /// What is told of a restore when this became of a piece before its last: the piece may be in the log, and is nothing
+    /// by itself, so that no more than why is left to say.
+    pub(crate) fn of_unfinished(self) -> Self {
+        match self {
+            Self::OutcomeUnknown { why: UnknownReason::Deadline, .. } => Self::Timeout,
+            Self::OutcomeUnknown { why: UnknownReason::Stopped, .. } => Self::ShuttingDown,
+            Self::OutcomeUnknown { .. } => Self::LeadershipLost,
+            refused => refused,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_restore_without_its_last_piece_nothing_is_unknown_but_the_reason_is_told() {
+        let unknown = |why| RestoreError::OutcomeUnknown { index: Some(LogIndex(7)), why }.of_unfinished();
+        assert!(matches!(unknown(UnknownReason::Deadline), RestoreError::Timeout));
+        assert!(matches!(unknown(UnknownReason::Stopped), RestoreError::ShuttingDown));
+        assert!(matches!(unknown(UnknownReason::LeadershipLost), RestoreError::LeadershipLost));
+        assert!(matches!(unknown(UnknownReason::LeaderUncertain), RestoreError::LeadershipLost));
+        assert!(matches!(RestoreError::Overloaded.of_unfinished(), RestoreError::Overloaded));
+        let failed = Fatal::Thread("none".to_owned());
+        assert!(matches!(RestoreError::Failed(failed).of_unfinished(), RestoreError::Failed(_)));
+    }
 }

@@ -235,7 +235,7 @@ impl<S: StateMachine> Handler<PieceSettled> for RaftSystem<S> {
             // What becomes of the last one says what becomes of all.
             Ok(_) if last || feeding => self.end_restore(Err(RestoreError::Damaged)),
             Err(error) if last => self.end_restore(Err(error)),
-            Err(_) if feeding => self.end_restore(Err(RestoreError::LeadershipLost)),
+            Err(error) if feeding => self.end_restore(Err(error.of_unfinished())),
             Ok(_) | Err(_) => {}
         }
         self.go_on_stopping();
