@@ -21,7 +21,7 @@ use crate::{
     outcome::Outcome,
 };
 
-/// The least time without a leader before a node stands: each draws between this and twice as much, in every system,
+/// The least time without a leader before a node stands: each waits between this and twice as much, in every system,
 /// and heartbeats come at a third or less.
 pub(crate) const ELECTION_TIMEOUT: Duration = Duration::from_millis(150);
 

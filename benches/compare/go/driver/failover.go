@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ElectionTimeout is the least time without a leader before a node stands, where fail-over is measured: each draws
+// ElectionTimeout is the least time without a leader before a node stands, where fail-over is measured: each waits
 // between this and twice as much, in every system, and heartbeats come at a third or less.
 const ElectionTimeout = 150 * time.Millisecond
 
