@@ -1,12 +1,14 @@
 //! The state machine's queue. Go: `fsmMutateCh`, `fsmSnapshotCh`.
 
+use std::sync::Arc;
+
 use actix::Message;
 
 use crate::{
     error::Fatal,
     protocol::RestoreStep,
     state_machine::{Answer, Reply, StateMachine, StateSnapshot},
-    storage::snapshot::SnapshotSource,
+    storage::{StorageError, snapshot::SnapshotSource},
     types::{Entries, LogId},
 };
 
@@ -142,6 +144,30 @@ pub(crate) struct Restored {
     /// The last entry whose effect the state holds.
     pub(crate) last: LogId,
 }
+
+/// There is no room for the copy of a user's snapshot that the log brings, or there is again. Nothing is applied meanwhile;
+/// queries are answered.
+///
+/// - *Go*: none; there a restore does not go through the log.
+/// - *From → to*: FsmApplier → RaftSystem → Consensus.
+/// - *Follows*: without room the node neither leads nor stands, and it is tried again ([`FsmRetry`]) at every tick.
+/// - *Loss*: never.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct FsmRoom {
+    /// What the file system said; `None` if there is room again.
+    pub(crate) full: Option<Arc<StorageError>>,
+}
+
+/// Go on with what found no room.
+///
+/// - *Go*: none.
+/// - *From → to*: Consensus → FsmApplier, at a tick.
+/// - *Follows*: [`Applied`], and [`FsmRoom`] once nothing waits any more.
+/// - *Loss*: the next tick brings another.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct FsmRetry;
 
 /// The state machine panicked, a committed command does not decode, or a snapshot cannot be restored.
 ///

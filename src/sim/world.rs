@@ -308,8 +308,6 @@ impl<W: Workload> World<W> {
             _ if off => Reaped::CutOff(self.nodes[n].cut_off),
             None => Reaped::Stopped,
             Some(Fatal::Storage(_)) if excused => Reaped::DiskFailed,
-            // A copy of a snapshot that is being restored found no room; the log finds some later.
-            Some(Fatal::Storage(error)) if matches!(*error, StorageError::Full { .. }) => Reaped::DiskFailed,
             Some(fatal) => {
                 self.accuse("a node fails only for a reason", format!("n{}: {fatal}", n + 1));
                 Reaped::Stopped

@@ -72,9 +72,8 @@ impl StagingArea {
 impl StagingDirectory {
     fn create(self: &Arc<Self>) -> Result<Content, StorageError> {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
-        if number == 0 {
-            self.vfs.create_dir_all(&self.dir).map_err(|error| io_error("create", &self.dir, error))?;
-        }
+        // Each time: the first may have found no room for it.
+        self.vfs.create_dir_all(&self.dir).map_err(|error| io_error("create", &self.dir, error))?;
         let path = self.dir.join(format!("{number}.tmp"));
         let file = self.vfs.create(&path).map_err(|error| io_error("create", &path, error))?;
         Ok(Content::File(StagedFile { directory: self.clone(), path, file }))

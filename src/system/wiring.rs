@@ -30,6 +30,7 @@ pub(super) fn consensus_outlets(consensus: &Port<Consensus>) -> ConsensusOutlets
         decided: consensus.outlet(),
         form: consensus.outlet(),
         reloaded: consensus.outlet(),
+        fsm_room: consensus.outlet(),
         snapshot_taken: consensus.outlet(),
         snapshot_received: consensus.outlet(),
         stop: consensus.outlet(),
@@ -78,6 +79,7 @@ pub(super) fn fsm_completions<S: StateMachine>(
         FsmCompletion::Snapshotted(message) => snapshotter.send_now(message),
         FsmCompletion::Restored(message) => front.send_now(message),
         FsmCompletion::Replaced(message) => snapshotter.send_now(message),
+        FsmCompletion::Room(message) => front.send_now(message),
         FsmCompletion::Failed(message) => front.send_now(message),
     })
 }

@@ -347,3 +347,70 @@ fn a_node_that_stops_refuses_what_is_not_all_in_the_log() {
         assert_eq!(world.recording(leader).commands(), ["before"]);
     });
 }
+
+/// Leaves `n` what its log has allocated, and no more.
+fn fill_disk(world: &World, n: usize) {
+    world.disk(n).set_capacity(Some(world.disk(n).used()));
+}
+
+#[test]
+fn a_follower_without_room_for_its_copy_waits_and_follows_on() {
+    simulate(async {
+        let (world, leader) = with_small_pieces(919, |_| {}).await;
+        let follower = world.followers().await[0];
+        fill_disk(&world, follower);
+        let words: Vec<String> = (0..300).map(|n| format!("restored{n}")).collect();
+        let at = restore(&world, leader, large_state(&words)).await.unwrap();
+        world.apply(leader, "after").await.unwrap();
+        world
+            .wait_for("the log on the follower", |world| {
+                world.status(follower).durable_index >= world.status(leader).commit_index
+            })
+            .await;
+        let status = world.status(follower);
+        assert!(status.applied_index < at, "it has no copy: {status:?}");
+        assert_eq!(status.fatal, None);
+        world.disk(follower).set_capacity(None);
+        world.ensure_same().await;
+        assert_eq!(world.recording(follower).len(), 301);
+    });
+}
+
+#[test]
+fn a_restart_without_room_for_its_copy_waits_too() {
+    simulate(async {
+        let (mut world, leader) = with_small_pieces(920, |_| {}).await;
+        let follower = world.followers().await[0];
+        fill_disk(&world, follower);
+        let words: Vec<String> = (0..300).map(|n| format!("restored{n}")).collect();
+        let at = restore(&world, leader, large_state(&words)).await.unwrap();
+        world.restart(follower).await;
+        world.wait_for("the log on the follower", |world| world.status(follower).durable_index >= at).await;
+        assert_eq!((world.status(follower).fatal, world.status(follower).applied_index < at), (None, true));
+        world.disk(follower).set_capacity(None);
+        world.ensure_same().await;
+        assert_eq!(world.recording(follower).len(), 300);
+    });
+}
+
+#[test]
+fn a_leader_without_room_to_put_it_together_lets_somebody_lead_who_has_some() {
+    simulate(async {
+        let (world, leader) = with_small_pieces(921, |_| {}).await;
+        let restoring = in_the_middle(&world, leader).await;
+        fill_disk(&world, leader);
+        let refused = restoring.await.unwrap().unwrap_err();
+        assert!(matches!(refused, RestoreError::LeadershipLost), "{refused}");
+        let others: Vec<usize> = world.all().filter(|n| *n != leader).collect();
+        world
+            .wait_for("another leader", |world| {
+                others.iter().any(|n| world.status(*n).role == raftix::ServerRole::Leader)
+            })
+            .await;
+        world.apply(others[0], "after").await.unwrap();
+        assert_eq!(world.status(leader).fatal, None);
+        world.disk(leader).set_capacity(None);
+        world.ensure_same().await;
+        assert_eq!(world.recording(leader).commands(), ["before", "after"]);
+    });
+}

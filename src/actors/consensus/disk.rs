@@ -8,6 +8,9 @@ use crate::protocol::StepDownReason;
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     full: bool,
+    /// Whether the copy of a user's snapshot waits for room, and all that is to be applied behind it. A leader could
+    /// answer nobody.
+    copy_waits: bool,
     /// Since when an operation has been waiting without any flush being done.
     waiting_since: Option<Duration>,
     stalled: bool,
@@ -16,7 +19,7 @@ pub(super) struct Disk {
 impl Disk {
     /// What is wrong with it, if anything.
     pub(super) fn ailment(&self) -> Option<StepDownReason> {
-        match (self.full, self.stalled) {
+        match (self.full || self.copy_waits, self.stalled) {
             (true, _) => Some(StepDownReason::DiskFull),
             (false, true) => Some(StepDownReason::DiskStalled),
             (false, false) => None,
@@ -26,6 +29,16 @@ impl Disk {
     /// The store has no room, or has room again.
     pub(super) fn set_full(&mut self, full: bool) {
         self.full = full;
+    }
+
+    /// The copy of a user's snapshot has no room, or has room again.
+    pub(super) fn set_copy_waits(&mut self, waits: bool) {
+        self.copy_waits = waits;
+    }
+
+    /// Whether it waits for room.
+    pub(super) fn copy_waits(&self) -> bool {
+        self.copy_waits
     }
 
     /// The store finished a flush: it moves, however much still waits behind.
@@ -75,6 +88,22 @@ mod tests {
         disk.flushed();
         assert_eq!(disk.ailment(), None);
         assert!(!disk.watch(at(10), true, TIMEOUT));
+        assert_eq!(disk.ailment(), None);
+    }
+
+    #[test]
+    fn a_copy_without_room_is_no_room_whatever_the_store_has() {
+        let mut disk = Disk::default();
+        disk.set_copy_waits(true);
+        disk.set_full(true);
+        disk.set_full(false);
+        assert_eq!(disk.ailment(), Some(StepDownReason::DiskFull));
+        assert!(
+            !disk.watch(at(0), true, TIMEOUT) && disk.watch(at(6), true, TIMEOUT),
+            "its flushes are watched"
+        );
+        disk.flushed();
+        disk.set_copy_waits(false);
         assert_eq!(disk.ailment(), None);
     }
 

@@ -1,8 +1,8 @@
 //! Term, vote and role of a node, and its answers to every request of other nodes.
 //!
-//! Mailbox: `Rpc<…>`, [`VoteAnswered`], [`Flushed`], [`VoteSaved`], [`StepDown`], [`Tick`], [`Decided`],
-//! [`SnapshotTaken`], [`SnapshotReceived`](crate::messages::SnapshotReceived). Voice: [`SaveVote`], [`Append`], [`Truncate`] and [`Purge`] to Storage, votes and answers to other nodes, the tenure's
-//! subtree. Go: `runFollower`, `runCandidate`, `processRPC`.
+//! Mailbox: `Rpc<…>`, [`VoteAnswered`], [`Flushed`], [`VoteSaved`], [`StepDown`], [`FsmRoom`], [`Tick`], [`Decided`],
+//! [`SnapshotTaken`], [`SnapshotReceived`](crate::messages::SnapshotReceived). Voice: [`SaveVote`], [`Append`], [`Truncate`] and [`Purge`] to Storage, `FsmRetry` to FsmApplier, votes and
+//! answers to other nodes, the tenure's subtree. Go: `runFollower`, `runCandidate`, `processRPC`.
 //! The only writer of term, vote and role; no fast path goes round it (hashicorp/raft#695). Ends a tenure
 //! before anything of the next term happens.
 
@@ -29,7 +29,9 @@ use crate::{
     known_bug::KnownBug,
     log::Tenure,
     mailbox::{Context, Port},
-    messages::{ConfigReloaded, LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick},
+    messages::{
+        ConfigReloaded, FsmRoom, LeadershipChanged, StepDown, StopActor, StorageFailed, StorageRoom, Tick,
+    },
     protocol::{Effect, Election, ElectionConfig, LogView, Role, StepDownReason},
     storage::Recovered,
     types::{LogIndex, NodeId},
@@ -241,6 +243,9 @@ impl Handler<Tick> for Consensus {
         // The tick may have waited in the mailbox: what was heard since counts.
         let now = self.node.now();
         self.watch_disk(now);
+        if self.disk.copy_waits() {
+            self.node.ports().fsm.retry();
+        }
         self.drop_silent_installation(now);
         match self.disk.ailment() {
             None if self.installing.is_finishing() => {}
@@ -287,6 +292,20 @@ impl Handler<StorageRoom> for Consensus {
             self.step_down(StepDownReason::DiskFull);
         } else {
             tracing::info!(node = %self.node.id, "the log has room again");
+        }
+    }
+}
+
+impl Handler<FsmRoom> for Consensus {
+    type Result = ();
+
+    fn handle(&mut self, FsmRoom { full }: FsmRoom, _: &mut Self::Context) {
+        self.disk.set_copy_waits(full.is_some());
+        if let Some(error) = full {
+            tracing::error!(node = %self.node.id, %error, "no room for the copy of a restored snapshot; nothing is applied meanwhile");
+            self.step_down(StepDownReason::DiskFull);
+        } else {
+            tracing::info!(node = %self.node.id, "the copy of a restored snapshot has room again");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The state machine's side: applies what is committed and answers queries.
 //!
-//! Mailbox: [`FsmMutate`], [`FsmQuery`], [`FsmSnapshot`], [`FsmRestore`]. Voice: [`Applied`](crate::messages::Applied),
+//! Mailbox: [`FsmMutate`], [`FsmQuery`], [`FsmSnapshot`], [`FsmRestore`], [`FsmRetry`]. Voice: [`Applied`](crate::messages::Applied),
 //! [`Queried`](crate::messages::Queried), [`Restored`](crate::messages::Restored),
-//! [`FsmFailed`](crate::messages::FsmFailed) to the front door, [`FsmSnapshotted`](crate::messages::FsmSnapshotted) and
+//! [`FsmRoom`](crate::messages::FsmRoom), [`FsmFailed`](crate::messages::FsmFailed) to the front door, [`FsmSnapshotted`](crate::messages::FsmSnapshotted) and
 //! [`StateReplaced`](crate::messages::StateReplaced) to the Snapshotter. Go: `runFSM`.
 //! What it does is the pure [`FsmStep`], behind a [`Bridge`], on a thread, so that a slow state machine delays no
 //! append, no heartbeat and no vote. One placed inline has no actor: see [`StateMachineQueue`].
@@ -19,7 +19,7 @@ use actix::{Actor, Handler};
 
 use crate::{
     mailbox::Context,
-    messages::{FsmMutate, FsmQuery, FsmRestore, FsmSnapshot, StopActor},
+    messages::{FsmMutate, FsmQuery, FsmRestore, FsmRetry, FsmSnapshot, StopActor},
     state_machine::StateMachine,
 };
 
@@ -81,6 +81,14 @@ impl<S: StateMachine> Handler<FsmRestore> for FsmApplier<S> {
 
     fn handle(&mut self, message: FsmRestore, _: &mut Self::Context) {
         self.perform(FsmWork::Restore(message));
+    }
+}
+
+impl<S: StateMachine> Handler<FsmRetry> for FsmApplier<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: FsmRetry, _: &mut Self::Context) {
+        self.perform(FsmWork::Retry);
     }
 }
 

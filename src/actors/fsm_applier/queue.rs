@@ -9,7 +9,7 @@ use super::{FsmApplier, FsmCompletion, FsmStep, FsmWork};
 use crate::{
     actors::node::{FsmQueue, Node},
     mailbox::{Outlet, Port},
-    messages::{FsmMutate, FsmQuery, FsmRestore, FsmSnapshot, StopActor},
+    messages::{FsmMutate, FsmQuery, FsmRestore, FsmRetry, FsmSnapshot, StopActor},
     state_machine::StateMachine,
 };
 
@@ -97,6 +97,13 @@ impl<S: StateMachine> FsmQueue for StateMachineQueue<S> {
         match self {
             Self::Actor(port) => port.send_now(message),
             Self::Inline(machine) => machine.perform(FsmWork::Restore(message)),
+        }
+    }
+
+    fn retry(&self) {
+        match self {
+            Self::Actor(port) => port.send_now(FsmRetry),
+            Self::Inline(machine) => machine.perform(FsmWork::Retry),
         }
     }
 }

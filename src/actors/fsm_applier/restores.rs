@@ -2,24 +2,30 @@
 
 use std::{io, sync::Arc};
 
-use super::{FsmStep, step::RESTORE_BYTES};
+use super::{
+    FsmStep,
+    step::{Halt, RESTORE_BYTES},
+};
 use crate::{
     error::Fatal,
     messages::{Replied, StateReplaced},
     state_machine::StateMachine,
-    storage::staging::StagedSnapshot,
+    storage::{StorageError, staging::StagedSnapshot},
     types::{EntryRef, RestorePiece},
 };
 
 impl<S: StateMachine> FsmStep<S> {
-    /// The entry is a piece: the same on every node. One that has no room for it stops; the log has it for the next start.
-    pub(super) fn apply_piece(&mut self, entry: EntryRef<'_>) -> Result<Replied<S>, Fatal> {
+    /// The entry is a piece: the same on every node. One that has no room for it waits: the log has it.
+    pub(super) fn apply_piece(&mut self, entry: EntryRef<'_>) -> Result<Replied<S>, Halt> {
         let at = entry.id();
         let undecodable =
             || Fatal::Undecodable { index: at.index, reason: "no piece of a snapshot".to_owned() };
         let piece = RestorePiece::decode(entry.data).ok_or_else(undecodable)?;
         let taken = self.restores.take(entry.term, &piece);
-        let (step, whole) = taken.map_err(|error| Fatal::Storage(Arc::new(error)))?;
+        let (step, whole) = taken.map_err(|error| match error {
+            StorageError::Full { .. } => Halt::Full(Arc::new(error)),
+            error => Halt::Failed(Fatal::Storage(Arc::new(error))),
+        })?;
         let failed = |reason| Fatal::Restore { last: at, reason };
         if let Some(mut whole) = whole {
             verify(&mut whole, piece.checksum).map_err(failed)?;

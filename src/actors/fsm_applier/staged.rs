@@ -50,24 +50,30 @@ impl Restores {
         }
     }
 
-    /// Takes a piece. With the last one, the snapshot it completes.
+    /// Takes a piece. With the last one, the snapshot it completes. A piece that finds no room has changed nothing, and may be
+    /// taken again.
     pub(super) fn take(
         &mut self,
         term: Term,
         piece: &RestorePiece<'_>,
     ) -> Result<(RestoreStep, Option<StagedSnapshot>), StorageError> {
-        let step = self.rule.fold(term, piece);
-        if !step.is_kept() {
-            self.drop_unwanted();
-            return Ok((step, None));
+        let mut rule = self.rule.clone();
+        let step = rule.fold(term, piece);
+        if step.is_kept() {
+            self.stage(piece)?;
         }
+        self.rule = rule;
+        let whole = if step == RestoreStep::Complete { self.staged.take() } else { None };
+        self.drop_unwanted();
+        Ok((step, whole))
+    }
+
+    fn stage(&mut self, piece: &RestorePiece<'_>) -> Result<(), StorageError> {
         if piece.offset == 0 {
+            // Its room may be what the new one needs.
             self.staged = None;
             self.staged = Some(self.staging.create()?);
         }
-        let staged = self.staged.as_mut().expect("a piece is kept behind the first");
-        staged.append(piece.bytes)?;
-        let whole = if step == RestoreStep::Complete { self.staged.take() } else { None };
-        Ok((step, whole))
+        self.staged.as_mut().expect("a piece is kept behind the first").append(piece.bytes)
     }
 }

@@ -2,8 +2,10 @@
 
 use std::{
     any::Any,
+    collections::VecDeque,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,13 +16,13 @@ use crate::{
     error::Fatal,
     known_bug::KnownBug,
     messages::{
-        Applied, FsmFailed, FsmMutate, FsmQuery, FsmRestore, FsmSnapshotted, NoState, Queried, Replied,
-        Restored, StateReplaced,
+        Applied, FsmFailed, FsmMutate, FsmQuery, FsmRestore, FsmRoom, FsmSnapshotted, NoState, Queried,
+        Replied, Restored, StateReplaced,
     },
     protocol::Sessions,
     state_machine::StateMachine,
-    storage::{snapshot::content, staging::StagingArea},
-    types::{EntryKind, EntryRef, LogId},
+    storage::{StorageError, snapshot::content, staging::StagingArea},
+    types::{Entries, EntryBatch, EntryKind, EntryRef, LogId},
 };
 
 /// A slow state machine's callers hear after this long, not when its whole queue is done.
@@ -36,6 +38,8 @@ pub(crate) enum FsmWork<S: StateMachine> {
     Query(FsmQuery<S>),
     Snapshot,
     Restore(FsmRestore),
+    /// Go on with what found no room.
+    Retry,
 }
 
 /// One thing done.
@@ -45,11 +49,26 @@ pub(crate) enum FsmCompletion<S: StateMachine> {
     Snapshotted(FsmSnapshotted),
     Restored(Restored),
     Replaced(StateReplaced),
+    Room(FsmRoom),
     Failed(FsmFailed),
 }
 
+/// Why an entry is not applied.
+pub(super) enum Halt {
+    /// There is no room for it yet. It has changed nothing.
+    Full(Arc<StorageError>),
+    /// It never can be.
+    Failed(Fatal),
+}
+
+impl From<Fatal> for Halt {
+    fn from(fatal: Fatal) -> Self {
+        Self::Failed(fatal)
+    }
+}
+
 /// See the module.
-pub(crate) struct FsmStep<S> {
+pub(crate) struct FsmStep<S: StateMachine> {
     pub(super) machine: S,
     /// Part of the replicated state: which commands of clients' sessions were applied.
     pub(super) sessions: Sessions,
@@ -57,6 +76,10 @@ pub(crate) struct FsmStep<S> {
     pub(super) restores: Restores,
     /// The last entry whose effect the state holds.
     last: LogId,
+    /// What changes the state and waits, in order, while there is no room for its first entry.
+    blocked: VecDeque<FsmWork<S>>,
+    /// Whether something does.
+    full: bool,
     /// After a panic the state cannot be trusted: nothing is applied or answered any more.
     failed: bool,
 }
@@ -101,7 +124,8 @@ impl<S: StateMachine> FsmStep<S> {
     /// Applies to `machine`; what a user restores is put together in `staging`.
     pub(crate) fn new(machine: S, staging: StagingArea) -> Self {
         let (sessions, restores) = (Sessions::default(), Restores::new(staging));
-        Self { machine, sessions, restores, last: LogId::ZERO, failed: false }
+        let blocked = VecDeque::new();
+        Self { machine, sessions, restores, last: LogId::ZERO, blocked, full: false, failed: false }
     }
 
     /// The state machine with all that was applied.
@@ -116,7 +140,6 @@ impl<S: StateMachine> FsmStep<S> {
         // Everything of the user's runs in here: apply and query, snapshot and restore, and how commands decode and
         // are dropped.
         let done = catch_unwind(AssertUnwindSafe(|| match work {
-            FsmWork::Mutate(message) => self.mutate(message, emit),
             FsmWork::Query(message) => {
                 self.query(message, emit);
                 Ok(())
@@ -125,7 +148,12 @@ impl<S: StateMachine> FsmStep<S> {
                 self.snapshot(emit);
                 Ok(())
             }
-            FsmWork::Restore(message) => self.restore(message, emit),
+            FsmWork::Retry => self.retry(emit),
+            work if self.full => {
+                self.blocked.push_back(work);
+                Ok(())
+            }
+            work => self.change(work, emit).map(drop),
         }));
         let done = done.unwrap_or_else(|panic| Err(panicked(&*panic)));
         if let Err(fatal) = done {
@@ -134,46 +162,110 @@ impl<S: StateMachine> FsmStep<S> {
         }
     }
 
-    fn mutate(&mut self, message: FsmMutate, emit: &mut dyn FnMut(FsmCompletion<S>)) -> Result<(), Fatal> {
+    /// Does what changes the state. Whether it is done; what is left of it waits for room.
+    fn change(&mut self, work: FsmWork<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) -> Result<bool, Fatal> {
+        match work {
+            FsmWork::Mutate(message) => self.mutate(message, emit),
+            FsmWork::Restore(message) => self.restore(message, emit).map(|()| true),
+            FsmWork::Query(_) | FsmWork::Snapshot | FsmWork::Retry => Ok(true),
+        }
+    }
+
+    /// Goes on with what waits for room.
+    fn retry(&mut self, emit: &mut dyn FnMut(FsmCompletion<S>)) -> Result<(), Fatal> {
+        while let Some(work) = self.blocked.pop_front() {
+            if !self.change(work, emit)? {
+                return Ok(());
+            }
+        }
+        if std::mem::take(&mut self.full) {
+            emit(FsmCompletion::Room(FsmRoom { full: None }));
+        }
+        Ok(())
+    }
+
+    /// `rest` is to be applied before anything else, when there is room for the first of it.
+    fn wait_for_room(
+        &mut self,
+        rest: FsmMutate,
+        error: Arc<StorageError>,
+        emit: &mut dyn FnMut(FsmCompletion<S>),
+    ) {
+        self.blocked.push_front(FsmWork::Mutate(rest));
+        if !std::mem::replace(&mut self.full, true) {
+            emit(FsmCompletion::Room(FsmRoom { full: Some(error) }));
+        }
+    }
+
+    fn mutate(&mut self, message: FsmMutate, emit: &mut dyn FnMut(FsmCompletion<S>)) -> Result<bool, Fatal> {
         let count = if message.replies { message.entries.count() as usize } else { 0 };
         let mut portion = Portion { last: LogId::ZERO, bytes: 0, replies: Vec::with_capacity(count) };
+        let left = self.apply_all(&message, &mut portion, emit)?;
+        if left.is_none() || portion.last != LogId::ZERO {
+            portion.report(emit);
+        }
+        if let Some(replaced) = self.restores.replaced.take() {
+            emit(FsmCompletion::Replaced(replaced));
+        }
+        let Some((entries, error)) = left else { return Ok(true) };
+        self.wait_for_room(FsmMutate { entries, replies: message.replies }, error, emit);
+        Ok(false)
+    }
+
+    /// Applies one entry after another. What is left from the first that has no room on, and why.
+    fn apply_all(
+        &mut self,
+        message: &FsmMutate,
+        portion: &mut Portion<S>,
+        emit: &mut dyn FnMut(FsmCompletion<S>),
+    ) -> Result<Option<(Entries, Arc<StorageError>)>, Fatal> {
         // A single entry needs no look at the clock.
         let mut pace = (message.entries.count() > 1).then(Pace::start);
         for batch in message.entries.batches() {
             for entry in batch.iter() {
-                self.apply(entry, message.replies, &mut portion)?;
+                match self.apply(entry, message.replies, portion) {
+                    Ok(()) => {}
+                    Err(Halt::Failed(fatal)) => return Err(fatal),
+                    Err(Halt::Full(error)) => {
+                        let rest = message.entries.starting_at(entry.index);
+                        portion.bytes += batch.len() - rest.batches().first().map_or(0, EntryBatch::len);
+                        return Ok(Some((rest, error)));
+                    }
+                }
                 if pace.as_mut().is_some_and(Pace::is_due) {
                     portion.report(emit);
                 }
             }
             portion.bytes += batch.len();
         }
-        portion.report(emit);
-        if let Some(replaced) = self.restores.replaced.take() {
-            emit(FsmCompletion::Replaced(replaced));
+        Ok(None)
+    }
+
+    fn apply(&mut self, entry: EntryRef<'_>, replies: bool, portion: &mut Portion<S>) -> Result<(), Halt> {
+        self.restores.pass(entry.term);
+        let replied = self.outcome_of(entry)?;
+        portion.last = entry.id();
+        self.last = entry.id();
+        if let Some(replied) = replied.filter(|_| replies) {
+            portion.replies.push((entry.id(), replied));
         }
         Ok(())
     }
 
-    fn apply(&mut self, entry: EntryRef<'_>, replies: bool, portion: &mut Portion<S>) -> Result<(), Fatal> {
-        portion.last = entry.id();
-        self.last = entry.id();
-        self.restores.pass(entry.term);
+    /// What an entry comes to, if anybody may wait for it.
+    fn outcome_of(&mut self, entry: EntryRef<'_>) -> Result<Option<Replied<S>>, Halt> {
         let replied = match entry.kind {
             EntryKind::Command => match rmp_serde::from_slice(entry.data) {
                 Ok(command) => Replied::Command(self.machine.apply(entry.id(), command)),
-                Err(error) => return Err(undecodable(entry, &error)),
+                Err(error) => return Err(undecodable(entry, &error).into()),
             },
             EntryKind::OpenSession | EntryKind::SessionCommand | EntryKind::CloseSession => {
                 self.apply_in_session(entry)?
             }
             EntryKind::RestorePiece => self.apply_piece(entry)?,
-            EntryKind::Noop | EntryKind::Barrier | EntryKind::Configuration => return Ok(()),
+            EntryKind::Noop | EntryKind::Barrier | EntryKind::Configuration => return Ok(None),
         };
-        if replies {
-            portion.replies.push((entry.id(), replied));
-        }
-        Ok(())
+        Ok(Some(replied))
     }
 
     fn query(&self, message: FsmQuery<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) {
@@ -183,7 +275,7 @@ impl<S: StateMachine> FsmStep<S> {
     }
 
     fn snapshot(&self, emit: &mut dyn FnMut(FsmCompletion<S>)) {
-        let state = if self.restores.is_unfinished() {
+        let state = if self.restores.is_unfinished() || self.full {
             Err(NoState::Restoring)
         } else {
             self.machine.snapshot().ok_or(NoState::Unsupported)

@@ -9,8 +9,8 @@ use crate::{
     mailbox::Outlet,
     messages::{
         AppendBarrier, ChangeCluster, ClusterChanged, ConfigReloaded, Decided, FeedingEnded, FormCluster,
-        FsmMutate, FsmRestore, LeadershipChanged, NodeFailed, OpenSnapshot, Propose, ProposePiece, ReadIndex,
-        ReadIndexReady, ReadPiece, ReadStaged, ReceiveSnapshot, RemovedFromCluster, RenewSnapshot,
+        FsmMutate, FsmRestore, FsmRoom, LeadershipChanged, NodeFailed, OpenSnapshot, Propose, ProposePiece,
+        ReadIndex, ReadIndexReady, ReadPiece, ReadStaged, ReceiveSnapshot, RemovedFromCluster, RenewSnapshot,
         SnapshotAnswered, SnapshotReceived, SnapshotTaken, StageSnapshot, StepDown, StopActor, TakeSnapshot,
         Transfer, TransferEnded,
     },
@@ -37,6 +37,8 @@ pub(crate) trait FsmQueue {
     fn mutate(&self, message: FsmMutate);
     fn snapshot(&self);
     fn restore(&self, message: FsmRestore);
+    /// Goes on with what found no room.
+    fn retry(&self);
 }
 
 /// The way to the actors that live as long as the node.
@@ -54,6 +56,7 @@ pub(crate) struct ConsensusOutlets {
     pub(crate) decided: Outlet<Decided>,
     pub(crate) form: Outlet<FormCluster>,
     pub(crate) reloaded: Outlet<ConfigReloaded>,
+    pub(crate) fsm_room: Outlet<FsmRoom>,
     pub(crate) snapshot_taken: Outlet<SnapshotTaken>,
     pub(crate) snapshot_received: Outlet<SnapshotReceived>,
     pub(crate) stop: Outlet<StopActor>,

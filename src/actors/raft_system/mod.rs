@@ -49,8 +49,8 @@ use crate::{
     board::Status,
     mailbox::{Context, Credits, Outlet, Port, when_drained},
     messages::{
-        Applied, FsmFailed, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed, PieceSettled,
-        Restored, Tick,
+        Applied, FsmFailed, FsmRoom, GetStatus, InspectMailboxes, LeadershipChanged, NodeFailed,
+        PieceSettled, Restored, Tick,
     },
     state_machine::StateMachine,
     transport::{ResponseSink, RpcError},
@@ -210,6 +210,14 @@ impl<S: StateMachine> Handler<Restored> for RaftSystem<S> {
         self.give_up_through(last.index);
         self.node.note_restored(last.index);
         self.query_applied();
+    }
+}
+
+impl<S: StateMachine> Handler<FsmRoom> for RaftSystem<S> {
+    type Result = ();
+
+    fn handle(&mut self, message: FsmRoom, _: &mut Self::Context) {
+        self.node.ports().consensus.fsm_room.send_now(message);
     }
 }
 

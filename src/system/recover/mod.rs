@@ -305,6 +305,8 @@ fn perform<S: StateMachine>(
     step.perform(work, &mut |completion| match completion {
         FsmCompletion::Snapshotted(state) => taken = Some(state),
         FsmCompletion::Failed(why) => failed = Some(why.fatal),
+        // Nobody gives it room meanwhile.
+        FsmCompletion::Room(room) => failed = room.full.map(Fatal::Storage),
         FsmCompletion::Applied(_)
         | FsmCompletion::Queried(_)
         | FsmCompletion::Restored(_)

@@ -11,10 +11,10 @@ use crate::{
     actors::fsm_applier::{FsmCompletion, FsmWork},
     messages::{FsmMutate, NoState},
     protocol::RestoreStep,
-    sim::vfs::SimVfs,
+    sim::vfs::{Effect, Fault, Operation, SimVfs},
     state_machine::StateSnapshot,
     storage::staging::StagingArea,
-    types::{Entries, EntryBuffer, EntryKind, LogId, LogIndex, Term},
+    types::{Entries, EntryBatch, EntryBuffer, EntryKind, LogId, LogIndex, Term},
 };
 
 /// Add this to the text.
@@ -90,18 +90,26 @@ struct Said {
     steps: Vec<(u64, RestoreStep)>,
     replaced: Vec<u64>,
     failed: Option<String>,
+    /// Whether there is room, each time that was told.
+    room: Vec<bool>,
+    /// The last entry that is applied.
+    applied: u64,
+    /// How many bytes of entries are done with.
+    bytes: usize,
 }
 
 /// A step that is given a log in runs of some length, and what it said.
 struct Applying {
     step: FsmStep<Text>,
     next: u64,
+    /// How many bytes of entries it was given.
+    handed: usize,
     said: Said,
 }
 
 impl Applying {
     fn new(staging: StagingArea) -> Self {
-        Self { step: FsmStep::new(Text::default(), staging), next: 1, said: Said::default() }
+        Self { step: FsmStep::new(Text::default(), staging), next: 1, handed: 0, said: Said::default() }
     }
 
     fn hand(&mut self, term: u64, items: &[Item]) {
@@ -109,15 +117,27 @@ impl Applying {
         items.iter().for_each(|item| item.push(&mut buffer));
         let entries = Entries::from(buffer.seal(LogIndex(self.next), Term(term)));
         self.next += items.len() as u64;
+        self.handed += entries.batches().iter().map(EntryBatch::len).sum::<usize>();
+        self.perform(FsmWork::Mutate(FsmMutate { entries, replies: true }));
+    }
+
+    fn retry(&mut self) {
+        self.perform(FsmWork::Retry);
+    }
+
+    fn perform(&mut self, work: FsmWork<Text>) {
         let said = &mut self.said;
-        self.step.perform(FsmWork::Mutate(FsmMutate { entries, replies: true }), &mut |done| match done {
+        self.step.perform(work, &mut |done| match done {
             FsmCompletion::Applied(applied) => {
+                said.applied = applied.last.index.0;
+                said.bytes += applied.bytes;
                 said.steps.extend(applied.replies.into_iter().filter_map(|(at, replied)| match replied {
                     Replied::Piece(step) => Some((at.index.0, step)),
                     _ => None,
                 }));
             }
             FsmCompletion::Replaced(replaced) => said.replaced.push(replaced.at.index.0),
+            FsmCompletion::Room(room) => said.room.push(room.full.is_none()),
             FsmCompletion::Failed(failed) => said.failed = Some(failed.fatal.to_string()),
             _ => panic!("nothing else was asked"),
         });
@@ -168,15 +188,55 @@ fn an_unfinished_one_goes_with_its_term_and_so_does_its_file() {
 }
 
 #[test]
-fn one_that_cannot_be_restored_or_put_together_stops_the_node() {
+fn one_that_cannot_be_restored_stops_the_node() {
     let mut applying = Applying::new(StagingArea::Memory);
     applying.hand(1, &[piece("unreadable", 0, 10)]);
     let failed = applying.said.failed.unwrap();
     assert_eq!(failed, "the snapshot up to 1@1 cannot be restored: no text");
+}
+
+#[test]
+fn a_piece_without_room_waits_for_it_and_everything_behind_it_too() {
+    let (disk, area) = on_disk();
+    let mut applying = Applying::new(area);
+    applying.hand(1, &[Item::Add("a"), piece("state", 0, 2)]);
+    disk.set_capacity(Some(disk.used()));
+    applying.hand(1, &[Item::Add("b"), piece("state", 2, 5), Item::Add("+c")]);
+    applying.hand(1, &[Item::Add("+d")]);
+    assert_eq!((applying.text(), applying.said.applied), ("ab", 3), "up to the piece");
+    assert_eq!(applying.no_snapshot(), Some(NoState::Restoring));
+    applying.retry();
+    assert_eq!((applying.text(), &applying.said.room[..]), ("ab", &[false][..]), "told once");
+    disk.set_capacity(None);
+    applying.retry();
+    assert_eq!((applying.text(), applying.said.applied, disk.files().len()), ("state+c+d", 6, 0));
+    assert_eq!((&applying.said.room[..], &applying.said.replaced[..]), (&[false, true][..], &[4][..]));
+    assert_eq!(applying.said.bytes, applying.handed, "all room of the hand-off is given back");
+    assert_eq!(applying.no_snapshot(), None);
+    applying.retry();
+    applying.hand(1, &[Item::Add("+e")]);
+    assert_eq!((applying.text(), &applying.said.failed), ("state+c+d+e", &None));
+}
+
+#[test]
+fn a_first_piece_without_room_is_not_begun_and_no_snapshot_stands_for_it() {
+    let (disk, area) = on_disk();
+    disk.set_capacity(Some(0));
+    let mut applying = Applying::new(area);
+    applying.hand(1, &[piece("state", 0, 2), piece("state", 2, 5)]);
+    applying.retry();
+    assert_eq!((applying.said.applied, applying.no_snapshot()), (0, Some(NoState::Restoring)));
+    disk.set_capacity(None);
+    applying.retry();
+    assert_eq!((applying.text(), applying.said.applied), ("state", 2));
+}
+
+#[test]
+fn another_error_of_the_disk_stops_the_node() {
     let (disk, area) = on_disk();
     let mut applying = Applying::new(area);
     applying.hand(1, &[piece("state", 0, 2)]);
-    disk.set_capacity(Some(0));
+    disk.inject(Fault::at(Operation::Write, Effect::Fail(io::ErrorKind::Other)));
     applying.hand(1, &[piece("state", 2, 5), Item::Add("a")]);
     assert!(applying.said.failed.is_some() && applying.text().is_empty(), "{}", applying.text());
 }
