@@ -16,8 +16,8 @@ use tokio::{task::LocalSet, time::timeout};
 
 use crate::{
     config::Config,
-    error::{ApplyError, Fatal},
-    messages::{Apply, Rpc, Shutdown},
+    error::{ApplyError, Fatal, RestoreError},
+    messages::{Apply, PieceSettled, Restore, Rpc, Shutdown},
     state_machine::{Answer, Reply, StateMachine},
     storage::{LogStore, Recovered, StorageError, VoteStore, memory::MemoryStore},
     system::{Placement, Raft},
@@ -249,6 +249,37 @@ async fn a_forwarded_command_that_does_not_decode_is_never_logged() {
             "{results:?}"
         );
         assert_eq!(raft.status().last_index, last.plus(2));
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+/// A snapshot of which nothing comes until its other end is let go.
+struct Withheld(std::sync::mpsc::Receiver<()>);
+
+impl io::Read for Withheld {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(self.0.recv().map_or(0, |()| 0))
+    }
+}
+
+#[tokio::test]
+async fn a_restore_that_ends_with_a_piece_says_why() {
+    let run = async {
+        let builder = crate::RaftSystem::builder("n1").in_memory().placement(Placement::Dedicated);
+        let builder = builder.config(Config::fast()).state_machine(Counter::default());
+        let raft = builder.start().await.unwrap();
+        raft.leader_elected().await;
+        let (end, withheld) = std::sync::mpsc::channel();
+        let restoring = raft.send(Restore::new(Withheld(withheld), Duration::from_secs(20)));
+        // One of them is its number.
+        for restore in 0..100 {
+            let result = Err(RestoreError::Overloaded);
+            soon(raft.send(PieceSettled { restore, last: false, result })).await.unwrap();
+        }
+        let refused = soon(restoring).await.unwrap().unwrap_err();
+        assert!(matches!(refused, RestoreError::Overloaded), "{refused}");
+        drop(end);
+        soon(raft.send(Shutdown)).await.unwrap();
     };
     LocalSet::new().run_until(run).await;
 }
