@@ -14,6 +14,9 @@ mod real;
 
 pub use real::RealVfs;
 
+/// What [`VfsFile::read_past_cache`] wants offset, length and memory to be multiples of.
+pub const DIRECT_ALIGN_BYTES: usize = 4096;
+
 /// A file system.
 pub trait Vfs: fmt::Debug + Send + Sync {
     /// Makes `dir` and what is missing above it, for the owner alone. Durable when it returns.
@@ -79,6 +82,16 @@ pub trait VfsFile: fmt::Debug + Send {
     /// # Errors
     /// Of the file system; `UnexpectedEof` if the file is too short.
     fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
+
+    /// Fills `bytes` from `offset` on as [`read_at`](Self::read_at) does, with the same bytes, for a file of which most
+    /// was never written and that is not read again soon. A file system that keeps a cache may pass it where offset,
+    /// length and address of `bytes` are multiples of [`DIRECT_ALIGN_BYTES`].
+    ///
+    /// # Errors
+    /// As [`read_at`](Self::read_at).
+    fn read_past_cache(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.read_at(offset, bytes)
+    }
 
     /// Writes all slices, one behind the other, from `offset` on.
     ///

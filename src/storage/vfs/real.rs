@@ -121,6 +121,29 @@ struct RealLock {
 
 impl LockGuard for RealLock {}
 
+/// Reads past the page cache.
+#[cfg(target_os = "linux")]
+mod direct {
+    use std::{fs::File, io, os::unix::fs::FileExt};
+
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+    /// Reads from `offset` on what can be read past the cache, and says how much that is. Not every file system can,
+    /// and each wants `offset` and `bytes` aligned in its own way: what it refuses is nothing read, whatever the reason.
+    ///
+    /// # Errors
+    /// If the file cannot be written to as before: then it must not be used any more.
+    pub(super) fn read_at(file: &File, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let Ok(flags) = fcntl_getfl(file) else { return Ok(0) };
+        if fcntl_setfl(file, flags | OFlags::DIRECT).is_err() {
+            return Ok(0);
+        }
+        let read = file.read_at(bytes, offset).unwrap_or(0);
+        fcntl_setfl(file, flags)?;
+        Ok(read)
+    }
+}
+
 #[derive(Debug)]
 struct RealFile {
     file: File,
@@ -140,6 +163,15 @@ impl VfsFile for RealFile {
     fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(offset))?;
         self.file.read_exact(bytes)
+    }
+
+    /// The kernel writes dirty pages of the range back before it reads below them, so the bytes are those that an
+    /// ordinary read shows. Blocks that were never written are zeroed in `bytes`, without a page of the cache for each.
+    #[cfg(target_os = "linux")]
+    fn read_past_cache(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let aligned = bytes.len() - bytes.len() % super::DIRECT_ALIGN_BYTES;
+        let read = direct::read_at(&self.file, offset, &mut bytes[..aligned])?;
+        self.read_at(offset + read as u64, &mut bytes[read..])
     }
 
     fn write_at(&mut self, offset: u64, slices: &[IoSlice<'_>]) -> io::Result<()> {
@@ -178,7 +210,7 @@ impl VfsFile for RealFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::vfs::{read_file, replace_file};
+    use crate::storage::vfs::{DIRECT_ALIGN_BYTES, read_file, replace_file};
 
     #[test]
     fn slices_land_one_behind_the_other() {
@@ -194,6 +226,60 @@ mod tests {
         RealVfs.open(&path).unwrap().read_at(10, &mut read).unwrap();
         assert_eq!(read, many.concat());
         assert_eq!(file.size().unwrap(), 4096);
+    }
+
+    /// Room for so many bytes, and where in it an address is that many behind an aligned one.
+    fn memory(length: usize, shift: usize) -> (Vec<u8>, usize) {
+        let memory = vec![9; length + 2 * DIRECT_ALIGN_BYTES];
+        let front = memory.as_ptr().align_offset(DIRECT_ALIGN_BYTES) + shift;
+        (memory, front)
+    }
+
+    /// Allocated, written here and there, the last of it in the cache alone, and not a whole number of blocks long.
+    fn file_with_blanks(dir: &Path) -> (Box<dyn VfsFile>, usize) {
+        let mut file = RealVfs.create(&dir.join("a")).unwrap();
+        let size = (40 << 10) + 700;
+        file.allocate(size).unwrap();
+        file.write_at(4090, &[IoSlice::new(&[1; 20])]).unwrap();
+        file.sync_data().unwrap();
+        file.write_at(20_000, &[IoSlice::new(&[2; 9000])]).unwrap();
+        file.write_at(size - 3, &[IoSlice::new(&[3; 3])]).unwrap();
+        (file, size as usize)
+    }
+
+    #[test]
+    fn what_is_read_past_the_cache_is_what_was_written_however_it_is_aligned() {
+        let mut dirs = vec![tempfile::tempdir().unwrap()];
+        // A file system that is a cache itself, where there is one.
+        dirs.extend(tempfile::tempdir_in("/dev/shm"));
+        for dir in &dirs {
+            let (mut file, size) = file_with_blanks(dir.path());
+            let mut whole = vec![0; size];
+            file.read_at(0, &mut whole).unwrap();
+            for shift in [0, 1, 512] {
+                for (offset, length) in [
+                    (0, size),
+                    (0, 32 << 10),
+                    (4096, 4096),
+                    (8192, 20),
+                    (5, 4096),
+                    (512, 1024),
+                    (36 << 10, 4796),
+                ] {
+                    let (mut memory, front) = memory(length, shift);
+                    let read = &mut memory[front..front + length];
+                    file.read_past_cache(offset as u64, read).unwrap();
+                    assert!(*read == whole[offset..offset + length], "{offset} {length} {shift}");
+                    // Like any other file again.
+                    file.write_at(1, &[IoSlice::new(&whole[1..4])]).unwrap();
+                }
+            }
+            for (offset, length) in [(0, size + 1), (40 << 10, 4096), (48 << 10, 4096)] {
+                let (mut memory, front) = memory(length, 0);
+                let short = file.read_past_cache(offset, &mut memory[front..front + length]);
+                assert_eq!(short.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            }
+        }
     }
 
     #[test]

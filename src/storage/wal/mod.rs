@@ -10,7 +10,7 @@
 //! | `pending` | the flush being collected |
 //! | `active`, `roll` | the segment being written, and how the log goes on in the next one |
 //! | `state`, `index` | what the records add up to, and where the entries lie |
-//! | `scan`, `recovery` | what is on the disk, and what of it counts |
+//! | `window`, `scan`, `recovery` | what is on the disk, and what of it counts |
 //! | `reader` | entries read back |
 
 use std::{
@@ -41,6 +41,7 @@ mod split;
 mod state;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use active::Active;
 use control::{encode_base, encode_vote};

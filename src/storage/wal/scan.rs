@@ -3,19 +3,15 @@
 //! Where no record is, the scan goes on in steps of 8 bytes, so that a damaged length hides nothing
 //! behind it. Whether a gap matters is for [`recovery`](super::recovery) to judge.
 
-use std::{io, mem};
-
 use bytes::Bytes;
 
 use super::{
     control::{Commit, HEAD_BYTES_MAX, Head},
-    record::{ALIGN, HEADER_BYTES, Header, Kind, len},
+    record::{HEADER_BYTES, Header, Kind, len},
     segment::{Folder, HEADER_PAGE_BYTES, SegmentFile},
+    window::{WINDOW_BYTES, Window},
 };
 use crate::storage::{StorageError, io_error};
-
-/// How much of a segment is read at once.
-const WINDOW_BYTES: usize = 256 << 10;
 
 /// A whole record and where it lies.
 #[derive(Clone, Debug)]
@@ -81,9 +77,7 @@ pub(super) fn scan(folder: &Folder, segment: &mut SegmentFile) -> Result<Scan, S
 }
 
 /// Gives every whole record before byte `end` to `take`, in order, until that says that it wants no more.
-///
-/// What is not kept of a segment takes no more memory than a window: to be given fresh memory costs several times
-/// what it costs to read into it and to check what was read.
+/// What is not kept of a segment takes no more memory than a window.
 pub(super) fn walk(
     folder: &Folder,
     segment: &mut SegmentFile,
@@ -104,8 +98,8 @@ fn walk_by(
     let mut window = Window::default();
     let mut at = HEADER_PAGE_BYTES;
     while at < end {
-        let inside = (at - window.start) as usize;
-        match look(&window.bytes, segment.id, inside, at) {
+        let (bytes, inside) = window.at(at);
+        match look(bytes, segment.id, inside, at) {
             Found::Record(record) => {
                 at = record.end();
                 if !take(record)? {
@@ -117,35 +111,10 @@ fn walk_by(
                 let length = length.max(window_bytes);
                 window.read(segment, at, length, end).map_err(|e| io_error("read", &path, e))?;
             }
-            Found::Beyond(_) | Found::Nothing => at = next_candidate(&window, at + ALIGN as u64),
+            Found::Beyond(_) | Found::Nothing => at = window.next_candidate(at),
         }
     }
     Ok(())
-}
-
-/// What of a segment is in memory.
-#[derive(Default)]
-struct Window {
-    bytes: Bytes,
-    /// Where they are.
-    start: u64,
-}
-
-impl Window {
-    fn end(&self) -> u64 {
-        self.start + self.bytes.len() as u64
-    }
-
-    /// Goes on at `at`, with `length` bytes if there are as many before `end`. In the same memory, unless somebody keeps
-    /// a record of it.
-    fn read(&mut self, segment: &mut SegmentFile, at: u64, length: usize, end: u64) -> io::Result<()> {
-        let length = (end - at).min(length as u64) as usize;
-        let mut bytes = mem::take(&mut self.bytes).try_into_mut().unwrap_or_default();
-        bytes.resize(length, 0);
-        segment.file.read_at(at, &mut bytes)?;
-        (self.bytes, self.start) = (bytes.freeze(), at);
-        Ok(())
-    }
 }
 
 /// What is to be seen at a place.
@@ -179,19 +148,6 @@ pub(super) fn record_at(bytes: &Bytes, id: u64, at: usize, offset: u64) -> Optio
     }
 }
 
-/// Passes blank pages quickly: most of a young segment is blank.
-fn next_candidate(window: &Window, mut at: u64) -> u64 {
-    const BLANK: [u8; 4096] = [0; 4096];
-    let page = |at: u64| {
-        let inside = (at - window.start) as usize;
-        window.bytes.get(inside..inside + BLANK.len())
-    };
-    while at.is_multiple_of(BLANK.len() as u64) && page(at) == Some(&BLANK[..]) {
-        at += BLANK.len() as u64;
-    }
-    at
-}
-
 /// Reads no more than the head of a segment and its sequence number; `None` if it is not whole.
 pub(super) fn read_head(
     folder: &Folder,
@@ -213,7 +169,10 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{super::record, *};
+    use super::{
+        super::record::{self, ALIGN},
+        *,
+    };
     use crate::{sim::vfs::SimVfs, storage::vfs::Vfs, types::LogIndex};
 
     const ID: u64 = 9;

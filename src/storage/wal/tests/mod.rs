@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod behaviour;
+mod blank;
 mod model;
 mod power;
 mod rot;
