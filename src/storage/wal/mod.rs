@@ -10,7 +10,7 @@
 //! | `pending` | the flush being collected |
 //! | `active`, `roll` | the segment being written, and how the log goes on in the next one |
 //! | `state`, `index` | what the records add up to, and where the entries lie |
-//! | `window`, `scan`, `recovery` | what is on the disk, and what of it counts |
+//! | `window`, `scan`, `tail`, `recovery` | what is on the disk, and what of it counts |
 //! | `reader` | entries read back |
 
 use std::{
@@ -39,6 +39,7 @@ mod segment;
 mod spares;
 mod split;
 mod state;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod window;

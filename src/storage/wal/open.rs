@@ -92,9 +92,7 @@ impl Wal {
         let ordinal = active.ordinal();
         let mut copy = Record { offset, ..record.clone() };
         copy.header.flags |= FLAG_COPIED;
-        self.state
-            .apply(ordinal, &copy)
-            .map_err(|what| super::corrupt(self.folder.text(ordinal), offset, what))
+        self.state.take_in(&self.folder, ordinal, &copy)
     }
 
     /// Frees the blocks behind the cut and the segments that hold nothing that counts.

@@ -6,10 +6,11 @@
 
 use super::{
     control::{Commit, Cut, Head},
-    record::{FLAG_COPIED, Kind},
-    scan::{self, Record, Scan},
+    record::Kind,
+    scan::{self, Beginning, Record},
     segment::{Folder, HEADER_PAGE_BYTES, Owner, SECTOR_BYTES},
     state::State,
+    tail::Tail,
 };
 use crate::{known_bug::KnownBug, storage::StorageError, types::LogIndex};
 
@@ -44,24 +45,23 @@ pub(super) struct Recovery {
 pub(super) fn read(folder: &Folder, owner: &Owner, must_exist: bool) -> Result<Recovery, StorageError> {
     let ordinals = folder.scan()?;
     let mut newest = find_newest(folder, owner, &ordinals)?;
-    check_names(folder, &ordinals, newest.scan.as_ref().map(|scan| scan.ordinal))?;
-    let Some(scan) = newest.scan.take() else {
+    check_names(folder, &ordinals, newest.first.as_ref().map(|first| first.ordinal))?;
+    let Some(First { ordinal, head, sequence }) = newest.first.take() else {
         return begin(folder, &ordinals, newest, must_exist);
     };
-    let (kept, promise) = judge(folder, &scan, &mut newest.repairs)?;
-    let records = &scan.records[..kept];
-    let tail = tail_start(records);
-    let head = scan.head().expect("the newest segment was chosen for its head");
-    let links = trace(folder, owner, &ordinals, &head, scan.ordinal)?;
+    let links = trace(folder, owner, &ordinals, &head, ordinal)?;
 
     let mut state = State::start(links.first().map_or(&head, |oldest| &oldest.head));
-    let nexts = links.iter().skip(1).map(|link| link.sequence).chain([records[0].sequence()]);
+    let nexts = links.iter().skip(1).map(|link| link.sequence).chain([sequence]);
     for (link, next) in links.iter().zip(nexts) {
         replay_link(folder, owner, link, next, &mut state)?;
     }
-    replay(folder, scan.ordinal, &records[..tail], &mut state)?;
-    let mut ahead = state.clone();
-    replay(folder, scan.ordinal, &records[tail..], &mut ahead)?;
+    let mut tail = Tail::read(folder, &mut folder.open(ordinal, owner)?, state)?;
+    let promise = tail.judge(folder, &mut newest.repairs)?;
+    let mut ahead = tail.state.clone();
+    for record in &tail.records {
+        ahead.take_in(folder, ordinal, record)?;
+    }
     let written = ahead.last.index;
     let promise = newest.promise.take().or(promise);
     settle(&mut ahead, promise.filter(|_| !KnownBug::DamagedTailForgotten.is_back()));
@@ -71,39 +71,30 @@ pub(super) fn read(folder: &Folder, owner: &Owner, must_exist: bool) -> Result<R
     }
 
     let chain: Vec<u64> = links.iter().map(|link| link.cut.ordinal).collect();
-    let mut found = go_on_from(scan.ordinal, records, tail, head.previous, chain);
+    let mut found = go_on_from(ordinal, &tail, (head.previous, sequence), chain);
     found.truncate = (ahead.last.index < written).then(|| ahead.last.index.next());
     found.head.vote.clone_from(&ahead.vote);
     found.head.withheld = ahead.withheld;
-    found.head.last = state.last;
-    found.head.base.clone_from(&state.base);
-    (found.state, found.ahead) = (state, ahead);
+    found.head.last = tail.state.last;
+    found.head.base.clone_from(&tail.state.base);
+    (found.state, found.ahead) = (tail.state, ahead);
     found.sort_out(&ordinals, newest);
     Ok(found)
 }
 
 /// Where the stream leaves the newest segment: behind what is not written anew. If nothing of the log
-/// is left there, the stream leaves the segment before instead, and this one is superfluous.
-fn go_on_from(
-    newest: u64,
-    records: &[Record],
-    tail: usize,
-    previous: Option<Cut>,
-    mut chain: Vec<u64>,
-) -> Recovery {
-    let changes_log =
-        |record: &&Record| !matches!(record.header.kind, Kind::Head | Kind::Vote | Kind::Commit);
-    let (stay, again) = records.split_at(tail);
-    let tail = again.iter().filter(changes_log).cloned().collect();
-    let last = stay.last().filter(|_| stay.iter().any(|record| changes_log(&record)));
-    let (previous, sequence) = match last {
-        Some(last) => {
+/// is left there, the stream leaves it as it came into it, `entered`, and the segment is superfluous.
+fn go_on_from(newest: u64, tail: &Tail, entered: (Option<Cut>, u64), mut chain: Vec<u64>) -> Recovery {
+    let again = tail.records.iter().filter(|record| record.changes_log()).cloned().collect();
+    let (previous, sequence) = match tail.before.filter(|before| before.changes_log) {
+        Some(before) => {
             chain.push(newest);
-            (Some(Cut { ordinal: newest, offset: flush_end(last.end()) }), last.sequence() + 1)
+            (Some(Cut { ordinal: newest, offset: flush_end(before.end) }), before.sequence + 1)
         }
-        None => (previous, records[0].sequence()),
+        None => entered,
     };
-    Recovery { head: Head { previous, ..Head::default() }, sequence, tail, chain, ..Recovery::default() }
+    let head = Head { previous, ..Head::default() };
+    Recovery { head, sequence, tail: again, chain, ..Recovery::default() }
 }
 
 impl Recovery {
@@ -122,8 +113,8 @@ impl Recovery {
 /// The end of the stream, as far as it can be found.
 #[derive(Default)]
 struct Newest {
-    /// The newest segment whose head is whole.
-    scan: Option<Scan>,
+    /// How the newest segment begins whose head is whole.
+    first: Option<First>,
     /// The commit record of a segment behind it whose first flush is not.
     promise: Option<Commit>,
     blank: Vec<u64>,
@@ -132,18 +123,26 @@ struct Newest {
     repairs: Vec<String>,
 }
 
+/// The head of a segment.
+struct First {
+    ordinal: u64,
+    head: Head,
+    sequence: u64,
+}
+
 fn find_newest(folder: &Folder, owner: &Owner, ordinals: &[u64]) -> Result<Newest, StorageError> {
     let mut newest = Newest::default();
     for ordinal in ordinals.iter().rev() {
-        let scan = scan::scan(folder, &mut folder.open(*ordinal, owner)?)?;
-        if scan.records.is_empty() && !newest.damaged {
-            newest.blank.push(*ordinal);
-        } else if scan.head().is_some() && !unfinished_opening(&scan) {
-            newest.scan = Some(scan);
+        let (ordinal, mut segment) = (*ordinal, folder.open(*ordinal, owner)?);
+        let beginning = Beginning::read(folder, &mut segment)?;
+        if beginning.records.is_empty() && !newest.damaged {
+            newest.blank.push(ordinal);
+        } else if let Some((head, sequence)) = beginning.head() {
+            newest.first = Some(First { ordinal, head, sequence });
             return Ok(newest);
         } else {
-            let promise = only_promise(folder, &scan)?;
-            newest.repairs.push(format!("{}: first flush damaged, its records cut", folder.text(*ordinal)));
+            let promise = only_promise(folder, ordinal, &beginning.records)?;
+            newest.repairs.push(format!("{}: first flush damaged, its records cut", folder.text(ordinal)));
             newest.promise = newest.promise.or(promise);
             newest.damaged = true;
         }
@@ -157,24 +156,16 @@ fn find_newest(folder: &Folder, owner: &Owner, ordinals: &[u64]) -> Result<Newes
     }
 }
 
-/// Whether a recovery was interrupted in its first flush: then the tail that it was to write anew is
-/// still whole where it was, and nobody was ever told anything of what lies here.
-fn unfinished_opening(scan: &Scan) -> bool {
-    let first = &scan.records[0];
-    let commit = scan.records[..scan.gapless()].iter().any(|record| record.header.kind == Kind::Commit);
-    first.header.flags & FLAG_COPIED != 0 && !commit
-}
-
 /// A segment whose first flush is damaged counts for nothing but what that flush promised. With more
 /// behind it, it was durable once.
-fn only_promise(folder: &Folder, scan: &Scan) -> Result<Option<Commit>, StorageError> {
-    let first = scan.records.iter().position(|record| record.header.kind == Kind::Commit);
+fn only_promise(folder: &Folder, ordinal: u64, records: &[Record]) -> Result<Option<Commit>, StorageError> {
+    let first = records.iter().position(|record| record.header.kind == Kind::Commit);
     let Some(first) = first else { return Ok(None) };
-    let commit = scan.records[first].commit();
-    let only = commit.as_ref().is_some_and(|commit| commit.first_sequence <= scan.records[0].sequence());
-    if first + 1 < scan.records.len() || !only {
+    let commit = records[first].commit();
+    let only = commit.as_ref().is_some_and(|commit| commit.first_sequence <= records[0].sequence());
+    if first + 1 < records.len() || !only {
         let what = "the first flush is damaged and whole flushes lie behind it";
-        return Err(super::corrupt(folder.text(scan.ordinal), HEADER_PAGE_BYTES, what));
+        return Err(super::corrupt(folder.text(ordinal), HEADER_PAGE_BYTES, what));
     }
     Ok(commit)
 }
@@ -207,49 +198,6 @@ fn begin(
     let mut found = Recovery { head, sequence: 1, ahead, ..Recovery::default() };
     found.sort_out(ordinals, newest);
     Ok(found)
-}
-
-/// How many records of the newest segment count, and what its damaged last flush had promised.
-fn judge(
-    folder: &Folder,
-    scan: &Scan,
-    repairs: &mut Vec<String>,
-) -> Result<(usize, Option<Commit>), StorageError> {
-    let behind_too = KnownBug::RecordBehindDamageTaken.is_back();
-    let kept = if behind_too { scan.records.len() } else { scan.gapless() };
-    let (whole, behind) = scan.records.split_at(kept);
-    let damage = whole[kept - 1].end();
-    let file = folder.text(scan.ordinal);
-    let commits: Vec<Commit> = behind.iter().filter_map(Record::commit).collect();
-    let promise = match (&commits[..], behind.last()) {
-        ([], last) => {
-            if let Some(last) = last {
-                repairs.push(format!("{file}: unfinished flush cut at bytes {damage} to {}", last.end()));
-            } else if whole[kept - 1].header.kind != Kind::Commit {
-                repairs.push(format!("{file}: unfinished flush kept up to byte {damage}"));
-            }
-            None
-        }
-        ([commit], Some(last))
-            if last.header.kind == Kind::Commit
-                && commit.first_sequence <= whole[kept - 1].sequence() + 1 =>
-        {
-            repairs.push(format!(
-                "{file}: last flush damaged at bytes {damage} to {}, it had ended at {}",
-                last.offset, commit.last
-            ));
-            Some(commit.clone())
-        }
-        _ => return Err(super::corrupt(file, damage, "a record is damaged and whole flushes lie behind it")),
-    };
-    Ok((kept, promise))
-}
-
-/// Where the last flush among `records` begins: it may be in the page cache alone, so it is written
-/// anew. If it is still incomplete, the one before it was durable before it began.
-fn tail_start(records: &[Record]) -> usize {
-    let before_last = &records[..records.len() - 1];
-    before_last.iter().rposition(|record| record.header.kind == Kind::Commit).map_or(0, |at| at + 1)
 }
 
 /// A segment that the stream passed through.
@@ -309,7 +257,7 @@ fn replay_link(
     scan::walk(folder, &mut folder.open(ordinal, owner)?, cut, |record| {
         let follows = whole.is_none_or(|(_, sequence)| sequence + 1 == record.sequence());
         if follows {
-            replay(folder, ordinal, std::slice::from_ref(&record), state)?;
+            state.take_in(folder, ordinal, &record)?;
             whole = Some((record.end(), record.sequence()));
         }
         Ok(follows)
@@ -322,15 +270,6 @@ fn replay_link(
             Err(super::corrupt(folder.text(ordinal), damage, what))
         }
     }
-}
-
-fn replay(folder: &Folder, ordinal: u64, records: &[Record], state: &mut State) -> Result<(), StorageError> {
-    for record in records {
-        state
-            .apply(ordinal, record)
-            .map_err(|what| super::corrupt(folder.text(ordinal), record.offset, what))?;
-    }
-    Ok(())
 }
 
 /// Term and vote come from the commit record of a damaged flush, and the log is held against its end.

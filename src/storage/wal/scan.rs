@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     control::{Commit, HEAD_BYTES_MAX, Head},
-    record::{HEADER_BYTES, Header, Kind, len},
+    record::{FLAG_COPIED, HEADER_BYTES, Header, Kind, len},
     segment::{Folder, HEADER_PAGE_BYTES, SegmentFile},
     window::{WINDOW_BYTES, Window},
 };
@@ -32,29 +32,48 @@ impl Record {
         self.header.sequence
     }
 
+    /// Whether it is about the entries, not about the stream or a vote.
+    pub(super) fn changes_log(&self) -> bool {
+        !matches!(self.header.kind, Kind::Head | Kind::Vote | Kind::Commit)
+    }
+
     pub(super) fn commit(&self) -> Option<Commit> {
         (self.header.kind == Kind::Commit).then(|| Commit::decode(&self.payload)).flatten()
     }
 }
 
-/// What a segment holds.
-#[derive(Debug)]
-pub(super) struct Scan {
-    pub(super) ordinal: u64,
-    /// Every whole record, by offset.
+/// How a segment begins: the whole records of its first flush. If that is damaged, all of the segment.
+#[derive(Debug, Default)]
+pub(super) struct Beginning {
     pub(super) records: Vec<Record>,
+    /// Whether one of them does not follow the one before.
+    has_gap: bool,
 }
 
-impl Scan {
-    /// The head, if the segment's first record is whole.
-    pub(super) fn head(&self) -> Option<Head> {
-        self.records.first().and_then(head_of)
+impl Beginning {
+    /// Reads as much of a segment as it takes to tell.
+    pub(super) fn read(folder: &Folder, segment: &mut SegmentFile) -> Result<Self, StorageError> {
+        let mut beginning = Self::default();
+        let end = segment.size;
+        walk(folder, segment, end, |record| {
+            let last = beginning.records.last();
+            beginning.has_gap |= last.is_some_and(|last| last.sequence() + 1 != record.sequence());
+            beginning.records.push(record);
+            Ok(beginning.head().is_none())
+        })?;
+        Ok(beginning)
     }
 
-    /// How many records from the first on follow each other without a gap.
-    pub(super) fn gapless(&self) -> usize {
-        let gap = self.records.windows(2).position(|pair| pair[0].sequence() + 1 != pair[1].sequence());
-        gap.map_or(self.records.len(), |at| at + 1)
+    /// The head and its sequence number, if it is whole. Not that of a recovery that was interrupted in its first
+    /// flush: then the tail that it was to write anew is still whole where it was, and nobody was ever told anything
+    /// of what lies here.
+    pub(super) fn head(&self) -> Option<(Head, u64)> {
+        let first = self.records.first()?;
+        let ends = self.records.last().is_some_and(|last| last.header.kind == Kind::Commit);
+        if first.header.flags & FLAG_COPIED != 0 && (self.has_gap || !ends) {
+            return None;
+        }
+        Some((head_of(first)?, first.sequence()))
     }
 }
 
@@ -63,17 +82,6 @@ fn head_of(record: &Record) -> Option<Head> {
         return None;
     }
     Head::decode(&record.payload)
-}
-
-/// Reads a segment whole and finds its records.
-pub(super) fn scan(folder: &Folder, segment: &mut SegmentFile) -> Result<Scan, StorageError> {
-    let (ordinal, end) = (segment.ordinal, segment.size);
-    let mut records = Vec::new();
-    walk(folder, segment, end, |record| {
-        records.push(record);
-        Ok(true)
-    })?;
-    Ok(Scan { ordinal, records })
 }
 
 /// Gives every whole record before byte `end` to `take`, in order, until that says that it wants no more.

@@ -5,10 +5,11 @@ use super::{
     index::{Place, RecordIndex},
     record::{FLAG_COPIED, Kind},
     scan::Record,
+    segment::Folder,
 };
 use crate::{
     known_bug::KnownBug,
-    storage::{Recovered, check_append, memory::memberships, term_runs::TermRuns},
+    storage::{Recovered, StorageError, check_append, memory::memberships, term_runs::TermRuns},
     types::{EntryBatch, LogBase, LogId, LogIndex, Membership, Term, Vote},
 };
 
@@ -88,6 +89,16 @@ impl State {
         self.base.clone_from(base);
         self.last = base.last;
         self.known_from = base.last.index.next();
+    }
+
+    /// Takes in a record of `segment`; refused if it does not fit those before it.
+    pub(super) fn take_in(
+        &mut self,
+        folder: &Folder,
+        segment: u64,
+        record: &Record,
+    ) -> Result<(), StorageError> {
+        self.apply(segment, record).map_err(|what| super::corrupt(folder.text(segment), record.offset, what))
     }
 
     /// Takes in a record of `segment`. Says what is wrong if it does not fit those before it.

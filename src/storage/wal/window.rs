@@ -13,11 +13,13 @@ pub(super) const WINDOW_BYTES: usize = 256 << 10;
 /// What is passed over at once where nothing lies.
 const BLANK: [u8; DIRECT_ALIGN_BYTES] = [0; DIRECT_ALIGN_BYTES];
 
-/// Bytes of a segment, always in the same memory unless somebody keeps a part of it: to be given fresh memory costs
+/// Bytes of a segment, in the same memory again and again unless somebody keeps a part of it: to be given fresh memory costs
 /// several times what it costs to read into it and to check what was read.
 #[derive(Default)]
 pub(super) struct Window {
     memory: Bytes,
+    /// The memory before that one, of which somebody kept a part for a while.
+    kept: Bytes,
     /// The part of `memory` that was read.
     bytes: Bytes,
     /// Where in the segment that is.
@@ -52,7 +54,10 @@ impl Window {
         let stop = (at + length as u64).next_multiple_of(DIRECT_ALIGN_BYTES as u64).min(end);
         let length = (stop - at) as usize;
         drop(mem::take(&mut self.bytes));
-        let mut memory = mem::take(&mut self.memory).try_into_mut().unwrap_or_default();
+        let mut memory = mem::take(&mut self.memory)
+            .try_into_mut()
+            .or_else(|memory| mem::replace(&mut self.kept, memory).try_into_mut())
+            .unwrap_or_default();
         if memory.len() < length + DIRECT_ALIGN_BYTES {
             memory = BytesMut::zeroed(length + DIRECT_ALIGN_BYTES);
         }
