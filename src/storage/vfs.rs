@@ -83,8 +83,8 @@ pub trait VfsFile: fmt::Debug + Send {
     /// Of the file system; `UnexpectedEof` if the file is too short.
     fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
 
-    /// Fills `bytes` from `offset` on as [`read_at`](Self::read_at) does, with the same bytes, for a file of which most
-    /// was never written and that is not read again soon. A file system that keeps a cache may pass it where offset,
+    /// Fills `bytes` from `offset` on as [`read_at`](Self::read_at) does, with the same bytes, for a part of a file that
+    /// was most likely never written and is not read again soon. A file system that keeps a cache may pass it where offset,
     /// length and address of `bytes` are multiples of [`DIRECT_ALIGN_BYTES`].
     ///
     /// # Errors

@@ -166,7 +166,8 @@ impl VfsFile for RealFile {
     }
 
     /// The kernel writes dirty pages of the range back before it reads below them, so the bytes are those that an
-    /// ordinary read shows. Blocks that were never written are zeroed in `bytes`, without a page of the cache for each.
+    /// ordinary read shows, or those on the disk where writing back had failed. Blocks that were never written are zeroed
+    /// in `bytes`, without a page of the cache for each.
     #[cfg(target_os = "linux")]
     fn read_past_cache(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         let aligned = bytes.len() - bytes.len() % super::DIRECT_ALIGN_BYTES;

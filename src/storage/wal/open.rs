@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use super::{
     Open, Sealed, Wal,
     active::{Active, size_for},
-    control::Cut,
     record::{self, FLAG_COPIED, Kind},
     recovery::{self, Recovery},
     scan::Record,
@@ -48,10 +47,16 @@ impl Wal {
         self.open = Some(Open { active, spares, sealed, floor: 0 });
         self.write_tail(&found)?;
         let mut repairs = std::mem::take(&mut found.repairs);
-        if !KnownBug::RecoveredTailNotFlushed.is_back() {
+        let is_flushed = !KnownBug::RecoveredTailNotFlushed.is_back();
+        if is_flushed {
             self.flush_records()?;
             // The head must not stay in the last flush: what it replaces is given up now.
             self.flush_records()?;
+        }
+        if self.background {
+            self.opened().spares.work_in_background()?;
+        }
+        if is_flushed {
             self.give_up_what_was_replaced(&found)?;
         }
         self.reserve(&mut repairs)?;
@@ -102,7 +107,7 @@ impl Wal {
             && cut.ordinal == last.ordinal
             && cut.offset < last.size
         {
-            shorten(&self.folder, &self.owner, cut)?;
+            open.spares.shorten(cut);
             last.size = cut.offset;
         }
         for ordinal in &found.abandoned {
@@ -114,7 +119,6 @@ impl Wal {
 
     /// Puts a segment in reserve. Without room for one the log opens all the same and takes no entries.
     fn reserve(&mut self, repairs: &mut Vec<String>) -> Result<(), StorageError> {
-        let background = self.background;
         let spares = &mut self.opened().spares;
         match spares.ensure(1) {
             Err(StorageError::Full { file }) => {
@@ -122,22 +126,11 @@ impl Wal {
             }
             done => done?,
         }
-        if background {
-            spares.work_in_background()?;
-            spares.top_up()?;
-        }
-        Ok(())
+        spares.top_up()
     }
 }
 
 fn sealed(folder: &Folder, owner: &Owner, found: &Recovery) -> Result<VecDeque<Sealed>, StorageError> {
     let size = |ordinal: u64| Ok(Sealed { ordinal, size: folder.open(ordinal, owner)?.size });
     found.chain.iter().map(|ordinal| size(*ordinal)).collect()
-}
-
-fn shorten(folder: &Folder, owner: &Owner, cut: Cut) -> Result<(), StorageError> {
-    let mut segment = folder.open(cut.ordinal, owner)?;
-    let path = folder.path(cut.ordinal);
-    segment.file.set_len(cut.offset).map_err(|e| io_error("shorten", &path, e))?;
-    segment.file.sync_all().map_err(|e| io_error("sync", &path, e))
 }

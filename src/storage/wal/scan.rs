@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::{
     control::{Commit, HEAD_BYTES_MAX, Head},
-    record::{FLAG_COPIED, HEADER_BYTES, Header, Kind, len},
+    record::{ALIGN, FLAG_COPIED, HEADER_BYTES, Header, Kind, len},
     segment::{Folder, HEADER_PAGE_BYTES, SegmentFile},
-    window::{WINDOW_BYTES, Window},
+    window::{BLANK, WINDOW_BYTES, Window},
 };
 use crate::storage::{StorageError, io_error};
 
@@ -46,6 +46,8 @@ impl Record {
 #[derive(Debug, Default)]
 pub(super) struct Beginning {
     pub(super) records: Vec<Record>,
+    /// Whether every byte behind the header's page is zero, to the end of the segment.
+    pub(super) untouched: bool,
     /// Whether one of them does not follow the one before.
     has_gap: bool,
 }
@@ -55,7 +57,7 @@ impl Beginning {
     pub(super) fn read(folder: &Folder, segment: &mut SegmentFile) -> Result<Self, StorageError> {
         let mut beginning = Self::default();
         let end = segment.size;
-        walk(folder, segment, end, |record| {
+        beginning.untouched = walk(folder, segment, end, |record| {
             let last = beginning.records.last();
             beginning.has_gap |= last.is_some_and(|last| last.sequence() + 1 != record.sequence());
             beginning.records.push(record);
@@ -84,14 +86,16 @@ fn head_of(record: &Record) -> Option<Head> {
     Head::decode(&record.payload)
 }
 
-/// Gives every whole record before byte `end` to `take`, in order, until that says that it wants no more.
+/// Gives every whole record before byte `end` to `take`, in order, until that says that it wants no more. Returns
+/// whether there was nothing but blank pages.
+///
 /// What is not kept of a segment takes no more memory than a window.
 pub(super) fn walk(
     folder: &Folder,
     segment: &mut SegmentFile,
     end: u64,
     take: impl FnMut(Record) -> Result<bool, StorageError>,
-) -> Result<(), StorageError> {
+) -> Result<bool, StorageError> {
     walk_by(WINDOW_BYTES, folder, segment, end, take)
 }
 
@@ -101,15 +105,21 @@ fn walk_by(
     segment: &mut SegmentFile,
     end: u64,
     mut take: impl FnMut(Record) -> Result<bool, StorageError>,
-) -> Result<(), StorageError> {
+) -> Result<bool, StorageError> {
     let end = end.min(segment.size);
     let mut window = Window::default();
+    let mut untouched = true;
     let mut at = HEADER_PAGE_BYTES;
     while at < end {
+        if window.is_blank_page(at) {
+            at += BLANK.len() as u64;
+            continue;
+        }
         let (bytes, inside) = window.at(at);
         match look(bytes, segment.id, inside, at) {
             Found::Record(record) => {
                 at = record.end();
+                untouched = false;
                 if !take(record)? {
                     break;
                 }
@@ -119,10 +129,13 @@ fn walk_by(
                 let length = length.max(window_bytes);
                 window.read(segment, at, length, end).map_err(|e| io_error("read", &path, e))?;
             }
-            Found::Beyond(_) | Found::Nothing => at = window.next_candidate(at),
+            Found::Beyond(_) | Found::Nothing => {
+                at += ALIGN as u64;
+                untouched = false;
+            }
         }
     }
-    Ok(())
+    Ok(untouched)
 }
 
 /// What is to be seen at a place.
@@ -177,10 +190,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{
-        super::record::{self, ALIGN},
-        *,
-    };
+    use super::{super::record, *};
     use crate::{sim::vfs::SimVfs, storage::vfs::Vfs, types::LogIndex};
 
     const ID: u64 = 9;

@@ -172,6 +172,14 @@ impl Folder {
         Ok(SegmentFile { ordinal, id, size, blank_from: size, file })
     }
 
+    /// Frees the blocks of a segment from byte `size` on. Durable when it returns.
+    pub(super) fn shorten(&self, ordinal: u64, size: u64, owner: &Owner) -> Result<(), StorageError> {
+        let mut segment = self.open(ordinal, owner)?;
+        let path = self.path(ordinal);
+        segment.file.set_len(size).map_err(|e| io_error("shorten", &path, e))?;
+        segment.file.sync_all().map_err(|e| io_error("sync", &path, e))
+    }
+
     /// Removes a segment. Durable with the next [`sync`](Self::sync).
     pub(super) fn remove(&self, ordinal: u64) -> Result<(), StorageError> {
         let path = self.path(ordinal);

@@ -4,17 +4,17 @@ use std::{io, mem};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{record::ALIGN, segment::SegmentFile};
+use super::segment::SegmentFile;
 use crate::storage::vfs::DIRECT_ALIGN_BYTES;
 
 /// How much of a segment is read at once: little enough to stay in the processor's cache until it has been checked.
 pub(super) const WINDOW_BYTES: usize = 256 << 10;
 
 /// What is passed over at once where nothing lies.
-const BLANK: [u8; DIRECT_ALIGN_BYTES] = [0; DIRECT_ALIGN_BYTES];
+pub(super) const BLANK: [u8; DIRECT_ALIGN_BYTES] = [0; DIRECT_ALIGN_BYTES];
 
-/// Bytes of a segment, in the same memory again and again unless somebody keeps a part of it: to be given fresh memory costs
-/// several times what it costs to read into it and to check what was read.
+/// Bytes of a segment, in the same memory again and again unless somebody keeps a part of it: to be given fresh memory
+/// costs several times what it costs to read into it and to check what was read.
 #[derive(Default)]
 pub(super) struct Window {
     memory: Bytes,
@@ -74,16 +74,11 @@ impl Window {
         Ok(())
     }
 
-    /// Where the next record may begin, if none does at `at`. Passes blank pages quickly.
-    pub(super) fn next_candidate(&self, at: u64) -> u64 {
-        let mut at = at + ALIGN as u64;
-        while at.is_multiple_of(BLANK.len() as u64) && self.is_blank_page(at) {
-            at += BLANK.len() as u64;
+    /// Whether a page begins at `at` that is blank: most of a young segment is, and is passed over quickly.
+    pub(super) fn is_blank_page(&self, at: u64) -> bool {
+        if !at.is_multiple_of(BLANK.len() as u64) {
+            return false;
         }
-        at
-    }
-
-    fn is_blank_page(&self, at: u64) -> bool {
         let (bytes, inside) = self.at(at);
         bytes.get(inside..inside + BLANK.len()) == Some(&BLANK[..])
     }
@@ -168,7 +163,7 @@ mod tests {
             }
             let (bytes, inside) = window.at(at);
             found.extend(bytes.get(inside).filter(|byte| **byte != 0));
-            at = window.next_candidate(at);
+            at += if window.is_blank_page(at) { PAGE as u64 } else { 8 };
         }
         let reads = reads.lock().unwrap().clone();
         (reads, found)

@@ -57,10 +57,15 @@ impl Place {
         self.vfs.list(&self.dir).unwrap()
     }
 
+    fn id_of(&self, name: &str) -> u64 {
+        let content = read_file(&*self.vfs, &self.dir.join(name)).unwrap();
+        u64::from_le_bytes(content[24..32].try_into().unwrap())
+    }
+
     /// Puts a flush of one record where none belongs: whole, with a sequence number far ahead.
     fn stray(&self, name: &str, offset: u64) {
         let path = self.dir.join(name);
-        let id = u64::from_le_bytes(read_file(&*self.vfs, &path).unwrap()[24..32].try_into().unwrap());
+        let id = self.id_of(name);
         let commit =
             Commit { first_sequence: 1000, last: LogId::new(Term(7), LogIndex(9)), ..Commit::default() };
         let mut file = self.vfs.open(&path).unwrap();
@@ -117,6 +122,40 @@ fn what_a_damaged_flush_far_inside_a_reserve_promised_is_kept_however_that_is_re
             assert!(found.repairs.iter().any(|repair| repair.contains(&reserve)), "{offset}: {found:?}");
         }
     }
+}
+
+#[test]
+fn a_reserve_keeps_its_id_unless_a_byte_of_it_was_written() {
+    for touched in [None].into_iter().chain(offsets().map(Some)) {
+        for place in Place::filled() {
+            let reserve = place.files()[1].clone();
+            let id = place.id_of(&reserve);
+            if let Some(offset) = touched {
+                let mut file = place.vfs.open(&place.dir.join(&reserve)).unwrap();
+                file.write_at(offset + 5, &[IoSlice::new(&[1])]).unwrap();
+            }
+            let (mut wal, found) = place.open().unwrap();
+            assert_eq!((found.last.index, found.repairs), (LogIndex(2), Vec::new()));
+            let active = wal.opened().active.ordinal();
+            assert_eq!(wal.folder.path(active), place.dir.join(&reserve));
+            assert_eq!(place.id_of(&reserve) == id, touched.is_none(), "{touched:?}");
+        }
+    }
+}
+
+#[test]
+fn the_helper_thread_frees_what_lies_behind_the_cut() {
+    let [_, place] = Place::filled();
+    let size = |name: &str| place.vfs.open(&place.dir.join(name)).unwrap().size().unwrap();
+    let newest = place.files()[0].clone();
+    assert_eq!(size(&newest), LARGE);
+    let options = WalOptions { segment_bytes: LARGE, background: true, ..options() };
+    let mut wal = Wal::open(place.vfs.clone(), &place.dir, options);
+    wal.recover().unwrap();
+    // Until the thread is done.
+    drop(wal);
+    assert!(size(&newest) < HEADER_PAGE_BYTES * 2, "{}", size(&newest));
+    assert_eq!(place.open().unwrap().1.last.index, LogIndex(2));
 }
 
 #[test]
