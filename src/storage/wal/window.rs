@@ -1,26 +1,26 @@
 //! The part of a segment that is in memory while it is scanned.
 
-use std::{io, mem};
+use std::io;
 
 use bytes::{Bytes, BytesMut};
 
 use super::segment::SegmentFile;
 use crate::storage::vfs::DIRECT_ALIGN_BYTES;
 
-/// How much of a segment is read at once: little enough to stay in the processor's cache until it has been checked.
-pub(super) const WINDOW_BYTES: usize = 256 << 10;
+/// How much of a segment is read at once: little enough to stay in the processor's cache until it has been checked, and
+/// so much more than a record that little is read twice where a window ends inside one.
+pub(super) const WINDOW_BYTES: usize = 512 << 10;
 
 /// What is passed over at once where nothing lies.
 pub(super) const BLANK: [u8; DIRECT_ALIGN_BYTES] = [0; DIRECT_ALIGN_BYTES];
 
-/// Bytes of a segment, in the same memory again and again unless somebody keeps a part of it: to be given fresh memory
+/// Bytes of a segment, in memory that is used again as soon as nobody keeps a part of it: to be given fresh memory
 /// costs several times what it costs to read into it and to check what was read.
 #[derive(Default)]
 pub(super) struct Window {
-    memory: Bytes,
-    /// The memory before that one, of which somebody kept a part for a while.
-    kept: Bytes,
-    /// The part of `memory` that was read.
+    /// As many as were ever kept at once, and one.
+    memories: Vec<Bytes>,
+    /// The part of the last of them that was read.
     bytes: Bytes,
     /// Where in the segment that is.
     start: u64,
@@ -53,14 +53,7 @@ impl Window {
         let past_cache = at == self.end() && self.bytes.ends_with(&BLANK);
         let stop = (at + length as u64).next_multiple_of(DIRECT_ALIGN_BYTES as u64).min(end);
         let length = (stop - at) as usize;
-        drop(mem::take(&mut self.bytes));
-        let mut memory = mem::take(&mut self.memory)
-            .try_into_mut()
-            .or_else(|memory| mem::replace(&mut self.kept, memory).try_into_mut())
-            .unwrap_or_default();
-        if memory.len() < length + DIRECT_ALIGN_BYTES {
-            memory = BytesMut::zeroed(length + DIRECT_ALIGN_BYTES);
-        }
+        let mut memory = self.free_memory(length + DIRECT_ALIGN_BYTES);
         let front = memory.as_ptr().align_offset(DIRECT_ALIGN_BYTES).min(DIRECT_ALIGN_BYTES);
         let bytes = &mut memory[front..front + length];
         if past_cache {
@@ -68,10 +61,19 @@ impl Window {
         } else {
             segment.file.read_at(at, bytes)?;
         }
-        self.memory = memory.freeze();
-        self.bytes = self.memory.slice(front..front + length);
+        let memory = memory.freeze();
+        self.bytes = memory.slice(front..front + length);
+        self.memories.push(memory);
         self.start = at;
         Ok(())
+    }
+
+    /// Memory of at least `length` bytes of which nobody keeps a part.
+    fn free_memory(&mut self, length: usize) -> BytesMut {
+        self.bytes = Bytes::new();
+        let free = self.memories.iter().rposition(Bytes::is_unique);
+        let memory = free.and_then(|at| self.memories.swap_remove(at).try_into_mut().ok());
+        memory.filter(|memory| memory.len() >= length).unwrap_or_else(|| BytesMut::zeroed(length))
     }
 
     /// Whether a page begins at `at` that is blank: most of a young segment is, and is passed over quickly.
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_keeps_of_a_window_stays_as_it_was() {
+    fn what_somebody_keeps_of_a_window_stays_as_it_was_and_other_memory_is_used_again() {
         let content: Vec<u8> = (0..6 * PAGE).map(|at| (at / PAGE) as u8).collect();
         let file = Box::new(Noted { content, reads: Arc::default() });
         let mut segment = SegmentFile { ordinal: 1, id: 1, size: 0, blank_from: 0, file };
@@ -198,5 +200,6 @@ mod tests {
             kept.extend((page % 2 == 0).then(|| window.at(page * PAGE as u64).0.clone()));
         }
         assert!(kept.iter().zip([0, 2, 4]).all(|(bytes, page)| bytes[..] == [page; PAGE]));
+        assert_eq!(window.memories.len(), 4);
     }
 }

@@ -82,7 +82,7 @@ impl Place {
 
 /// Near the first record, right before and behind the borders of pages and windows, and at the very end.
 fn offsets() -> impl Iterator<Item = u64> {
-    let borders = [64 << 10, 256 << 10, (256 << 10) + HEADER_PAGE_BYTES, 1 << 20, LARGE - (8 << 10)];
+    let borders = [64 << 10, 512 << 10, (512 << 10) + HEADER_PAGE_BYTES, 1 << 20, LARGE - (8 << 10)];
     let around = borders.into_iter().flat_map(|border| [border - 8, border, border + 8, border + 4088]);
     around.chain([LARGE - 256])
 }
