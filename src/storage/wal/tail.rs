@@ -6,7 +6,7 @@ use super::{
     control::Commit,
     record::Kind,
     scan::{self, Record},
-    segment::{Folder, SegmentFile},
+    segment::{Folder, HEADER_PAGE_BYTES, SegmentFile},
     state::State,
 };
 use crate::{known_bug::KnownBug, storage::StorageError};
@@ -52,6 +52,10 @@ impl Tail {
         let (ordinal, end) = (segment.ordinal, segment.size);
         let mut tail = Self { ordinal, state, records: Vec::new(), before: None, behind: Behind::default() };
         scan::walk(folder, segment, end, |record| tail.take(folder, record).map(|()| true))?;
+        if tail.records.is_empty() {
+            // It was whole a moment ago.
+            return Err(tail.rot(folder));
+        }
         Ok(tail)
     }
 
@@ -67,8 +71,10 @@ impl Tail {
     }
 
     fn is_next(&self, record: &Record) -> bool {
-        let follows = self.records.last().is_none_or(|last| last.sequence() + 1 == record.sequence());
-        follows || KnownBug::RecordBehindDamageTaken.is_back()
+        let Some(last) = self.records.last() else {
+            return record.offset == HEADER_PAGE_BYTES && record.header.kind == Kind::Head;
+        };
+        last.sequence() + 1 == record.sequence() || KnownBug::RecordBehindDamageTaken.is_back()
     }
 
     /// Takes in a flush with another one behind it.
@@ -99,7 +105,7 @@ impl Tail {
         folder: &Folder,
         repairs: &mut Vec<String>,
     ) -> Result<Option<Commit>, StorageError> {
-        let whole = self.records.last().expect("it begins with a whole head");
+        let whole = self.records.last().expect("checked when it was read");
         let (damage, file) = (whole.end(), folder.text(self.ordinal));
         match (self.behind.commit.take(), &self.behind.last) {
             (None, Some(last)) => {
@@ -126,7 +132,7 @@ impl Tail {
     }
 
     fn rot(&self, folder: &Folder) -> StorageError {
-        let damage = self.records.last().map_or(0, Record::end);
+        let damage = self.records.last().map_or(HEADER_PAGE_BYTES, Record::end);
         let what = "a record is damaged and whole flushes lie behind it";
         super::corrupt(folder.text(self.ordinal), damage, what)
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    sim::vfs::{Effect, Fault, Operation, SimVfs, SyncFailure},
+    sim::vfs::{Effect, Fault, Operation, SimVfs, StallHook, SyncFailure},
     storage::memory::MemoryStore,
     types::{EntryBuffer, EntryKind, LogId, Term},
 };

@@ -124,6 +124,29 @@ fn a_damaged_last_flush_never_keeps_the_log_from_opening_whatever_was_purged() {
     assert!(heads > 3, "a head was in the last flush {heads} times");
 }
 
+#[test]
+fn a_head_that_rots_while_the_log_is_being_read_is_refused() {
+    let mut refused = 0;
+    for reads in 0..12 {
+        let (disk, mut wal) = fresh();
+        wal.append(&batch(1, 1, 3, 100)).unwrap();
+        wal.flush().unwrap();
+        let file = wal.folder.path(wal.state.index.oldest_segment().unwrap());
+        drop(wal);
+        disk.kill();
+        let rotting = disk.clone();
+        let hook = StallHook::new(move |path: &Path| rotting.flip(path, HEADER_PAGE_BYTES, 1));
+        disk.inject(Fault::at(Operation::Read, Effect::Stall(hook)).on(&file.to_string_lossy()).after(reads));
+        refused += match reopen(&disk).map(|(_, image, _)| image.recovered.last.index) {
+            Err(StorageError::Corrupt { .. }) => 1,
+            Ok(last) => u64::from(last != LogIndex(3)) * 100,
+            Err(error) => panic!("after {reads} reads: {error}"),
+        };
+    }
+    // Before it is opened and before it is found to be the newest, before it is opened again and before it is taken in.
+    assert_eq!(refused, 4);
+}
+
 /// Flips a byte of the record at `offset` if that is in the last flush; whether it was.
 fn check_last_flush(disk: &SimVfs, wal: &mut Wal, offset: u64) -> u64 {
     let last = wal.state.last;
