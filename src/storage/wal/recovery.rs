@@ -32,21 +32,13 @@ pub(super) struct Recovery {
     /// The segments that hold the log so far, oldest first.
     pub(super) chain: Vec<u64>,
     /// Segments behind the newest record, ascending: no record in them.
-    pub(super) blank: Vec<Blank>,
+    pub(super) blank: Vec<u64>,
     /// Segments that hold nothing that counts.
     pub(super) abandoned: Vec<u64>,
     /// Words for the operator.
     pub(super) repairs: Vec<String>,
     /// The highest ordinal that holds a record.
     pub(super) highest: u64,
-}
-
-/// A segment without a record.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Blank {
-    pub(super) ordinal: u64,
-    /// Whether every byte of it is zero, so that no flush ever left anything there.
-    pub(super) untouched: bool,
 }
 
 /// Reads the directory.
@@ -111,8 +103,7 @@ impl Recovery {
         self.repairs = newest.repairs;
         self.blank = newest.blank;
         self.blank.reverse();
-        let is_blank = |ordinal: &u64| self.blank.iter().any(|blank| blank.ordinal == *ordinal);
-        let recorded = ordinals.iter().copied().filter(|ordinal| !is_blank(ordinal));
+        let recorded = ordinals.iter().copied().filter(|ordinal| !self.blank.contains(ordinal));
         let recorded: Vec<u64> = recorded.collect();
         self.highest = recorded.last().copied().unwrap_or(0);
         self.abandoned = recorded.into_iter().filter(|ordinal| !self.chain.contains(ordinal)).collect();
@@ -126,7 +117,7 @@ struct Newest {
     first: Option<First>,
     /// The commit record of a segment behind it whose first flush is not.
     promise: Option<Commit>,
-    blank: Vec<Blank>,
+    blank: Vec<u64>,
     /// Whether a segment behind it was set aside.
     damaged: bool,
     repairs: Vec<String>,
@@ -145,7 +136,7 @@ fn find_newest(folder: &Folder, owner: &Owner, ordinals: &[u64]) -> Result<Newes
         let (ordinal, mut segment) = (*ordinal, folder.open(*ordinal, owner)?);
         let beginning = Beginning::read(folder, &mut segment)?;
         if beginning.records.is_empty() && !newest.damaged {
-            newest.blank.push(Blank { ordinal, untouched: beginning.untouched });
+            newest.blank.push(ordinal);
         } else if let Some((head, sequence)) = beginning.head() {
             newest.first = Some(First { ordinal, head, sequence });
             return Ok(newest);

@@ -46,8 +46,6 @@ impl Record {
 #[derive(Debug, Default)]
 pub(super) struct Beginning {
     pub(super) records: Vec<Record>,
-    /// Whether every byte behind the header's page is zero, to the end of the segment.
-    pub(super) untouched: bool,
     /// Whether one of them does not follow the one before.
     has_gap: bool,
 }
@@ -57,7 +55,7 @@ impl Beginning {
     pub(super) fn read(folder: &Folder, segment: &mut SegmentFile) -> Result<Self, StorageError> {
         let mut beginning = Self::default();
         let end = segment.size;
-        beginning.untouched = walk(folder, segment, end, |record| {
+        walk(folder, segment, end, |record| {
             let last = beginning.records.last();
             beginning.has_gap |= last.is_some_and(|last| last.sequence() + 1 != record.sequence());
             beginning.records.push(record);
@@ -86,16 +84,14 @@ fn head_of(record: &Record) -> Option<Head> {
     Head::decode(&record.payload)
 }
 
-/// Gives every whole record before byte `end` to `take`, in order, until that says that it wants no more. Returns
-/// whether there was nothing but blank pages.
-///
+/// Gives every whole record before byte `end` to `take`, in order, until that says that it wants no more.
 /// What is not kept of a segment takes no more memory than a window.
 pub(super) fn walk(
     folder: &Folder,
     segment: &mut SegmentFile,
     end: u64,
     take: impl FnMut(Record) -> Result<bool, StorageError>,
-) -> Result<bool, StorageError> {
+) -> Result<(), StorageError> {
     walk_by(WINDOW_BYTES, folder, segment, end, take)
 }
 
@@ -105,10 +101,9 @@ fn walk_by(
     segment: &mut SegmentFile,
     end: u64,
     mut take: impl FnMut(Record) -> Result<bool, StorageError>,
-) -> Result<bool, StorageError> {
+) -> Result<(), StorageError> {
     let end = end.min(segment.size);
     let mut window = Window::default();
-    let mut untouched = true;
     let mut at = HEADER_PAGE_BYTES;
     while at < end {
         if window.is_blank_page(at) {
@@ -119,7 +114,6 @@ fn walk_by(
         match look(bytes, segment.id, inside, at) {
             Found::Record(record) => {
                 at = record.end();
-                untouched = false;
                 if !take(record)? {
                     break;
                 }
@@ -129,13 +123,10 @@ fn walk_by(
                 let length = length.max(window_bytes);
                 window.read(segment, at, length, end).map_err(|e| io_error("read", &path, e))?;
             }
-            Found::Beyond(_) | Found::Nothing => {
-                at += ALIGN as u64;
-                untouched = false;
-            }
+            Found::Beyond(_) | Found::Nothing => at += ALIGN as u64,
         }
     }
-    Ok(untouched)
+    Ok(())
 }
 
 /// What is to be seen at a place.

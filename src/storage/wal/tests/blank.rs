@@ -125,25 +125,6 @@ fn what_a_damaged_flush_far_inside_a_reserve_promised_is_kept_however_that_is_re
 }
 
 #[test]
-fn a_reserve_keeps_its_id_unless_a_byte_of_it_was_written() {
-    for touched in [None].into_iter().chain(offsets().map(Some)) {
-        for place in Place::filled() {
-            let reserve = place.files()[1].clone();
-            let id = place.id_of(&reserve);
-            if let Some(offset) = touched {
-                let mut file = place.vfs.open(&place.dir.join(&reserve)).unwrap();
-                file.write_at(offset + 5, &[IoSlice::new(&[1])]).unwrap();
-            }
-            let (mut wal, found) = place.open().unwrap();
-            assert_eq!((found.last.index, found.repairs), (LogIndex(2), Vec::new()));
-            let active = wal.opened().active.ordinal();
-            assert_eq!(wal.folder.path(active), place.dir.join(&reserve));
-            assert_eq!(place.id_of(&reserve) == id, touched.is_none(), "{touched:?}");
-        }
-    }
-}
-
-#[test]
 fn the_helper_thread_frees_what_lies_behind_the_cut() {
     let [_, place] = Place::filled();
     let size = |name: &str| place.vfs.open(&place.dir.join(name)).unwrap().size().unwrap();
