@@ -40,8 +40,8 @@ const RULES: &[Rule] = &[
                               "src/actors/snapshotter/thread.rs", "src/storage/wal/spares.rs",
                               "src/system/open.rs", "src/system/start.rs", "src/sim/run.rs"], SEAM),
     // The leader's CommitDue: a leader too busy for it has appends that carry the commit index.
-    rule("notify_later", &["src/actors/leader/mod.rs", "src/mailbox/inspected/context.rs"], STARVES),
-    rule("run_later", &["src/mailbox/inspected/context.rs"], STARVES),
+    rule("notify_later", &["src/actors/leader/mod.rs", "src/mailbox/context.rs"], STARVES),
+    rule("run_later", &["src/mailbox/context.rs"], STARVES),
     rule("run_interval", &[], STARVES),
     rule("ResponseFuture", &[], "a completion is a message, not a future in a handler"),
     rule("ResponseActFuture", &[], "a completion is a message, not a future in a handler"),
