@@ -49,8 +49,8 @@ pub struct Config {
     /// For how many turns of its event loop, of about a microsecond each, a leader's thread looks for the followers'
     /// answers and the next requests before it sleeps, and has to be woken. In each turn other threads get the
     /// processor if they want it; where looking turns out to be in vain it is tried only now and then. Not with more than
-    /// 64 open requests, who share what it costs to be woken, nor on a machine with one processor. Default 100; 0 sleeps
-    /// at once.
+    /// 64 open requests, who share what it costs to be woken, nor on a machine with one processor. Default 100, at most
+    /// 10,000; 0 sleeps at once.
     pub busy_poll: u32,
     /// Ask for promises of votes before standing (thesis §9.6). Default on.
     pub pre_vote: bool,
@@ -274,6 +274,7 @@ impl Config {
             "must be at most 900,000 millionths",
         )?;
         rule(self.commit_timeout >= ms(1), "commit_timeout", "must be at least 1 ms")?;
+        rule(self.busy_poll <= 10_000, "busy_poll", "must be at most 10,000 turns")?;
         rule(self.request_timeout >= ms(1), "request_timeout", "must be at least 1 ms")?;
         rule(self.snapshot_interval >= ms(5), "snapshot_interval", "must be at least 5 ms")?;
         rule(self.snapshots_retained >= 1, "snapshots_retained", "must be at least 1")?;
@@ -338,6 +339,12 @@ mod tests {
             let config = Config { snapshot_chunk_bytes, ..Config::default() };
             assert_eq!(config.validate().unwrap_err().field, "snapshot_chunk_bytes");
         }
+    }
+
+    #[test]
+    fn a_thread_that_would_hardly_ever_sleep_is_refused() {
+        let config = Config { busy_poll: 10_001, ..Config::default() };
+        assert_eq!(config.validate().unwrap_err().field, "busy_poll");
     }
 
     #[test]
