@@ -1,8 +1,9 @@
 //! Term, vote and role of a node, and its answers to every request of other nodes.
 //!
 //! Mailbox: `Rpc<…>`, [`VoteAnswered`], [`Flushed`], [`VoteSaved`], [`StepDown`], [`FsmRoom`], [`Tick`], [`Decided`],
-//! [`SnapshotTaken`], [`SnapshotReceived`](crate::messages::SnapshotReceived). Voice: [`SaveVote`], [`Append`], [`Truncate`] and [`Purge`] to Storage, `FsmRetry` to FsmApplier, votes and
-//! answers to other nodes, the tenure's subtree. Go: `runFollower`, `runCandidate`, `processRPC`.
+//! [`SnapshotTaken`], [`SnapshotReceived`](crate::messages::SnapshotReceived). Voice: [`SaveVote`], [`Append`],
+//! [`Truncate`] and [`Purge`] to Storage, `FsmRetry` to FsmApplier, votes and answers to other nodes, the tenure's
+//! subtree. Go: `runFollower`, `runCandidate`, `processRPC`.
 //! The only writer of term, vote and role; no fast path goes round it (hashicorp/raft#695). Ends a tenure
 //! before anything of the next term happens.
 
