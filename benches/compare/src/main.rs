@@ -54,6 +54,10 @@ use outcome::Outcome;
 use record::Record;
 use report::Report;
 
+/// Of all systems in Rust: what a service with many requests at once is run with (docs/operations.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match &arguments.child {
