@@ -1,11 +1,17 @@
 //! The write side of a batch: entries that have no index yet.
 
+use std::ops::RangeInclusive;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     ENTRY_HEADER_BYTES, EntryBatch, EntryKind, FLAG_STAMPED, LogIndex, STAMP_BYTES, Term, entry_len,
     header_at, padding, parse, variable_len,
 };
+
+/// How much is allocated at a time for batches to come: room for several of them, within these bounds.
+const BATCHES_AT_A_TIME: usize = 4;
+const ROOM_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 20;
 
 /// Entries being collected before they have an index: the write side of an [`EntryBatch`].
 #[derive(Debug, Default)]
@@ -24,11 +30,17 @@ impl EntryBuffer {
         Self { bytes: BytesMut::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Takes out what was collected. What comes next is written behind it in the same allocation, as long as that has
-    /// room, and then in one as large: small batches share one, which lives as long as the last of them.
+    /// Takes out what was collected. What comes next is written behind it in the same allocation if one as large, and a
+    /// quarter more, has room there, and else in a new one: batches share them, and one lives as long as the last in it.
+    /// A batch that outgrew its room half-way would be copied, and what it had filled were memory that nothing uses.
     pub fn split(&mut self) -> Self {
         let bytes = self.bytes.split();
-        let Self { bytes: room, count, wants_time, configurations } = std::mem::take(self);
+        let Self { bytes: mut room, count, wants_time, configurations } = std::mem::take(self);
+        let next = bytes.len() + bytes.len() / 4;
+        if room.capacity() < next {
+            let several = next.saturating_mul(BATCHES_AT_A_TIME);
+            room = BytesMut::with_capacity(several.clamp(*ROOM_BYTES.start(), *ROOM_BYTES.end()));
+        }
         self.bytes = room;
         Self { bytes, count, wants_time, configurations }
     }

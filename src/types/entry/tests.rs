@@ -149,6 +149,33 @@ fn the_memberships_among_the_entries_are_found_whatever_the_batch_was_made_of() 
     assert_eq!(slice(7, 7), EntryBatch::verify(slice(7, 7).bytes().clone()).unwrap());
 }
 
+/// How many allocations so many batches of `bytes` lie in, one byte of them behind the other.
+fn allocations(batches: usize, bytes: usize) -> usize {
+    let mut buffer = EntryBuffer::with_capacity(64 << 10);
+    let (mut allocations, mut end) = (0, std::ptr::null());
+    for batch in 0..batches {
+        while buffer.len() < bytes {
+            buffer.push(EntryKind::Command, &[7; 200]);
+        }
+        let sealed = buffer.split().seal(LogIndex(batch as u64 + 1), Term(1));
+        let place = sealed.bytes().as_ptr_range();
+        allocations += usize::from(place.start != end);
+        end = place.end;
+    }
+    allocations
+}
+
+#[test]
+fn batches_share_an_allocation_and_none_is_moved_from_one_to_the_next() {
+    assert_eq!(allocations(64, 1000), 2, "64 KiB hold as many as leave room for a larger one");
+    assert_eq!(
+        allocations(8, 75_000),
+        1 + 2,
+        "the first one grows; the others get room for four and a quarter more"
+    );
+    assert_eq!(allocations(3, 1_100_000), 3);
+}
+
 #[test]
 fn what_is_taken_out_of_a_buffer_stays_as_it_is_while_more_is_collected() {
     let mut buffer = EntryBuffer::with_capacity(96);
