@@ -54,7 +54,8 @@ use outcome::Outcome;
 use record::Record;
 use report::Report;
 
-/// Of all systems in Rust: what a service with many requests at once is run with (docs/operations.md).
+/// Of all systems in Rust, as in a service with thousands of requests at once.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

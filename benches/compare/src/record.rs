@@ -65,9 +65,12 @@ pub(crate) struct Record {
 impl Record {
     /// Nothing yet, on this machine.
     pub(crate) fn here() -> Self {
+        let allocator = if cfg!(feature = "mimalloc") { "mimalloc" } else { "of the system" };
+        let systems = Sut::ALL.iter().map(|sut| (sut.name(), sut.version()));
+        let versions = systems.chain([("allocator", allocator)]);
         Self {
             machine: Machine::here(),
-            versions: Sut::ALL.iter().map(|sut| (sut.name().to_owned(), sut.version().to_owned())).collect(),
+            versions: versions.map(|(what, which)| (what.to_owned(), which.to_owned())).collect(),
             commands: Vec::new(),
             cells: Vec::new(),
             left_out: cells::NOT_MEASURED.map(|(what, why)| (what.to_owned(), why.to_owned())).into(),
