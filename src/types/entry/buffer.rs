@@ -10,7 +10,7 @@ use super::{
 };
 
 /// How much is allocated at a time for batches to come: room for several of them, within these bounds.
-const BATCHES_AT_A_TIME: usize = 4;
+const BATCHES_AT_A_TIME: usize = 8;
 const ROOM_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 20;
 
 /// Entries being collected before they have an index: the write side of an [`EntryBatch`].

@@ -169,9 +169,9 @@ fn allocations(batches: usize, bytes: usize) -> usize {
 fn batches_share_an_allocation_and_none_is_moved_from_one_to_the_next() {
     assert_eq!(allocations(64, 1000), 2, "64 KiB hold as many as leave room for a larger one");
     assert_eq!(
-        allocations(8, 75_000),
+        allocations(12, 75_000),
         1 + 2,
-        "the first one grows; the others get room for four and a quarter more"
+        "the first one grows; the others get room for nine of them each"
     );
     assert_eq!(allocations(3, 1_100_000), 3);
 }
