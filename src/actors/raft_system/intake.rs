@@ -19,7 +19,7 @@ use crate::{
     types::{EntryBuffer, EntryKind, ForwardApply, SessionCommand, SessionId},
 };
 
-/// How much is allocated at a time for commands on their way in.
+/// How much is allocated for the first commands on their way in; then it goes by the last batch.
 const BUFFER_BYTES: usize = 64 << 10;
 /// How many commands go on together, however many have come. While the first of a great burst are with the followers,
 /// the next are taken in: the leader and they work at the same time, not in turn.

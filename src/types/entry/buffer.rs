@@ -31,8 +31,9 @@ impl EntryBuffer {
     }
 
     /// Takes out what was collected. What comes next is written behind it in the same allocation if one as large, and a
-    /// quarter more, has room there, and else in a new one: batches share them, and one lives as long as the last in it.
-    /// A batch that outgrew its room half-way would be copied, and what it had filled were memory that nothing uses.
+    /// quarter more, has room there, and else in a new one: batches share them, and one lives as long as the last in it,
+    /// which is why none is greater than a mebibyte until a batch is. A batch that outgrows its room half-way is copied,
+    /// and what it had filled is memory that nothing uses.
     pub fn split(&mut self) -> Self {
         let bytes = self.bytes.split();
         let Self { bytes: mut room, count, wants_time, configurations } = std::mem::take(self);
