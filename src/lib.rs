@@ -137,7 +137,7 @@ pub use messages::{
     Read, ReadWithin, ReloadConfig, RemoveServer, Restore, Shutdown, Snapshot, StaleRead, StaleReadFrom,
     StopObserving, TransferLeadership, VerifyLeader,
 };
-pub use state_machine::{Answer, Reply, StateMachine, StateSnapshot};
+pub use state_machine::{Answer, DecodeError, Reply, StateMachine, StateSnapshot};
 #[cfg(feature = "peers-json")]
 pub use system::read_peers_json;
 pub use system::{

@@ -1,6 +1,6 @@
 //! The one trait a service implements.
 
-use std::io;
+use std::{error::Error, io};
 
 use actix::Message;
 use serde::{Serialize, de::DeserializeOwned};
@@ -12,6 +12,9 @@ pub type Reply<S> = <<S as StateMachine>::Command as Message>::Result;
 
 /// What a query of `S` answers.
 pub type Answer<S> = <<S as StateMachine>::Query as Message>::Result;
+
+/// Why the encoding of a command is not what the state machine reads.
+pub type DecodeError = Box<dyn Error + Send + Sync>;
 
 /// The state as of one moment, to be written while commands go on being applied: a copy, a reference-counted version,
 /// or a read transaction of the database that the state machine keeps its state in.
@@ -51,6 +54,23 @@ pub trait StateMachine: Send + 'static {
     fn apply(&mut self, at: LogId, command: Self::Command) -> Reply<Self>
     where
         Self: Sized;
+
+    /// Applies the committed command whose encoding is `command`: what every node calls for each. The default decodes it
+    /// and calls [`apply`](Self::apply).
+    ///
+    /// One of your own spares the memory of the decoded command where that borrows from its encoding: a blob as
+    /// `rmp_serde::from_slice::<&[u8]>`, or a struct with a lifetime that reads what `Command` wrote. State, reply and
+    /// whether it can be read at all must be those of the default, since nodes of different versions apply the same log;
+    /// the simulator compares the replies of both.
+    ///
+    /// # Errors
+    /// If the bytes cannot be read. The node stops then: a committed command may not be left out.
+    fn apply_encoded(&mut self, at: LogId, command: &[u8]) -> Result<Reply<Self>, DecodeError>
+    where
+        Self: Sized,
+    {
+        Ok(self.apply(at, rmp_serde::from_slice(command)?))
+    }
 
     /// Answers a question from the present state.
     fn query(&self, query: Self::Query) -> Answer<Self>

@@ -74,12 +74,12 @@ impl<S: StateMachine> StateMachine for Observed<S> {
     type Query = Asked<S::Query>;
 
     fn apply(&mut self, at: LogId, Tagged { operation, command }: Self::Command) -> Placed<Reply<S>> {
-        // A command that cannot be encoded could not have come here.
-        let content = rmp_serde::to_vec(&command).map(|bytes| xxh3_64(&bytes)).unwrap_or_default();
-        self.oracle.applied(self.node, at, operation, content);
+        let encoded = rmp_serde::to_vec(&command).expect("it came here encoded");
+        self.oracle.applied(self.node, at, operation, xxh3_64(&encoded));
         self.oracle.holds_restores(self.node, at.index, self.restored);
         self.last = at.index;
-        Placed { at, reply: self.machine.apply(at, command) }
+        let reply = self.machine.apply_encoded(at, &encoded);
+        Placed { at, reply: reply.unwrap_or_else(|error| panic!("a command that was sent: {error}")) }
     }
 
     fn query(&self, Asked(query): Self::Query) -> Seen<Answer<S>> {

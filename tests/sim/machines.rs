@@ -7,6 +7,7 @@ use std::{
 
 use actix::Message;
 use raftix::{
+    DecodeError,
     prelude::*,
     sim::{Activity, Client, Verdict, Workload, history::Action, run},
 };
@@ -22,10 +23,12 @@ struct Add(u64);
 #[rtype(result = "u64")]
 struct Total;
 
-/// Adds up; a biased one adds something of its own that differs from one value of it to the next.
+/// Adds up; a biased one adds something of its own that differs from one value of it to the next, and one that
+/// misreads adds something to what it reads itself.
 struct Counter {
     total: u64,
     bias: u64,
+    misreads: u64,
 }
 
 impl StateMachine for Counter {
@@ -35,6 +38,11 @@ impl StateMachine for Counter {
     fn apply(&mut self, _: LogId, Add(amount): Add) -> u64 {
         self.total += amount + self.bias;
         self.total
+    }
+
+    fn apply_encoded(&mut self, at: LogId, command: &[u8]) -> Result<u64, DecodeError> {
+        let Add(amount) = rmp_serde::from_slice(command)?;
+        Ok(self.apply(at, Add(amount + self.misreads)))
     }
 
     fn query(&self, _: Total) -> u64 {
@@ -61,9 +69,10 @@ impl StateSnapshot for Sum {
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Counting {
     biased: bool,
+    misreads: bool,
 }
 
 static MADE: AtomicU64 = AtomicU64::new(0);
@@ -74,7 +83,7 @@ impl Workload for Counting {
 
     fn machine(&self) -> Counter {
         let bias = if self.biased { MADE.fetch_add(1, Ordering::Relaxed) } else { 0 };
-        Counter { total: 0, bias }
+        Counter { total: 0, bias, misreads: u64::from(self.misreads) }
     }
 
     fn client(&self, _: u64, seed: u64) -> Adder {
@@ -94,7 +103,7 @@ impl Client<Counter> for Adder {
 #[test]
 fn a_sound_state_machine_passes() {
     for seed in 0..3 {
-        let report = run(Counting { biased: false }, short(seed));
+        let report = run(Counting::default(), short(seed));
         assert_eq!(report.violation(), None, "seed {seed}");
         let answered = report.activities.of(Activity::Acknowledged);
         assert!(answered > 20, "seed {seed}: only {answered} operations");
@@ -103,9 +112,17 @@ fn a_sound_state_machine_passes() {
 
 #[test]
 fn a_state_machine_that_differs_between_nodes_is_found() {
-    let report = run(Counting { biased: true }, short(1));
+    let report = run(Counting { biased: true, ..Counting::default() }, short(1));
     let Verdict::Failed(violation) = report.verdict else { panic!("not found: {:?}", report.verdict) };
     // Whichever comes first: clients are told different totals, or two nodes write down their states.
     let laws = ["linearizability, by the log", "exactly once", "a snapshot is the state at its index"];
     assert!(laws.contains(&violation.law), "{violation:?}");
+}
+
+#[test]
+fn a_state_machine_that_applies_encodings_otherwise_is_found() {
+    let report = run(Counting { misreads: true, ..Counting::default() }, short(1));
+    let Verdict::Failed(violation) = report.verdict else { panic!("not found: {:?}", report.verdict) };
+    // All nodes agree; only what the log comes to by `apply` is something else.
+    assert_eq!(violation.law, "linearizability, by the log", "{violation:?}");
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{FsmStep, step::decode_command};
+use super::FsmStep;
 use crate::{
     error::Fatal,
     messages::Replied,
@@ -38,7 +38,7 @@ impl<S: StateMachine> FsmStep<S> {
         let SessionCommand { session, sequence, command } = command;
         Ok(match self.sessions.ask(session, sequence) {
             SessionAnswer::Fresh => {
-                let reply = self.machine.apply(entry.id(), decode_command::<S>(entry, command)?);
+                let reply = self.apply_command(entry, command)?;
                 let encoded = rmp_serde::to_vec(&reply).ok().map(Bytes::from);
                 self.sessions.answered(session, sequence, encoded);
                 Replied::Command(reply)
@@ -49,7 +49,7 @@ impl<S: StateMachine> FsmStep<S> {
             }
             SessionAnswer::Forgotten => Replied::SequenceTooOld,
             SessionAnswer::Expired => {
-                Replied::SessionExpired(decode_command::<S>(entry, command).ok().map(Box::new))
+                Replied::SessionExpired(rmp_serde::from_slice(command).ok().map(Box::new))
             }
         })
     }

@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     collections::VecDeque,
+    error::Error,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -20,7 +21,7 @@ use crate::{
         Replied, Restored, StateReplaced,
     },
     protocol::Sessions,
-    state_machine::StateMachine,
+    state_machine::{Reply, StateMachine},
     storage::{StorageError, snapshot::content, staging::StagingArea},
     types::{Entries, EntryBatch, EntryKind, EntryRef, LogId},
 };
@@ -255,10 +256,7 @@ impl<S: StateMachine> FsmStep<S> {
     /// What an entry comes to, if anybody may wait for it.
     fn outcome_of(&mut self, entry: EntryRef<'_>) -> Result<Option<Replied<S>>, Halt> {
         let replied = match entry.kind {
-            EntryKind::Command => match rmp_serde::from_slice(entry.data) {
-                Ok(command) => Replied::Command(self.machine.apply(entry.id(), command)),
-                Err(error) => return Err(undecodable(entry, &error).into()),
-            },
+            EntryKind::Command => Replied::Command(self.apply_command(entry, entry.data)?),
             EntryKind::OpenSession | EntryKind::SessionCommand | EntryKind::CloseSession => {
                 self.apply_in_session(entry)?
             }
@@ -266,6 +264,11 @@ impl<S: StateMachine> FsmStep<S> {
             EntryKind::Noop | EntryKind::Barrier | EntryKind::Configuration => return Ok(None),
         };
         Ok(Some(replied))
+    }
+
+    /// Applies the command that `entry` brought.
+    pub(super) fn apply_command(&mut self, entry: EntryRef<'_>, command: &[u8]) -> Result<Reply<S>, Fatal> {
+        self.machine.apply_encoded(entry.id(), command).map_err(|error| undecodable(entry, &*error))
     }
 
     fn query(&self, message: FsmQuery<S>, emit: &mut dyn FnMut(FsmCompletion<S>)) {
@@ -302,16 +305,8 @@ impl<S: StateMachine> FsmStep<S> {
     }
 }
 
-/// The command that `entry` brought.
-pub(super) fn decode_command<S: StateMachine>(
-    entry: EntryRef<'_>,
-    command: &[u8],
-) -> Result<S::Command, Fatal> {
-    rmp_serde::from_slice(command).map_err(|error| undecodable(entry, &error))
-}
-
 #[cold]
-fn undecodable(entry: EntryRef<'_>, error: &rmp_serde::decode::Error) -> Fatal {
+fn undecodable(entry: EntryRef<'_>, error: &dyn Error) -> Fatal {
     Fatal::Undecodable { index: entry.index, reason: error.to_string() }
 }
 
@@ -333,3 +328,6 @@ fn panicked(panic: &(dyn Any + Send)) -> Fatal {
         .unwrap_or_else(|| "no message".to_owned());
     Fatal::Panicked { actor: "state machine".to_owned(), message }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::{
 
 use actix::Message;
 use bytes::Bytes;
-use raftix::{Placement, prelude::*, transport::memory::MemoryNetwork};
+use raftix::{DecodeError, Placement, prelude::*, transport::memory::MemoryNetwork};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -42,6 +42,13 @@ impl StateMachine for Machine {
         let (index, term) = (at.index.get(), at.term.get());
         Self::apply(self, Position { index, term }, &data);
         (index, term)
+    }
+
+    /// What `apply` does, with the bytes where they lie, as the state machines of the Go systems get them.
+    fn apply_encoded(&mut self, at: LogId, command: &[u8]) -> Result<(u64, u64), DecodeError> {
+        let (index, term) = (at.index.get(), at.term.get());
+        Self::apply(self, Position { index, term }, rmp_serde::from_slice(command)?);
+        Ok((index, term))
     }
 
     fn query(&self, _: GetMachine) -> Machine {
