@@ -1,6 +1,7 @@
 //! What the protocol actors of one node share, all on one thread: the log, the way to the other actors,
 //! and the published status. It decides nothing.
 
+mod batch_size;
 mod busy_poll;
 mod links;
 mod ports;
@@ -28,6 +29,7 @@ use crate::{
     types::{ClusterId, Entries, EntryBatch, Incarnation, LogIndex, NodeId},
 };
 
+use batch_size::BatchSize;
 use busy_poll::BusyPoll;
 pub(crate) use links::Links;
 pub(crate) use ports::{
@@ -60,6 +62,7 @@ pub(crate) struct Node {
     pub(crate) observers: Observers,
     /// Told where answers or requests are to be expected soon.
     pub(crate) busy_poll: BusyPoll,
+    batch_size: Cell<BatchSize>,
     /// Whether callers of this node wait for replies of the state machine.
     pub(crate) awaited: Cell<bool>,
     /// Whether reads of this node wait for the state machine to be further.
@@ -109,6 +112,7 @@ impl Node {
             leadership: RefCell::default(),
             links: Links::new(parts.transport),
             ticker: parts.ticker,
+            batch_size: Cell::default(),
             awaited: Cell::new(false),
             readers_wait: Cell::new(false),
             applied: Cell::new(LogIndex::ZERO),
@@ -174,14 +178,28 @@ impl Node {
     #[must_use = "nobody else is told"]
     pub(crate) fn store(&self, ticket: Ticket, entries: EntryBatch) -> Option<Ticket> {
         self.metrics.flush.start(ticket.0);
-        self.ports().storage.append(ticket, entries)
+        let durable = self.ports().storage.append(ticket, entries);
+        if durable.is_none() {
+            let mut batch_size = self.batch_size.get();
+            batch_size.appended(ticket, || self.clock.now());
+            self.batch_size.set(batch_size);
+        }
+        durable
     }
 
     /// Everything up to `ticket` is durable. Whether more of the log is than before.
     pub(crate) fn flushed(&self, ticket: Ticket) -> bool {
         self.metrics.flush.stop(ticket.0);
         self.board.counters.flushes.add(1);
+        let mut batch_size = self.batch_size.get();
+        batch_size.flushed(ticket, || self.clock.now());
+        self.batch_size.set(batch_size);
         self.log.borrow_mut().flushed(ticket)
+    }
+
+    /// How many commands are to go on together at most.
+    pub(crate) fn batch_commands_max(&self) -> u64 {
+        self.batch_size.get().commands_max().min(self.config.max_append_entries as u64)
     }
 
     /// Raises the commit index and hands on what that releases. Whether it rose.

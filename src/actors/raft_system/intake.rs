@@ -21,11 +21,6 @@ use crate::{
 
 /// How much is allocated for the first commands on their way in; then it goes by the last batch.
 const BUFFER_BYTES: usize = 64 << 10;
-/// How many commands go on together, however many have come. While the first of a great burst are with the followers,
-/// the next are taken in: the leader and they work at the same time, not in turn.
-const BATCH_COUNT_MAX: u64 = 256;
-/// The same where the store has a thread, as it has on a disk: what is cut early is a flush more on every node.
-const BATCH_COUNT_MAX_FOR_A_THREAD: u64 = 1024;
 /// How many hops lie between here and the sockets: the leader, the replicators, the connections.
 const HOPS_TO_THE_SOCKETS: u32 = 3;
 
@@ -38,19 +33,19 @@ pub(super) struct Intake<S: StateMachine> {
     /// The list of a batch that is done, for one to come: a large allocation for each batch costs more than its own
     /// time, since the allocator then sorts all the small ones that were freed.
     spare: Vec<Waiting<S>>,
-    count_max: u64,
+    /// How many commands go on together at most.
+    pub(super) count_max: u64,
     bytes_max: usize,
 }
 
 impl<S: StateMachine> Intake<S> {
-    pub(super) fn new(config: &Config, placed_inline: bool) -> Self {
-        let count_max = if placed_inline { BATCH_COUNT_MAX } else { BATCH_COUNT_MAX_FOR_A_THREAD };
+    pub(super) fn new(config: &Config, count_max: u64) -> Self {
         Self {
             buffer: EntryBuffer::with_capacity(BUFFER_BYTES),
             waiting: Shared::default(),
             credits: None,
             spare: Vec::new(),
-            count_max: count_max.min(config.max_append_entries as u64),
+            count_max,
             bytes_max: config.append_bytes_max,
         }
     }

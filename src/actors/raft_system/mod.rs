@@ -116,12 +116,10 @@ impl<S: StateMachine> RaftSystem<S> {
         credits: Credits,
     ) -> Self {
         let now = node.now();
-        // The store and the state machine are placed alike.
-        let placed_inline = matches!(fsm, StateMachineQueue::Inline(_));
         Self {
             fsm,
             credits,
-            intake: Intake::new(&node.config, placed_inline),
+            intake: Intake::new(&node.config, node.batch_commands_max()),
             read_intake: ReadIntake::default(),
             flush_armed: false,
             proposed: VecDeque::new(),

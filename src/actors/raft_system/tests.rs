@@ -203,8 +203,8 @@ async fn the_first_of_a_great_burst_are_in_the_log_before_the_last_are_taken_in(
             lengths.dedup();
             lengths
         });
-        assert_eq!(soon(watcher).await.unwrap(), [0, 256, 512, 600]);
-        assert_eq!(raft.statistics().batches_appended - batches, 3);
+        assert_eq!(soon(watcher).await.unwrap(), [0, 128, 256, 384, 512, 600]);
+        assert_eq!(raft.statistics().batches_appended - batches, 5);
         for (number, sent) in burst.into_iter().enumerate() {
             assert_eq!(soon(sent).await.unwrap().unwrap(), number as u64 + 1);
         }

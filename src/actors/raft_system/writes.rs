@@ -26,6 +26,7 @@ impl<S: StateMachine> RaftSystem<S> {
             return;
         }
         let (buffer, waiting, credits) = self.intake.take();
+        self.intake.count_max = self.node.batch_commands_max();
         let batch = Batch::new(Proposal::new(buffer), waiting, reach, credits);
         self.route(batch);
     }
@@ -181,6 +182,7 @@ impl<S: StateMachine> RaftSystem<S> {
             return;
         }
         let (buffer, waiting, credits) = self.intake.take();
+        self.intake.count_max = self.node.batch_commands_max();
         let proposal = Proposal::new(EntryBuffer::default());
         let batch = Batch::new(proposal, waiting, Reach::Cluster, credits);
         batch.refuse(refusal, buffer.data());
