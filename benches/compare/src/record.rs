@@ -65,7 +65,7 @@ pub(crate) struct Record {
 impl Record {
     /// Nothing yet, on this machine.
     pub(crate) fn here() -> Self {
-        let allocator = if cfg!(feature = "mimalloc") { "mimalloc" } else { "of the system" };
+        let allocator = if cfg!(feature = "mimalloc") { "mimalloc, small pages" } else { "of the system" };
         let systems = Sut::ALL.iter().map(|sut| (sut.name(), sut.version()));
         let versions = systems.chain([("allocator", allocator)]);
         Self {
