@@ -62,7 +62,7 @@ impl FileSink {
         let checksum = self.layout.block_checksum(number, content).to_le_bytes();
         let slices = [IoSlice::new(&self.block), IoSlice::new(&checksum)];
         self.file.write_at(self.layout.block_at(number), &slices)?;
-        self.written.checksum = crc32c::crc32c_combine(self.written.checksum, content, self.block.len());
+        self.written.checksum = crc32c::crc32c_append(self.written.checksum, &self.block);
         self.written.bytes += self.block.len() as u64;
         self.block.clear();
         if self.written.bytes - self.synced >= SYNC_BYTES {
