@@ -61,7 +61,7 @@ pub struct Config {
     /// The largest command, encoded, in bytes. Default 4 MiB.
     pub entry_bytes_max: usize,
     /// The most entries in one AppendEntries or one batch (hashicorp's `MaxAppendEntries`). Default 4096. A batch of
-    /// commands is cut at 256 in any case, or at 1024 where the log has a thread.
+    /// commands is cut at 128 in any case, or at 256 to 1024 where the log has a thread, by how long its flushes take.
     pub max_append_entries: usize,
     /// The most bytes of entries in one AppendEntries or one batch, except for a single larger entry.
     /// Default 1 MiB.

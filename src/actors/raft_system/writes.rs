@@ -182,7 +182,6 @@ impl<S: StateMachine> RaftSystem<S> {
             return;
         }
         let (buffer, waiting, credits) = self.intake.take();
-        self.intake.count_max = self.node.batch_commands_max();
         let proposal = Proposal::new(EntryBuffer::default());
         let batch = Batch::new(proposal, waiting, Reach::Cluster, credits);
         batch.refuse(refusal, buffer.data());
