@@ -62,7 +62,7 @@ pub(crate) struct Node {
     pub(crate) observers: Observers,
     /// Told where answers or requests are to be expected soon.
     pub(crate) busy_poll: BusyPoll,
-    batch_size: Cell<BatchSize>,
+    batch_size: RefCell<BatchSize>,
     /// Whether callers of this node wait for replies of the state machine.
     pub(crate) awaited: Cell<bool>,
     /// Whether reads of this node wait for the state machine to be further.
@@ -112,7 +112,7 @@ impl Node {
             leadership: RefCell::default(),
             links: Links::new(parts.transport),
             ticker: parts.ticker,
-            batch_size: Cell::default(),
+            batch_size: RefCell::default(),
             awaited: Cell::new(false),
             readers_wait: Cell::new(false),
             applied: Cell::new(LogIndex::ZERO),
@@ -179,10 +179,9 @@ impl Node {
     pub(crate) fn store(&self, ticket: Ticket, entries: EntryBatch) -> Option<Ticket> {
         self.metrics.flush.start(ticket.0);
         let durable = self.ports().storage.append(ticket, entries);
-        if durable.is_none() {
-            let mut batch_size = self.batch_size.get();
-            batch_size.appended(ticket, || self.clock.now());
-            self.batch_size.set(batch_size);
+        match durable {
+            None => self.batch_size.borrow_mut().appended(ticket, || self.clock.now()),
+            Some(_) => self.batch_size.borrow_mut().done_at_once(),
         }
         durable
     }
@@ -191,15 +190,13 @@ impl Node {
     pub(crate) fn flushed(&self, ticket: Ticket) -> bool {
         self.metrics.flush.stop(ticket.0);
         self.board.counters.flushes.add(1);
-        let mut batch_size = self.batch_size.get();
-        batch_size.flushed(ticket, || self.clock.now());
-        self.batch_size.set(batch_size);
+        self.batch_size.borrow_mut().flushed(ticket, || self.clock.now());
         self.log.borrow_mut().flushed(ticket)
     }
 
     /// How many commands are to go on together at most.
     pub(crate) fn batch_commands_max(&self) -> u64 {
-        self.batch_size.get().commands_max().min(self.config.max_append_entries as u64)
+        self.batch_size.borrow().commands_max().min(self.config.max_append_entries as u64)
     }
 
     /// Raises the commit index and hands on what that releases. Whether it rose.

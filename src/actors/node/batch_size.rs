@@ -20,7 +20,7 @@ const MICROSECONDS_PER_COMMAND: u128 = 2;
 const SMOOTHING: u32 = 8;
 
 /// See the module. Takes one time after another, of what the store is given when none is being taken.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct BatchSize {
     /// From when something is given to the store until it is durable, in the mean. Zero for a store that has done it
     /// when it returns.
@@ -34,6 +34,11 @@ impl BatchSize {
         if self.began.is_none() {
             self.began = Some((ticket, now()));
         }
+    }
+
+    /// The store had done what it was given when it returned: what it took while something held it back is over.
+    pub(super) fn done_at_once(&mut self) {
+        *self = Self::default();
     }
 
     /// Everything up to `ticket` is durable.
@@ -84,6 +89,14 @@ mod tests {
         assert_eq!(after(&mut size, Duration::from_micros(1_600), 1), 450);
         let settled = after(&mut size, Duration::from_micros(1_600), 50);
         assert!((790..=800).contains(&settled), "{settled}");
+    }
+
+    #[test]
+    fn a_store_that_is_done_at_once_again_takes_no_time() {
+        let mut size = BatchSize::default();
+        assert_eq!(after(&mut size, Duration::from_secs(1), 1), 1024, "it was held back");
+        size.done_at_once();
+        assert_eq!(size.commands_max(), 128);
     }
 
     #[test]

@@ -60,10 +60,11 @@ impl StateMachine for Counter {
     }
 }
 
-/// A store in memory whose flushes fail from some moment on.
+/// A store in memory whose flushes take some time, and fail from some moment on.
 #[derive(Default)]
 struct Failing {
     store: MemoryStore,
+    takes: Duration,
     fails: Arc<AtomicBool>,
 }
 
@@ -99,6 +100,7 @@ impl LogStore for Failing {
             let source = io::Error::other("the disk is gone");
             return Err(StorageError::Io { operation: "sync", file: "log".to_owned(), source });
         }
+        std::thread::sleep(self.takes);
         Ok(())
     }
 
@@ -108,8 +110,12 @@ impl LogStore for Failing {
 }
 
 async fn alone(placement: Placement) -> (Raft<Counter>, Arc<AtomicBool>) {
+    with_flushes_that_take(Duration::ZERO, placement).await
+}
+
+async fn with_flushes_that_take(takes: Duration, placement: Placement) -> (Raft<Counter>, Arc<AtomicBool>) {
     let fails = Arc::new(AtomicBool::new(false));
-    let store = Failing { fails: fails.clone(), ..Failing::default() };
+    let store = Failing { takes, fails: fails.clone(), ..Failing::default() };
     let builder = crate::RaftSystem::builder("n1").log_store(store).placement(placement);
     let builder = builder.config(Config::fast());
     let raft = builder.state_machine(Counter::default()).start().await.unwrap();
@@ -208,6 +214,24 @@ async fn the_first_of_a_great_burst_are_in_the_log_before_the_last_are_taken_in(
         for (number, sent) in burst.into_iter().enumerate() {
             assert_eq!(soon(sent).await.unwrap().unwrap(), number as u64 + 1);
         }
+    };
+    LocalSet::new().run_until(run).await;
+}
+
+#[tokio::test]
+async fn a_burst_shares_one_flush_where_that_takes_long() {
+    let run = async {
+        let (raft, _) = with_flushes_that_take(Duration::from_millis(4), Placement::Dedicated).await;
+        // The first shows how long a flush takes, and the second is cut with that known.
+        for total in 1..=2 {
+            assert_eq!(soon(raft.send(Apply(Add(1)))).await.unwrap().unwrap(), total);
+        }
+        let batches = raft.statistics().batches_appended;
+        let burst = (0..600).map(|_| raft.send(Apply(Add(1)))).collect::<Vec<_>>();
+        for (number, sent) in burst.into_iter().enumerate() {
+            assert_eq!(soon(sent).await.unwrap().unwrap(), number as u64 + 3);
+        }
+        assert_eq!(raft.statistics().batches_appended - batches, 1);
     };
     LocalSet::new().run_until(run).await;
 }
