@@ -95,6 +95,7 @@ impl LogStore for Failing {
         self.store.reset(base)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the injected delay of a flush")]
     fn flush(&mut self) -> Result<(), StorageError> {
         if self.fails.load(Ordering::Relaxed) {
             let source = io::Error::other("the disk is gone");
